@@ -1,0 +1,32 @@
+# The one door: `make demo` and `make test` set up all they need.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check venv lab notebooks clean
+
+demo: venv
+	$(BIN)/nbtool demo
+
+test: venv
+	$(BIN)/pytest
+
+check: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: venv
+	$(BIN)/nbtool lab
+
+notebooks: venv
+	$(BIN)/python tests/notebooks/execute.py
+
+venv: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,400 @@
+"""Values, ranges and prompt substitutions become the cells of a sweep. Pure functions."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from nbtool.errors import AxisError, RecipeError, unknown_name
+from nbtool.recipe import INTEGERS, PARAMETERS, REALS, Recipe
+
+MAX_CELLS = 100_000
+DRAWN_SEEDS = 2**32  # drawn seeds stay below: short to read, exact in every program
+
+Index = tuple[int, ...]
+
+
+class Edit(NamedTuple):
+    """What one position of an axis does to a recipe."""
+
+    parameters: Mapping[str, Any] = {}
+    words: Mapping[str, str] = {}  # for {name} in the prompts
+    swap: tuple[str, str] | None = None  # text searched for, text put there
+    recipe: Recipe | None = None  # takes the place of the whole
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A named direction of a sweep: a label and an edit for each position."""
+
+    name: str
+    labels: tuple[Any, ...]
+    edits: tuple[Edit, ...]
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise AxisError(f"the axis {self.name!r} has no values")
+        for i, label in enumerate(self.labels):
+            if label in self.labels[:i]:
+                raise AxisError(f"the axis {self.name!r} holds {label!r} twice")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The recipe parameters that this axis sets."""
+        return frozenset(self.edits[0].parameters)
+
+    def position(self, label: object) -> int:
+        """Where a label stands.
+
+        Raises:
+            AxisError: It is not on this axis.
+        """
+        for i, known in enumerate(self.labels):
+            if known == label:
+                return i
+        labels = ", ".join(format_label(known) for known in self.labels)
+        raise AxisError(f"no {self.name} {label!r} in this grid; there are: {labels}")
+
+
+def paired(**values: Any) -> Axis:
+    """An axis that moves several parameters together.
+
+        gen.grid("a star", size=nbtool.paired(width=[128, 192], height=[192, 128]))
+
+    Its labels are tuples. Without a keyword of its own it is named after its parameters.
+
+    Raises:
+        AxisError: The lists differ in length.
+        RecipeError: A name is unknown or a value out of range.
+    """
+    columns = {name: _checked(name, _listed(name, value)) for name, value in values.items()}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(columns) < 2 or len(set(lengths.values())) > 1:
+        raise AxisError(f"paired takes two or more lists of one length, got {lengths}")
+    rows = tuple(zip(*columns.values(), strict=True))
+    edits = tuple(Edit(parameters=dict(zip(columns, row, strict=True))) for row in rows)
+    return Axis("_".join(columns), rows, edits)
+
+
+def replace(text: str, replacements: Sequence[str]) -> Axis:
+    """An axis that replaces a piece of the prompts: first as it stands, then each replacement.
+
+        gen.grid("a red star", nbtool.replace("red", ["blue", "green"]))
+
+    It is the "Prompt S/R" of AUTOMATIC1111's X/Y/Z plot. An empty replacement leaves the piece
+    out. Without a keyword of its own the axis is named after the text.
+
+    Raises:
+        AxisError: There is no text, or a replacement is no text.
+    """
+    if not text or not isinstance(text, str):
+        raise AxisError(f"replace needs the text to look for, got {text!r}")
+    labels = (text, *_words("replacements", replacements))
+    return Axis(text, labels, tuple(Edit(swap=(text, label)) for label in labels))
+
+
+def random_seeds(count: int) -> tuple[int, ...]:
+    """`count` different seeds, drawn now; what is drawn is what the recipes record.
+
+    Raises:
+        AxisError: The count is not from 1 to 100,000.
+    """
+    if not isinstance(count, int) or not 1 <= count <= MAX_CELLS:
+        raise AxisError(f"random_seeds takes a count from 1 to {MAX_CELLS}, got {count!r}")
+    drawn: dict[int, None] = {}
+    while len(drawn) < count:
+        drawn[secrets.randbelow(DRAWN_SEEDS)] = None
+    return tuple(drawn)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A base recipe and the axes along which it varies; no axis: one cell."""
+
+    base: Recipe
+    axes: tuple[Axis, ...] = ()
+    words: Mapping[str, str] | None = None  # what fills {name} in the prompts; None: literal
+
+    @property
+    def shape(self) -> Index:
+        return tuple(len(axis) for axis in self.axes)
+
+    def __len__(self) -> int:
+        return math.prod(self.shape)
+
+    def __iter__(self) -> Iterator[tuple[Index, Recipe]]:
+        for index in itertools.product(*map(range, self.shape)):
+            yield index, self.recipe(index)
+
+    def recipe(self, index: Index) -> Recipe:
+        """The recipe of one cell."""
+        edits = [axis.edits[i] for axis, i in zip(self.axes, index, strict=True)]
+        recipe = next((edit.recipe for edit in edits if edit.recipe), self.base)
+        changes: dict[str, Any] = {}
+        words = dict(self.words or {})
+        for edit in edits:
+            changes.update(edit.parameters)
+            words.update(edit.words)
+        for name in ("prompt", "negative_prompt"):
+            text = changes.get(name, getattr(recipe, name))
+            if self.words is not None:
+                text = _filled(text, words)
+            for edit in edits:
+                if edit.swap:
+                    text = text.replace(*edit.swap)
+            changes[name] = text
+        return recipe.replace(**changes)
+
+
+def sweep(
+    prompt: str | Recipe | Sequence[str] | Sequence[Recipe],
+    axes: Sequence[Axis],
+    parameters: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+) -> Sweep:
+    """The sweep of a call such as `gen.grid(prompt, *axes, **parameters)`.
+
+    `defaults` fills in what neither the call nor a given recipe sets; a seed left open is drawn
+    once, for all cells. `{name}` in a prompt is filled by the parameter `name`; write `{{name}}`
+    for the braces themselves. The prompts of recipes are literal.
+
+    Raises:
+        RecipeError: A name is unknown or a value out of range or of the wrong kind.
+        AxisError: The axes are empty, too long, or in each other's way.
+    """
+    found: list[Axis] = []
+    fixed: dict[str, Any] = {}
+    words: dict[str, str] = {}
+
+    literal = False
+    base = Recipe(**defaults)
+    if isinstance(prompt, Recipe):
+        base, literal = prompt, True
+    elif isinstance(prompt, str):
+        fixed["prompt"] = prompt
+    elif recipes := [recipe for recipe in prompt if isinstance(recipe, Recipe)]:
+        if len(recipes) < len(prompt):
+            raise AxisError("give prompts or recipes, not both in one list")
+        edits = tuple(Edit(recipe=_completed(recipe, defaults)) for recipe in recipes)
+        found.append(Axis("recipe", tuple(range(len(edits))), edits))
+        literal = True
+    else:
+        found.append(_axis("prompt", prompt))
+
+    for axis in axes:
+        if not isinstance(axis, Axis):
+            raise AxisError(
+                f"after the prompt come axes such as nbtool.paired(…) or nbtool.replace(…), "
+                f"got {axis!r}; give parameters by name"
+            )
+        found.append(axis)
+
+    texts = [] if literal else [prompt, parameters.get("negative_prompt", base.negative_prompt)]
+    templates = _template_names(texts)
+    for name, value in parameters.items():
+        if isinstance(value, Axis):
+            found.append(Axis(name, value.labels, value.edits))
+        elif name in PARAMETERS:
+            if _is_axis(name, value):
+                found.append(_axis(name, value))
+            else:
+                fixed[name] = value
+        elif name not in templates:
+            raise RecipeError(unknown_name(name, {*PARAMETERS, *templates}, "parameter"))
+        elif isinstance(value, str):
+            words[name] = value
+        else:
+            labels = _words(name, value)
+            found.append(Axis(name, labels, tuple(Edit(words={name: word}) for word in labels)))
+
+    _refuse_overlap(found, fixed)
+    base = _completed(base.replace(**fixed), defaults)
+    result = Sweep(base, tuple(found), None if literal else words)
+    if len(result) > MAX_CELLS:
+        shape = " × ".join(map(str, result.shape))
+        raise AxisError(
+            f"{len(result):,} cells ({shape}) are more than {MAX_CELLS:,}; "
+            f"take fewer values, or run the grid in parts into one store"
+        )
+    filled = words.keys() | {axis.name for axis in found if axis.edits[0].words}
+    _refuse_unused_text(result, templates - filled)
+    return result
+
+
+def parse_range(text: str, *, whole: bool) -> tuple[int | float, ...]:
+    """The numbers of a range string, in the syntax of AUTOMATIC1111's X/Y/Z plot.
+
+    Comma-separated: `7`, `1-5`, `1-9 (+2)`, `10-1 (-3)`, `0-1 [6]` (six evenly spaced). The end
+    belongs to the range where a step meets it. `whole` truncates to integers.
+
+    Raises:
+        AxisError: It is no such text, or holds more than 100,000 numbers.
+    """
+    items = text.split(",")
+    if len(items) > 1 and not items[-1].strip():
+        items.pop()
+    numbers = itertools.chain.from_iterable(_range_item(item, text, whole) for item in items)
+    taken = list(itertools.islice(numbers, MAX_CELLS + 1))
+    if len(taken) > MAX_CELLS:
+        raise AxisError(f"{text!r} holds more than {MAX_CELLS:,} numbers")
+    return tuple(int(n) if whole else float(n) for n in taken)
+
+
+_NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)"
+_SINGLE = re.compile(rf"\s*({_NUMBER})\s*")
+_SPAN = re.compile(
+    rf"\s*({_NUMBER})\s*-\s*({_NUMBER})\s*"
+    rf"(?:\(\s*([+-])\s*({_NUMBER})\s*\)|\[\s*(\d+)(?:\.0*)?\s*\])?\s*"
+)
+
+
+def _range_item(item: str, text: str, whole: bool) -> Iterable[Decimal]:
+    if match := _SINGLE.fullmatch(item):
+        number = Decimal(match[1])
+        if whole and number != number.to_integral_value():
+            raise AxisError(f"{item.strip()} in {text!r} is not a whole number")
+        return [number]
+    match = _SPAN.fullmatch(item)
+    if match is None:
+        raise AxisError(
+            f"{item.strip()!r} in {text!r} is no number or range; "
+            f"write 7, 1-5, 1-9 (+2), 10-1 (-3) or 0-1 [6]"
+        )
+    start, end = Decimal(match[1]), Decimal(match[2])
+    if match[5]:
+        return _evenly_spaced(start, end, int(match[5]), text)
+    step = Decimal(match[3] + match[4]) if match[3] else Decimal(1 if end >= start else -1)
+    if step == 0 or (end - start) * step < 0:
+        raise AxisError(f"the step {step} in {text!r} does not lead from {start} to {end}")
+    return (start + i * step for i in range(int((end - start) / step) + 1))
+
+
+def _evenly_spaced(start: Decimal, end: Decimal, count: int, text: str) -> Iterable[Decimal]:
+    if count < 1:
+        raise AxisError(f"a count in {text!r} must be at least 1")
+    if count == 1:
+        return [start]
+    return (start + (end - start) * i / (count - 1) for i in range(count))
+
+
+def format_label(label: object) -> str:
+    """A label as people read it."""
+    if isinstance(label, float):
+        return f"{label:g}"
+    if isinstance(label, tuple):
+        return " × ".join(format_label(part) for part in label)
+    return str(label)
+
+
+def _is_axis(name: str, value: object) -> bool:
+    if isinstance(value, str):
+        return name in INTEGERS + REALS
+    return isinstance(value, Sequence) or hasattr(value, "tolist") and getattr(value, "ndim", 0) > 0
+
+
+def _listed(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str) and name in INTEGERS + REALS:
+        return list(parse_range(value, whole=name in INTEGERS))
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise AxisError(f"{name} needs a list, a tuple or a range, got {value!r}")
+    return list(value)
+
+
+def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
+    """The values as a recipe would hold them; seeds that are left open are drawn."""
+    checked = [getattr(Recipe(**{name: value}), name) for value in values]
+    if name == "seed":
+        drawn = iter(random_seeds(max(1, checked.count(None))))
+        checked = [next(drawn) if value is None else value for value in checked]
+    if None in checked:
+        raise AxisError(f"{name} has a value None; leave it out or name the value")
+    return tuple(checked)
+
+
+def _axis(name: str, values: Any) -> Axis:
+    labels = _checked(name, _listed(name, values))
+    return Axis(name, labels, tuple(Edit(parameters={name: label}) for label in labels))
+
+
+def _words(name: str, values: object) -> tuple[str, ...]:
+    """The texts put into a prompt; numbers are taken as they are written."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise AxisError(f"{name} needs a list of texts, got {values!r}")
+    words = tuple(str(word) if isinstance(word, (int, float)) else word for word in values)
+    for word in words:
+        if not isinstance(word, str):
+            raise AxisError(f"{name} needs texts, got {word!r}")
+    return words
+
+
+_TEMPLATE = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
+
+
+def _template_names(prompts: Iterable[object]) -> set[str]:
+    """The names in single braces, of prompts and lists of prompts."""
+    names: set[str] = set()
+    for prompt in prompts:
+        if isinstance(prompt, str):
+            names.update(name for _, name in _TEMPLATE.findall(prompt) if name)
+        elif isinstance(prompt, (list, tuple)):
+            names |= _template_names(prompt)
+    return names
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        literal, name = match.groups()
+        return f"{{{literal}}}" if literal else words.get(name, match[0])
+
+    return _TEMPLATE.sub(fill, text)
+
+
+def _completed(recipe: Recipe, defaults: Mapping[str, Any]) -> Recipe:
+    """The recipe with nothing left open: the defaults filled in, the seed drawn."""
+    left_open = {name: v for name, v in defaults.items() if getattr(recipe, name) is None}
+    recipe = recipe.replace(**left_open)
+    return recipe if recipe.seed is not None else recipe.replace(seed=random_seeds(1)[0])
+
+
+def _refuse_overlap(axes: Sequence[Axis], fixed: Mapping[str, Any]) -> None:
+    names: set[str] = set()
+    taken = set(fixed)
+    for axis in axes:
+        if axis.name in names:
+            raise AxisError(f"two axes are named {axis.name!r}; give one a name: my_name=…")
+        if clash := axis.parameters & taken:
+            raise AxisError(f"{', '.join(sorted(clash))} is set twice in one call")
+        names.add(axis.name)
+        taken |= axis.parameters
+
+
+def _refuse_unused_text(result: Sweep, unfilled: set[str]) -> None:
+    """Substitutions that find nothing, and braces that nothing fills, are mistakes."""
+    if unfilled:
+        name = min(unfilled)
+        if name in PARAMETERS:
+            raise AxisError(f"{{{name}}} in the prompt is a parameter's name; take another word")
+        raise AxisError(f"the prompt has {{{name}}}, but nothing fills it; give {name}=[…]")
+    swaps = [axis for axis in result.axes if axis.edits[0].swap]
+    if swaps:
+        others = [axis for axis in result.axes if axis not in swaps]
+        texts = [
+            f"{cell.prompt}\n{cell.negative_prompt}"
+            for _, cell in Sweep(result.base, tuple(others), result.words)
+        ]
+        for axis in swaps:
+            searched = axis.edits[0].swap
+            assert searched
+            if not any(searched[0] in text for text in texts):
+                raise AxisError(f"replace: {searched[0]!r} is in no prompt of this grid")

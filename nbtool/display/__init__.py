@@ -1,0 +1,1 @@
+"""Static views: images and grids in, text, HTML and pictures out."""

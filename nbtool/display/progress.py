@@ -1,0 +1,143 @@
+"""Live progress of a job in a notebook, in a terminal, or as one plain line."""
+
+from __future__ import annotations
+
+import html
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nbtool.environment import progress_style
+
+if TYPE_CHECKING:
+    from nbtool.job import Job, Progress
+
+REFRESH = 0.1  # seconds between two looks at the job
+
+
+def watch(job: Job) -> None:
+    """Shows a job's progress until it is over. Draws from the calling thread only."""
+    style = progress_style()
+    display = {"notebook": _Notebook, "terminal": _Terminal, "plain": _Plain}.get(style, _Off)()
+    # Work that is over at once, such as a rerun from the store, shows no bar that flickers by.
+    job.join(REFRESH)
+    while not job.done:
+        display.update(job.progress)
+        job.join(REFRESH)
+    display.close(job.progress, summary(job.progress, cancelled=job.cancelled))
+
+
+def summary(progress: Progress, *, cancelled: bool = False) -> str:
+    """The one line that stays: what there is now, and where it came from."""
+    made = progress.total - progress.failed if not cancelled else progress.made + progress.stored
+    parts = [_count(made, "image")]
+    if progress.stored:
+        parts.append(f"{progress.stored} already in the store")
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    if cancelled:
+        parts.append(f"cancelled with {progress.total - progress.done} to go")
+    return ", ".join(parts)
+
+
+def status(progress: Progress) -> str:
+    """What is going on now, on one line."""
+    parts = [progress.activity, f"{progress.done} of {_count(progress.total, 'image')}"]
+    if progress.steps:
+        parts.append(f"step {progress.step} of {progress.steps}")
+    if (left := progress.seconds_left) is not None:
+        parts.append(f"{duration(left)} left")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words as short as is useful: "0.8 s", "42 s", "3 min", "2 h 05 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def bar_html(progress: Progress, text: str) -> str:
+    """A bar with a line of text, in the colours of the notebook's theme."""
+    share = f"{100 * progress.fraction:.1f}%"
+    return (
+        '<div style="font-family:var(--jp-ui-font-family,sans-serif);'
+        'font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,#333)">'
+        '<div style="height:4px;max-width:480px;border-radius:2px;'
+        'background:var(--jp-border-color2,#ddd)">'
+        f'<div style="height:4px;width:{share};border-radius:2px;'
+        'background:var(--jp-brand-color1,#1976d2)"></div></div>'
+        f'<div style="padding-top:4px">{html.escape(text)}</div></div>'
+    )
+
+
+class _Off:
+    def update(self, progress: Progress) -> None:
+        """Nothing is shown."""
+
+    def close(self, progress: Progress, text: str) -> None:
+        """Nothing is shown."""
+
+
+class _Plain(_Off):
+    """One line at the end: stable output for scripts, logs and notebook checks."""
+
+    def close(self, progress: Progress, text: str) -> None:
+        print(text, file=sys.stdout)  # noqa: T201
+
+
+class _Notebook(_Off):
+    """One output that is updated in place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def update(self, progress: Progress) -> None:
+        self._show(progress, status(progress))
+
+    def close(self, progress: Progress, text: str) -> None:
+        if progress.seconds:
+            text += f" · {duration(progress.seconds)}"
+        self._show(progress, text)
+
+    def _show(self, progress: Progress, text: str) -> None:
+        from IPython.display import display
+
+        bundle = {"text/plain": text, "text/html": bar_html(progress, text)}
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+class _Terminal(_Off):
+    """A tqdm bar on standard error that counts images in fractions of a step."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def update(self, progress: Progress) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(
+                total=100,
+                bar_format="{percentage:3.0f}% |{bar:24}| {desc}",
+                leave=False,
+                file=sys.stderr,
+            )
+        self._bar.n = 100 * progress.fraction
+        self._bar.set_description_str(status(progress))
+
+    def close(self, progress: Progress, text: str) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if progress.seconds:
+            text += f" · {duration(progress.seconds)}"
+        print(text, file=sys.stderr)  # noqa: T201

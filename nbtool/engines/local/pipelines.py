@@ -1,0 +1,101 @@
+"""Loaded pipelines, kept for the whole process, and their schedulers."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gc
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nbtool import schedulers
+from nbtool.errors import GenerationError, ModelError
+from nbtool.recipe import Recipe
+
+_lock = threading.Lock()
+_pipelines: dict[tuple[Path, str, str], Any] = {}
+
+
+def load(folder: Path, device: str, dtype: str) -> Any:
+    """The pipeline of a model folder in evaluation mode; loaded once, then shared.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    key = (folder, device, dtype)
+    with _lock:
+        if key not in _pipelines:
+            _pipelines[key] = _load(folder, device, dtype)
+        return _pipelines[key]
+
+
+def is_loaded(folder: Path, device: str, dtype: str) -> bool:
+    return (folder, device, dtype) in _pipelines
+
+
+def unload() -> None:
+    """Frees every cached pipeline; the next image loads its model again."""
+    with _lock:
+        _pipelines.clear()
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def for_recipe(shared: Any, recipe: Recipe) -> Any:
+    """A shallow copy of a shared pipeline with a scheduler of its own."""
+    pipeline = copy.copy(shared)
+    pipeline.scheduler = _scheduler(recipe.scheduler or "", shared.scheduler.config)
+    return pipeline
+
+
+def _load(folder: Path, device: str, dtype: str) -> Any:
+    import torch
+    from diffusers import DiffusionPipeline
+
+    try:
+        with _quiet():
+            pipeline = DiffusionPipeline.from_pretrained(
+                folder, torch_dtype=getattr(torch, dtype), use_safetensors=True,
+                local_files_only=True,
+            )  # fmt: skip
+        pipeline.to(device)
+    except Exception as error:  # diffusers, transformers and safetensors raise many kinds
+        raise ModelError(f"cannot load the model in {folder}: {error}") from None
+    pipeline.set_progress_bar_config(disable=True)
+    for component in pipeline.components.values():
+        if isinstance(component, torch.nn.Module):
+            component.eval().requires_grad_(False)
+    return pipeline
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the loading bars of diffusers and transformers: the display is ours."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = (diffusers_logging, transformers_logging)
+    shown = [library.is_progress_bar_enabled() for library in libraries]
+    for library in libraries:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, was_shown in zip(libraries, shown, strict=True):
+            if was_shown:
+                library.enable_progress_bar()
+
+
+def _scheduler(name: str, config: Any) -> Any:
+    import diffusers
+
+    wanted = schedulers.resolve(name)
+    try:
+        return getattr(diffusers, wanted.class_name).from_config(config, **wanted.options)
+    except Exception as error:  # each scheduler refuses settings in its own way
+        raise GenerationError(f"the scheduler {name} does not fit this model: {error}") from None

@@ -1,0 +1,66 @@
+"""Every error nbtool raises on purpose.
+
+    NbtoolError
+    ├── RecipeError          a parameter is unknown, out of range or of the wrong kind
+    │   └── AxisError        the axes of a sweep do not make sense
+    ├── MetadataError        a file holds no recipe that can be read
+    ├── ModelError           a model cannot be found or loaded
+    ├── StoreError           images cannot be written or read back
+    └── GenerationError      an image could not be made
+        └── Cancelled        because the job was cancelled first
+
+Messages name what went wrong, the value, and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbtool.grid import Grid
+    from nbtool.image import GeneratedImage
+
+
+class NbtoolError(Exception):
+    """The root of every error nbtool raises on purpose."""
+
+
+class RecipeError(NbtoolError, ValueError):
+    """A parameter is unknown, out of range or of the wrong kind."""
+
+
+class AxisError(RecipeError):
+    """The axes of a sweep do not make sense."""
+
+
+class MetadataError(NbtoolError, ValueError):
+    """A file holds no recipe that can be read."""
+
+
+class ModelError(NbtoolError):
+    """A model cannot be found or loaded."""
+
+
+class StoreError(NbtoolError, OSError):
+    """Images cannot be written or read back."""
+
+    unsaved: GeneratedImage  # set when an image was made but could not be written
+    grid: Grid  # set when it stopped a grid: all that was made until then
+
+
+class GenerationError(NbtoolError, RuntimeError):
+    """An image could not be made."""
+
+
+class Cancelled(GenerationError):
+    """The job was cancelled before this image was made."""
+
+
+def unknown_name(name: str, known: Iterable[str], kind: str) -> str:
+    """The message for a name that does not exist, with the nearest one that does."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    return f"unknown {kind} {name!r}; {hint}"

@@ -1,0 +1,236 @@
+"""The object a user holds: a model, a store, and the ways to make images with them."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbtool import axes, models
+from nbtool.axes import Axis, Sweep
+from nbtool.display import progress
+from nbtool.display.card import card
+from nbtool.engines.base import Engine
+from nbtool.engines.local import LocalEngine
+from nbtool.errors import AxisError, RecipeError, StoreError
+from nbtool.grid import Grid
+from nbtool.image import GeneratedImage
+from nbtool.job import Job
+from nbtool.recipe import PARAMETERS, Recipe
+from nbtool.store import Store
+
+MODEL_VARIABLE = "NBTOOL_MODEL"
+STORE_VARIABLE = "NBTOOL_STORE"
+STORE_FOLDER = "nbtool-images"
+
+Prompt = str | Recipe | Sequence[str] | Sequence[Recipe]
+
+
+class Generator:
+    """Makes images with one model and keeps every one of them.
+
+        gen = nbtool.Generator()                 # the embedded model, offline
+        gen("a red circle", seed=7)              # one image
+        gen.grid("a star", seed=range(4), guidance_scale=[1, 3, 5])
+
+    Nothing is loaded before the first image is asked for. What has been made before is taken
+    from the store.
+
+    Args:
+        model: A catalogue name, a folder in diffusers' layout, or an id on the Hugging Face hub.
+            None: the variable NBTOOL_MODEL, or else "shapes", the model inside the package.
+        store: The folder (or Store) for the images. None: the variable NBTOOL_STORE, or else
+            "nbtool-images".
+        device: "cuda", "mps" or "cpu"; None: the best there is.
+        dtype: "float32", "float16" or "bfloat16"; None: what suits the device.
+        **defaults: Recipe parameters used where a call does not give them.
+
+    Raises:
+        ModelError: There is no such model.
+        RecipeError: A default is unknown or out of range.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        store: str | os.PathLike[str] | Store | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        **defaults: Any,
+    ) -> None:
+        model = model or os.environ.get(MODEL_VARIABLE) or models.EMBEDDED
+        store = store or os.environ.get(STORE_VARIABLE) or STORE_FOLDER
+        checked = Recipe(**defaults)
+        self.defaults = {name: getattr(checked, name) for name in defaults}
+        self.store = store if isinstance(store, Store) else Store(os.fspath(store))
+        self.engine: Engine = LocalEngine(model, device=device, dtype=dtype)
+
+    def __call__(self, prompt: str | Recipe = "", **parameters: Any) -> GeneratedImage:
+        """One image; waits for it and shows progress.
+
+        Args:
+            prompt: What to draw, or a recipe to make again.
+            **parameters: Recipe parameters; see `nbtool.Recipe`.
+
+        Raises:
+            RecipeError: A parameter is unknown, out of range, or a list (use `grid`).
+            GenerationError: The image could not be made.
+        """
+        sweep = self._sweep(prompt, (), parameters)
+        if sweep.axes:
+            names = ", ".join(axis.name for axis in sweep.axes)
+            raise AxisError(f"several values for {names}; use gen.grid(…) for more than one image")
+        image: GeneratedImage = self._wait(self._submit(sweep)).isel()
+        return image
+
+    def grid(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Grid:
+        """The images of every combination of values, labelled; waits and shows progress.
+
+            gen.grid("a {color} star", color=["red", "blue"], seed=range(4), guidance_scale="1-7 (+2)")
+
+        Any parameter given as a list, tuple, range or range string is an axis, and so is a list
+        for a `{name}` in the prompt. Axes multiply. A seed left open is drawn once for the whole
+        grid. Interrupted, it keeps what was made; the same call makes only what is missing.
+
+        Args:
+            prompt: A prompt or recipe, or a list of either as the first axis.
+            *axes: `nbtool.paired(…)`, `nbtool.replace(…)`; they may be given by name too.
+            **parameters: Recipe parameters and words for the prompt.
+
+        Raises:
+            RecipeError: A parameter is unknown or a value out of range; nothing was run.
+            StoreError: An image could not be written; the run stops, what was made is kept.
+        """
+        return self._wait(self.submit(prompt, *axes, **parameters))
+
+    def submit(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Job:
+        """The same as `grid`, in the background: returns a Job at once.
+
+        Raises:
+            RecipeError: A parameter is unknown or a value out of range; nothing was started.
+            StoreError: Images could not be kept in the store; nothing was started.
+        """
+        return self._submit(self._sweep(prompt, axes, parameters))
+
+    def plan(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Plan:
+        """What `grid` would do: cells, how many are stored, how long and how large the rest is.
+
+        Raises:
+            RecipeError: A parameter is unknown or a value out of range.
+        """
+        recipes = {recipe.key: recipe for _, recipe in self._sweep(prompt, axes, parameters)}
+        for recipe in recipes.values():
+            self.engine.check(recipe)
+        missing = [recipe for key, recipe in recipes.items() if not self.store.has(key)]
+        return Plan(
+            cells=len(self._sweep(prompt, axes, parameters)),
+            images=len(recipes),
+            stored=len(recipes) - len(missing),
+            seconds=self._estimate(missing),
+            disk_bytes=sum(_pixels(recipe) * 3 for recipe in missing),
+        )
+
+    def _sweep(
+        self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]
+    ) -> Sweep:
+        for name in parameters.keys() & {"model", "revision"}:
+            raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
+        return axes.sweep(prompt, axes_, parameters, {**self.engine.defaults(), **self.defaults})
+
+    def _submit(self, sweep: Sweep) -> Job:
+        return Job(sweep, self.engine, self.store, generate=self.__call__)
+
+    def _wait(self, job: Job) -> Grid:
+        try:
+            progress.watch(job)
+        except BaseException:
+            # An interrupt: stop within a step, keep what is done, let it through.
+            job.cancel()
+            job.join()
+            raise
+        for note in job.notes:
+            warnings.warn(note, stacklevel=3)
+        try:
+            return job.wait()
+        except StoreError as error:
+            error.grid = job.grid
+            raise
+
+    def _estimate(self, missing: Sequence[Recipe]) -> float | None:
+        """Seconds for these recipes, from the pace of stored images of the same model."""
+        if not missing:
+            return 0.0
+        paces = [
+            image.provenance.seconds / _work(image.recipe)
+            for image in self.store.latest(20)
+            if image.recipe.model == missing[0].model
+        ]
+        if not paces:
+            return None
+        return sorted(paces)[len(paces) // 2] * sum(map(_work, missing))
+
+    def __repr__(self) -> str:
+        return f"<Generator {self.engine.describe()['Model']}, images in {self.store.path.name}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {**card(self._card())}
+
+    def _card(self) -> dict[str, str]:
+        defaults = {**self.engine.defaults(), **self.defaults}
+        shown = (name for name in PARAMETERS if name in defaults)
+        return self.engine.describe() | {
+            "Defaults": ", ".join(
+                f"{name}={defaults[name]!r}" for name in shown if name not in ("model", "revision")
+            ),
+            "Images": f"{len(self.store)} in {self.store.path}",
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep would do.
+
+    Attributes:
+        cells: Cells of the grid.
+        images: Different images; cells with the same recipe share one.
+        stored: How many of them are in the store already.
+        seconds: An estimate for the rest; None when no image of this model is there to tell.
+        disk_bytes: An upper bound for what the rest takes on disk.
+    """
+
+    cells: int
+    images: int
+    stored: int
+    seconds: float | None
+    disk_bytes: int
+
+    @property
+    def to_make(self) -> int:
+        return self.images - self.stored
+
+    def __str__(self) -> str:
+        if not self.to_make:
+            return f"{self.cells} cells, all in the store"
+        time = "time not known yet" if self.seconds is None else (
+            f"about {progress.duration(self.seconds)}"
+        )  # fmt: skip
+        return (
+            f"{self.cells} cells: {self.to_make} images to make, {self.stored} in the store; "
+            f"{time}, at most {math.ceil(self.disk_bytes / 1e6)} MB"
+        )
+
+    __repr__ = __str__
+
+
+def _pixels(recipe: Recipe) -> int:
+    return (recipe.width or 0) * (recipe.height or 0)
+
+
+def _work(recipe: Recipe) -> float:
+    """A measure of an image's cost: pixels, steps, and two network rows where guided."""
+    rows = 2 if (recipe.guidance_scale or 0) > 1 else 1
+    return _pixels(recipe) * (recipe.num_inference_steps or 1) * rows

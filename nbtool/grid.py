@@ -1,0 +1,245 @@
+"""The labelled results of a sweep, looked up by label or by position."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbtool.axes import Axis, Index, format_label
+from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
+from nbtool.image import GeneratedImage
+from nbtool.recipe import PARAMETERS, Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+Cell = GeneratedImage | GenerationError
+Position = int | slice | Sequence[int]
+
+
+class Grid:
+    """The labelled images of a sweep, any number of axes. Shows itself as a labelled table.
+
+        grid.sel(seed=2, guidance_scale=5)     one image, or a smaller grid
+        grid.isel(seed=0); grid[0, 1]          the same by position
+
+    Iterating gives the images that were made, in the order of the axes.
+    """
+
+    def __init__(self, base: Recipe, axes: Sequence[Axis], cells: Mapping[Index, Cell]) -> None:
+        self.base = base
+        self._axes = tuple(axes)
+        self._cells = dict(cells)
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """The labels of each axis, in the order given."""
+        return {axis.name: axis.labels for axis in self._axes}
+
+    @property
+    def shape(self) -> Index:
+        return tuple(len(axis) for axis in self._axes)
+
+    @property
+    def title(self) -> str:
+        """The prompt that the cells have in common, {names} in place."""
+        return self.base.prompt
+
+    def cell(self, index: Index) -> Cell | None:
+        """What stands at a full index: an image, why it failed, or None when it was not made."""
+        return self._cells.get(index)
+
+    def indices(self) -> Iterator[Index]:
+        """Every index, made or not, the last axis fastest."""
+        return itertools.product(*map(range, self.shape))
+
+    def labels(self, index: Index) -> dict[str, Any]:
+        """The label on each axis of a full index."""
+        return {axis.name: axis.labels[i] for axis, i in zip(self._axes, index, strict=True)}
+
+    def __iter__(self) -> Iterator[GeneratedImage]:
+        cells = (self._cells.get(index) for index in self.indices())
+        return (cell for cell in cells if isinstance(cell, GeneratedImage))
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return sum(isinstance(cell, GeneratedImage) for cell in self._cells.values())
+
+    @property
+    def failed(self) -> dict[tuple[Any, ...], GenerationError]:
+        """The error of each cell that failed, by its labels."""
+        cells = ((index, self._cells.get(index)) for index in self.indices())
+        return {
+            tuple(self.labels(index).values()): cell
+            for index, cell in cells
+            if isinstance(cell, GenerationError)
+        }
+
+    @property
+    def missing(self) -> list[tuple[Any, ...]]:
+        """The labels of the cells that were not made, because of a cancel for example."""
+        missing = (index for index in self.indices() if index not in self._cells)
+        return [tuple(self.labels(index).values()) for index in missing]
+
+    def sel(self, **labels: Any) -> Any:
+        """The image at these labels; fewer labels than axes, or lists of them: a smaller Grid.
+
+        A parameter inside a paired axis can be named too.
+
+        Raises:
+            AxisError: There is no such axis or label.
+            GenerationError: The one cell asked for failed or was not made.
+        """
+        positions: dict[str, Position] = {}
+        for name, label in labels.items():
+            axis = self._axis_with(name)
+            if name == axis.name:
+                positions[name] = _positions(axis, label)
+            else:
+                within = positions.get(axis.name, range(len(axis)))
+                positions[axis.name] = _positions_within(axis, name, label, within)
+        return self.isel(**positions)
+
+    def isel(self, **positions: Position) -> Any:
+        """The image at these positions; fewer than axes, or slices and lists: a smaller Grid.
+
+        Raises:
+            AxisError: There is no such axis or position.
+            GenerationError: The one cell asked for failed or was not made.
+        """
+        names = [axis.name for axis in self._axes]
+        for name in positions:
+            if name not in names:
+                raise AxisError(unknown_name(name, names, "axis"))
+        chosen = [_chosen(axis, positions.get(axis.name, slice(None))) for axis in self._axes]
+        kept = [isinstance(choice, list) for choice in chosen]
+        if not any(kept):
+            return self._image(tuple(chosen))  # type: ignore[arg-type]
+        ranges = [choice if isinstance(choice, list) else [choice] for choice in chosen]
+        axes = [
+            Axis(axis.name, tuple(axis.labels[i] for i in c), tuple(axis.edits[i] for i in c))
+            for axis, c in zip(self._axes, chosen, strict=True)
+            if isinstance(c, list)
+        ]
+        cells = {}
+        for places in itertools.product(*(enumerate(r) for r in ranges)):
+            old = tuple(i for _, i in places)
+            if old in self._cells:
+                new = tuple(n for (n, _), keep in zip(places, kept, strict=True) if keep)
+                cells[new] = self._cells[old]
+        return Grid(self.base, axes, cells)
+
+    def __getitem__(self, position: Any) -> Any:
+        places = position if isinstance(position, tuple) else (position,)
+        if len(places) > len(self._axes):
+            raise AxisError(f"{len(places)} positions for {len(self._axes)} axes")
+        names = (axis.name for axis in self._axes)
+        return self.isel(**dict(zip(names, places, strict=False)))
+
+    def to_image(self, *, rows: str | None = None, cols: str | None = None) -> Image:
+        """A labelled contact sheet, `rows` down and `cols` across, as a PIL image.
+
+        The axes that are neither become sections below one another. By default the last axis
+        goes across and the one before it down.
+        """
+        from nbtool.display.sheet import contact_sheet
+
+        return contact_sheet(self, rows=rows, cols=cols)
+
+    def figure(self, *, rows: str | None = None, cols: str | None = None) -> Figure:
+        """The contact sheet as a matplotlib Figure with vector labels, for papers."""
+        from nbtool.display.figure import figure
+
+        return figure(self, rows=rows, cols=cols)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the grid and returns the path; the suffix says as what.
+
+        .png, .jpg, .webp: the contact sheet. .html: one offline page on which axes can be
+        rearranged and images enlarged. .pdf, .svg: the matplotlib figure. .zip: the images,
+        which carry their recipes, and a manifest.
+
+        Raises:
+            RecipeError: The suffix is none of these.
+            StoreError: The file cannot be written.
+        """
+        from nbtool.display.save import save
+
+        return save(self, Path(path))
+
+    def records(self) -> list[dict[str, Any]]:
+        """A flat dict for each image: labels, recipe, seconds, path; for pandas.DataFrame."""
+        records = []
+        for index in self.indices():
+            cell = self._cells.get(index)
+            if isinstance(cell, GeneratedImage):
+                recipe = {name: getattr(cell.recipe, name) for name in PARAMETERS}
+                made = {"seconds": cell.provenance.seconds, "path": str(cell.path or "")}
+                records.append(recipe | self.labels(index) | made)
+        return records
+
+    def __repr__(self) -> str:
+        axes = " × ".join(f"{axis.name} {len(axis)}" for axis in self._axes)
+        counts = [f"{len(self)} images"]
+        total = math.prod(self.shape)
+        failed = sum(isinstance(cell, GenerationError) for cell in self._cells.values())
+        counts += [f"{failed} failed"] if failed else []
+        counts += [f"{total - len(self._cells)} not made"] if total > len(self._cells) else []
+        return f"<Grid {self.title!r}: {axes}; {', '.join(counts)}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from nbtool.display.bundle import grid_bundle
+
+        return grid_bundle(self)
+
+    def _image(self, index: Index) -> GeneratedImage:
+        cell = self._cells.get(index)
+        if isinstance(cell, GenerationError):
+            raise cell
+        if cell is None:
+            labels = ", ".join(f"{n}={format_label(v)}" for n, v in self.labels(index).items())
+            raise Cancelled(f"the image at {labels} was not made; run the same grid again")
+        return cell
+
+    def _axis_with(self, name: str) -> Axis:
+        for axis in self._axes:
+            if axis.name == name:
+                return axis
+        for axis in self._axes:
+            if name in axis.parameters:
+                return axis
+        raise AxisError(unknown_name(name, [axis.name for axis in self._axes], "axis"))
+
+
+def _positions(axis: Axis, label: Any) -> Position:
+    if isinstance(label, (list, range)):
+        return [axis.position(one) for one in label]
+    return axis.position(label)
+
+
+def _positions_within(axis: Axis, parameter: str, label: Any, within: Position) -> Position:
+    """Where a parameter of a paired axis has a value, among the positions chosen already."""
+    allowed = [within] if isinstance(within, int) else within
+    assert not isinstance(allowed, slice)
+    found = [i for i in allowed if axis.edits[i].parameters[parameter] == label]
+    if not found:
+        raise AxisError(f"no {parameter} {label!r} on the axis {axis.name!r} of this grid")
+    return found[0] if len(found) == 1 else found
+
+
+def _chosen(axis: Axis, position: Position) -> int | list[int]:
+    places = range(len(axis))
+    try:
+        if isinstance(position, slice):
+            return list(places[position])
+        if isinstance(position, Sequence):
+            return [places[i] for i in position]
+        return places[position]
+    except (IndexError, TypeError):
+        raise AxisError(
+            f"no position {position!r} on the axis {axis.name!r} of length {len(axis)}"
+        ) from None

@@ -1,0 +1,133 @@
+"""One generated image: pixels, recipe and provenance together."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbtool import metadata
+from nbtool._version import __version__
+from nbtool.errors import GenerationError, RecipeError, StoreError
+from nbtool.recipe import Provenance, Recipe
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+class GeneratedImage:
+    """One generated image. Shows itself as the picture.
+
+    A stored image holds no pixels: they are read from `path` when asked for.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        provenance: Provenance,
+        *,
+        png: bytes | None = None,
+        path: Path | None = None,
+        generate: Callable[[Recipe], GeneratedImage] | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.provenance = provenance
+        self.path = path
+        self._png = png
+        self._generate = generate
+
+    @property
+    def png(self) -> bytes:
+        """The PNG file's bytes, recipe included."""
+        if self._png is not None:
+            return self._png
+        assert self.path is not None
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} is gone or cannot be read ({error.strerror}); "
+                f"generate its recipe again to have it back"
+            ) from None
+
+    @property
+    def image(self) -> Image:
+        """The pixels, as a PIL image in RGB."""
+        from PIL import Image as PILImage
+
+        return PILImage.open(io.BytesIO(self.png)).convert("RGB")
+
+    @property
+    def seed(self) -> int:
+        """The seed it was made with, drawn or given."""
+        assert self.recipe.seed is not None
+        return self.recipe.seed
+
+    @property
+    def digest(self) -> str:
+        """A short perceptual digest; see `nbtool.digest.digest`."""
+        from nbtool.digest import digest
+
+        return digest(self.image)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
+
+        Raises:
+            RecipeError: The suffix is none of these.
+            StoreError: The file cannot be written.
+        """
+        path = Path(path)
+        format = FORMATS.get(path.suffix.lower())
+        if format is None:
+            raise RecipeError(f"an image is saved as .png, .jpg or .webp, got {path.name!r}")
+        data = self.png
+        if format != "PNG":
+            recipe, provenance = self.recipe.to_dict(), self.provenance.to_dict()
+            data = metadata.encode(self.image, recipe, provenance, __version__, format=format)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}") from None
+        return path
+
+    def vary(self, **changes: Any) -> GeneratedImage:
+        """A new image of the same recipe with some parameters changed."""
+        if self._generate is None:
+            raise GenerationError(
+                "this image was read from a store, without a generator; use gen = "
+                f"nbtool.Generator({self.recipe.model!r}) and gen(image.recipe.replace(…))"
+            )
+        return self._generate(self.recipe.replace(**changes))
+
+    @property
+    def caption(self) -> str:
+        """The prompt and the settings on one line."""
+        return f"{self.recipe} · {settings(self.recipe)}"
+
+    def __repr__(self) -> str:
+        return f"<GeneratedImage: {self.caption}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {"text/plain": repr(self), "image/png": self.png}
+
+
+def settings(recipe: Recipe) -> str:
+    """What a recipe sets besides its prompts, on one line."""
+    parts = [
+        f"seed {recipe.seed}",
+        f"guidance {recipe.guidance_scale:g}",
+        f"{recipe.num_inference_steps} steps",
+        f"{recipe.scheduler}",
+        recipe.size,
+    ]
+    if recipe.guidance_rescale:
+        parts.append(f"rescale {recipe.guidance_rescale:g}")
+    if recipe.clip_skip:
+        parts.append(f"clip skip {recipe.clip_skip}")
+    if recipe.eta:
+        parts.append(f"eta {recipe.eta:g}")
+    return " · ".join(parts)

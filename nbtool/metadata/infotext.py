@@ -1,0 +1,50 @@
+"""AUTOMATIC1111's infotext: the `parameters` text that many programs read and write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from nbtool import schedulers
+
+
+def to_infotext(recipe: Mapping[str, Any], version: str) -> str:
+    """The infotext of a complete recipe's dictionary.
+
+    Format: modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui.
+    """
+    sampler = schedulers.resolve(recipe["scheduler"])
+    values = {
+        "Steps": recipe["num_inference_steps"],
+        "Sampler": sampler.sampler,
+        "Schedule type": sampler.schedule_type,
+        "CFG scale": f"{recipe['guidance_scale']:g}",
+        "Seed": recipe["seed"],
+        "Size": f"{recipe['width']}x{recipe['height']}",
+        "Model": recipe["model"],
+        "RNG": "CPU",
+    }
+    if clip_skip := recipe.get("clip_skip"):
+        values["Clip skip"] = clip_skip + 1  # there, 1 means that nothing is left out
+    if eta := recipe.get("eta"):
+        values["Eta"] = f"{eta:g}"
+    if rescale := recipe.get("guidance_rescale"):
+        values["CFG Rescale"] = f"{rescale:g}"
+    values["Version"] = f"nbtool {version}"
+
+    lines = [_printable(recipe.get("prompt", ""))]
+    if negative := recipe.get("negative_prompt"):
+        lines.append("Negative prompt: " + _printable(negative))
+    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in values.items()))
+    return "\n".join(lines)
+
+
+def _quoted(value: object) -> str:
+    text = _printable(str(value))
+    return json.dumps(text, ensure_ascii=False) if any(c in text for c in ',:\n"') else text
+
+
+def _printable(text: str) -> str:
+    """Without what a PNG text chunk cannot hold: NUL and lone surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -1,0 +1,258 @@
+"""A recipe is everything that decides one image; provenance is how it was in fact made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nbtool import metadata, schedulers
+from nbtool.errors import MetadataError, RecipeError, unknown_name
+
+MAX_PROMPT = 20_000  # characters; what is embedded in a PNG must be readable by other programs
+MIN_SIDE, MAX_SIDE = 16, 8192  # pixels
+SIDE_MULTIPLE = 8  # pixels to a latent
+MAX_SEED = 2**64 - 1  # what torch.Generator.manual_seed takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides one image.
+
+    What is None is left to the model's defaults and filled in before an image is made. Names
+    and meanings are those of diffusers' pipelines.
+
+    Args:
+        prompt: What to draw; at most 20,000 characters.
+        negative_prompt: What to stay away from; needs a guidance_scale above 1.
+        seed: Decides the starting noise, 0 to 2⁶⁴ - 1. None or -1: drawn before the run.
+        num_inference_steps: Denoising steps, 1 to 1000.
+        guidance_scale: How strongly the prompt is followed, 0 or more; up to 1 means not guided.
+        scheduler: A short name such as "euler_a" or "dpm++2m_karras", or a diffusers class name.
+        width: In pixels, a multiple of 8 from 16 to 8192.
+        height: In pixels, a multiple of 8 from 16 to 8192.
+        guidance_rescale: Against overexposure at high guidance, 0 to 1 (arXiv:2305.08891).
+        clip_skip: How many of the text encoder's last layers to leave out, 0 to 24.
+        eta: Noise added back at each step by DDIM, 0 to 1; other schedulers ignore it.
+        model: Catalogue name, hub id, or folder.
+        revision: The model's commit on the hub.
+
+    Raises:
+        RecipeError: A name is unknown or a value out of range or of the wrong kind.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    seed: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    width: int | None = None
+    height: int | None = None
+    guidance_rescale: float = 0.0
+    clip_skip: int = 0
+    eta: float = 0.0
+    model: str | None = None
+    revision: str | None = None
+
+    def __new__(cls, *_: object, **parameters: object) -> Recipe:
+        check_names(parameters)
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        for name, check in _CHECKS.items():
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, check(name, value))
+            elif name not in _MAY_BE_NONE:
+                raise RecipeError(f"{name} must be given, got None")
+
+    def replace(self, **changes: Any) -> Recipe:
+        """The same recipe with some parameters changed."""
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters that are set, without those at their neutral value."""
+        return {
+            f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default
+        }
+
+    def to_json(self) -> str:
+        """Canonical JSON: one text per recipe, ASCII, sorted, without what is not set."""
+        return json.dumps(
+            self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True,
+            allow_nan=False,
+        )  # fmt: skip
+
+    @property
+    def key(self) -> str:
+        """The SHA-256 of the canonical JSON, in hexadecimal: the name of the request."""
+        return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()
+
+    @property
+    def size(self) -> str:
+        return f"{self.width}×{self.height}"
+
+    def __str__(self) -> str:
+        return printable(self.prompt) or "(no prompt)"
+
+    @classmethod
+    def from_dict(cls, parameters: Mapping[str, Any]) -> Recipe:
+        """The recipe of a dictionary such as `to_dict` returns.
+
+        Raises:
+            RecipeError: A name is unknown or a value out of range or of the wrong kind.
+        """
+        check_names(parameters)
+        return cls(**parameters)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe of a JSON object, read strictly: no NaN, no name twice, no deep nesting.
+
+        Raises:
+            RecipeError: The text is no such object.
+        """
+        try:
+            parameters = metadata.strict_json(text)
+        except MetadataError as error:
+            raise RecipeError(f"not a recipe: {error}") from None
+        return cls.from_dict(parameters)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Recipe:
+        """The recipe stored inside an image that nbtool made.
+
+        Raises:
+            MetadataError: The file is no PNG, JPEG or WebP image, or carries no nbtool recipe.
+        """
+        recipe = metadata.read(Path(path))["recipe"]
+        try:
+            return cls.from_dict(recipe)
+        except (RecipeError, TypeError) as error:
+            raise MetadataError(f"{path}: its recipe cannot be used: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """How an image was in fact made; never part of its key."""
+
+    engine: str = ""
+    device: str = ""
+    dtype: str = ""
+    batch_width: int = 1
+    seconds: float = 0.0
+    created: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return values | {"notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
+        """Reads what this version knows and passes over the rest."""
+        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        return cls(**known | {"notes": tuple(known.get("notes", ()))})
+
+
+def printable(text: str) -> str:
+    """A text for a terminal: line breaks, escapes and lone surrogates are spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def check_names(parameters: Mapping[str, object]) -> None:
+    """Refuses a name that is no parameter, with the nearest one that is."""
+    for name in parameters:
+        if name not in PARAMETERS:
+            raise RecipeError(unknown_name(name, PARAMETERS, "parameter"))
+
+
+def _whole(low: int, high: int) -> Any:
+    def check(name: str, value: object) -> int:
+        message = f"{name} must be a whole number from {low} to {high}, got {value!r}"
+        if isinstance(value, bool):
+            raise RecipeError(message)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        try:
+            number = operator.index(value)  # type: ignore[arg-type]
+        except TypeError:
+            raise RecipeError(message) from None
+        if not low <= number <= high:
+            raise RecipeError(message)
+        return number
+
+    return check
+
+
+def _real(low: float, high: float) -> Any:
+    limits = f"≥ {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+
+    def check(name: str, value: object) -> float:
+        message = f"{name} must be a number {limits}, got {value!r}"
+        if isinstance(value, (bool, str)):
+            raise RecipeError(message)
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            raise RecipeError(message) from None
+        if not (math.isfinite(number) and low <= number <= high):
+            raise RecipeError(message)
+        return number + 0.0  # -0.0 becomes 0.0
+
+    return check
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise RecipeError(f"{name} must be text, got {value!r}")
+    if len(value) > MAX_PROMPT:
+        raise RecipeError(f"{name} has {len(value)} characters; at most {MAX_PROMPT} are kept")
+    return value
+
+
+def _side(name: str, value: object) -> int:
+    pixels: int = _whole(MIN_SIDE, MAX_SIDE)(name, value)
+    if pixels % SIDE_MULTIPLE:
+        below = pixels - pixels % SIDE_MULTIPLE
+        raise RecipeError(
+            f"{name} must be a multiple of {SIDE_MULTIPLE}, got {pixels}; "
+            f"try {below} or {below + SIDE_MULTIPLE}"
+        )
+    return pixels
+
+
+def _seed(name: str, value: object) -> int | None:
+    return None if value == -1 and value is not True else _whole(0, MAX_SEED)(name, value)
+
+
+def _scheduler(_: str, value: object) -> str:
+    return schedulers.canonical(value)
+
+
+_CHECKS = {
+    "prompt": _text,
+    "negative_prompt": _text,
+    "seed": _seed,
+    "num_inference_steps": _whole(1, 1000),
+    "guidance_scale": _real(0, math.inf),
+    "scheduler": _scheduler,
+    "width": _side,
+    "height": _side,
+    "guidance_rescale": _real(0, 1),
+    "clip_skip": _whole(0, 24),
+    "eta": _real(0, 1),
+    "model": _text,
+    "revision": _text,
+}
+_MAY_BE_NONE = {f.name for f in fields(Recipe) if f.default is None}
+PARAMETERS = tuple(_CHECKS)
+INTEGERS = ("seed", "num_inference_steps", "width", "height", "clip_skip")
+REALS = ("guidance_scale", "guidance_rescale", "eta")

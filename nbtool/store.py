@@ -1,0 +1,322 @@
+"""A folder of plain PNG and JSON files, readable with nbtool gone.
+
+    nbtool-images/
+      nbtool-store.json                  the schema number
+      <key>-<hash>.png                   one image, its recipe inside
+      <key>.json                         recipe, provenance and the PNG's SHA-256
+      damaged/                           what could not be read, set aside
+
+The PNG is written first, the JSON last: the JSON is the commit mark. `<key>` is the start of the
+recipe's key, `<hash>` the start of the PNG's own SHA-256, so that two notebooks which make the
+same image at the same time never mix their files: the last JSON wins and names its own PNG.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import re
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbtool import metadata
+from nbtool._version import __version__
+from nbtool.errors import MetadataError, RecipeError, StoreError
+from nbtool.image import GeneratedImage
+from nbtool.recipe import PARAMETERS, Provenance, Recipe, check_names
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SCHEMA = 1
+MARKER = "nbtool-store.json"
+DAMAGED = "damaged"
+KEY_DIGITS = 32  # of a SHA-256's 64, in file names
+ABANDONED = 3600  # seconds after which an unfinished file has no writer any more
+_COMMITTED = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
+_PICTURE = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-[0-9a-f]{{8}}\.png")
+
+
+class _DamagedError(Exception):
+    """One stored image cannot be used; the message says why."""
+
+
+class Store:
+    """A folder of images with their recipes.
+
+    Args:
+        path: The folder. It is made when the first image is; the folder it lies in must exist.
+    """
+
+    def __init__(self, path: str | Path = "nbtool-images") -> None:
+        self.path = Path(path).absolute()
+
+    def prepare(self) -> None:
+        """Makes sure that images can be written, before any is made.
+
+        Raises:
+            StoreError: The folder cannot be made or written, or a newer nbtool made it.
+        """
+        if not self.path.parent.is_dir():
+            raise StoreError(
+                f"cannot keep images in {self.path}: there is no folder {self.path.parent}; "
+                f"make it (or mount the drive) first, or name another store"
+            )
+        with self._explained("write in"):
+            self.path.mkdir(exist_ok=True)
+            self._sweep()
+        if not (self.path / MARKER).exists():
+            self._write(self.path / MARKER, json.dumps({"schema": SCHEMA}).encode())
+        else:
+            self._write(self.path / f".probe-{uuid.uuid4().hex}", b"", keep=False)
+        if (schema := self._schema()) > SCHEMA:
+            raise StoreError(
+                f"{self.path} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); "
+                f"it can be read but not added to; update nbtool or name another store"
+            )
+
+    def put(self, image: Image, recipe: Recipe, provenance: Provenance) -> GeneratedImage:
+        """Writes an image and returns it as stored.
+
+        Raises:
+            StoreError: It could not be written. Its `unsaved` holds the image that is not on disk.
+        """
+        recipe_dict, provenance_dict = recipe.to_dict(), provenance.to_dict()
+        png = metadata.encode(image, recipe_dict, provenance_dict, __version__)
+        digest = hashlib.sha256(png).hexdigest()
+        record = {
+            "schema": SCHEMA,
+            "key": recipe.key,
+            "recipe": recipe_dict,
+            "provenance": provenance_dict,
+            "png_sha256": digest,
+        }
+        text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
+        path = self._picture(recipe.key, digest)
+        try:
+            self._write(path, png)
+            self._write(self._record(recipe.key), text.encode("ascii"))
+        except StoreError as error:
+            error.unsaved = GeneratedImage(recipe, provenance, png=png)
+            raise
+        return GeneratedImage(recipe, provenance, path=path)
+
+    def get(self, key: str) -> GeneratedImage | None:
+        """The image of a key, verified against its hash; None when there is none.
+
+        A damaged one is set aside, named in a warning, and counts as not there.
+        """
+        return self._get(key[:KEY_DIGITS]) if re.fullmatch(r"[0-9a-f]{64}", key) else None
+
+    def has(self, key: str) -> bool:
+        """True when an image of this key was committed; `get` would verify it too."""
+        return self._record(key).is_file()
+
+    def latest(self, count: int) -> list[GeneratedImage]:
+        """The last few images, newest first, without verifying the others."""
+        names = sorted(self._committed(), key=lambda n: -_modified(self.path / f"{n}.json"))
+        images = (self._get(name) for name in names)
+        return list(itertools.islice((image for image in images if image), count))
+
+    def __getitem__(self, key: str) -> GeneratedImage:
+        if image := self.get(key):
+            return image
+        raise KeyError(f"{self.path} holds no image with the key {key!r}")
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key) is not None
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._committed())
+
+    def __iter__(self) -> Iterator[GeneratedImage]:
+        """The images, oldest first. Damaged ones are set aside and named in a warning."""
+        images = [image for name in list(self._committed()) if (image := self._get(name))]
+        return iter(sorted(images, key=lambda image: image.provenance.created))
+
+    def find(self, **parameters: Any) -> list[GeneratedImage]:
+        """The images whose recipe has these values, oldest first; of a text, a part is enough.
+
+        Raises:
+            RecipeError: There is no such parameter.
+        """
+        check_names(parameters)
+
+        def matches(image: GeneratedImage) -> bool:
+            for name, wanted in parameters.items():
+                value = getattr(image.recipe, name)
+                if isinstance(value, str) and isinstance(wanted, str):
+                    if wanted.lower() not in value.lower():
+                        return False
+                elif value != wanted:
+                    return False
+            return True
+
+        return [image for image in self if matches(image)]
+
+    def check(self) -> list[str]:
+        """Verifies every file, sets the damaged ones aside and says what was wrong."""
+        problems = []
+        for name in list(self._committed()):
+            try:
+                self._load(name)
+            except FileNotFoundError:
+                continue
+            except _DamagedError as error:
+                problems.append(self._set_aside(name, str(error), warn=False))
+        named = {self._load(name).path for name in self._committed()}
+        for path in self._files():
+            alone = _PICTURE.fullmatch(path.name) and path not in named
+            if alone and not path.is_symlink() and _age(path) > ABANDONED:
+                self._move_aside(path)
+                problems.append(f"{path.name}: a PNG without its JSON; moved to {DAMAGED}/")
+        return problems
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path.name}: {len(self)} images>"
+
+    def _record(self, key: str) -> Path:
+        return self.path / f"{key[:KEY_DIGITS]}.json"
+
+    def _picture(self, key: str, digest: str) -> Path:
+        return self.path / f"{key[:KEY_DIGITS]}-{digest[:8]}.png"
+
+    def _files(self) -> Iterator[Path]:
+        if self.path.is_dir():
+            with self._explained("read"), os.scandir(self.path) as entries:
+                yield from [Path(entry.path) for entry in entries]
+
+    def _committed(self) -> Iterator[str]:
+        for path in self._files():
+            if (match := _COMMITTED.fullmatch(path.name)) and not path.is_symlink():
+                yield match[1]
+
+    def _schema(self) -> int:
+        try:
+            schema = metadata.strict_json(_read(self.path / MARKER).decode("ascii"))["schema"]
+        except (OSError, ValueError, KeyError):
+            return SCHEMA
+        return schema if isinstance(schema, int) else SCHEMA
+
+    def _get(self, name: str) -> GeneratedImage | None:
+        try:
+            return self._load(name)
+        except FileNotFoundError:
+            return None  # never made, or removed by another notebook meanwhile
+        except _DamagedError as error:
+            self._set_aside(name, str(error))
+            return None
+
+    def _load(self, name: str) -> GeneratedImage:
+        try:
+            record = _parse(_read(self.path / f"{name}.json"))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _DamagedError(f"its JSON cannot be read ({error.strerror})") from None
+        try:
+            known = {k: v for k, v in record["recipe"].items() if k in PARAMETERS}
+            recipe = Recipe(**known) if record["schema"] > SCHEMA else Recipe(**record["recipe"])
+            provenance = Provenance.from_dict(record["provenance"])
+            digest = record["png_sha256"]
+            path = self._picture(name, digest)
+            intact = hashlib.sha256(_read(path)).hexdigest() == digest
+        except FileNotFoundError:
+            raise _DamagedError("its PNG is missing") from None
+        except (KeyError, TypeError, AttributeError, RecipeError, OSError) as error:
+            raise _DamagedError(f"its JSON cannot be used ({error})") from None
+        if not intact:
+            raise _DamagedError("its PNG does not match its hash")
+        if record["schema"] <= SCHEMA and recipe.key[:KEY_DIGITS] != name:
+            raise _DamagedError("its recipe is not the one its name stands for")
+        return GeneratedImage(recipe, provenance, path=path)
+
+    def _set_aside(self, name: str, reason: str, *, warn: bool = True) -> str:
+        message = f"{name}: {reason}; moved to {DAMAGED}/ in {self.path}"
+        for path in list(self._files()):
+            if path.name.startswith(name) and not path.is_symlink():
+                self._move_aside(path)
+        if warn:
+            warnings.warn(message, stacklevel=3)
+        return message
+
+    def _move_aside(self, path: Path) -> None:
+        folder = self.path / DAMAGED
+        with self._explained("write in"), contextlib.suppress(FileNotFoundError):
+            folder.mkdir(exist_ok=True)
+            os.replace(path, folder / path.name)
+
+    def _sweep(self) -> None:
+        """Removes what a killed writer left half done."""
+        for path in self._files():
+            if path.suffix == ".partial" and _age(path) > ABANDONED:
+                path.unlink(missing_ok=True)
+
+    def _write(self, path: Path, data: bytes, *, keep: bool = True) -> None:
+        """Writes a file whole or not at all: temporary file, flush, fsync, rename."""
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        with self._explained("write in"):
+            try:
+                with partial.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if keep:
+                    os.replace(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+
+    @contextlib.contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(
+                f"cannot {action} {self.path}: {error.strerror or error}; "
+                f"what was stored before is kept"
+            ) from error
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        return metadata.strict_json(data.decode("ascii"))
+    except (UnicodeDecodeError, MetadataError) as error:
+        raise _DamagedError(f"its JSON cannot be read ({error})") from None
+
+
+def _read(path: Path) -> bytes:
+    """A file's bytes; a symbolic link is not followed."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return time.time()
+
+
+def _age(path: Path) -> float:
+    return time.time() - _modified(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename last through a power cut, where the system can."""
+    with contextlib.suppress(OSError, AttributeError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

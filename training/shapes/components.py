@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from scenes import CENTRES, COLOURS, RADII, SHAPES, SIZE
@@ -24,7 +25,7 @@ def byte_pair_merges(words: list[str]) -> list[tuple[str, str]]:
     """Byte-pair merges (Sennrich et al., 2016), carried on until each word is one token."""
     spelled = [[*word[:-1], word[-1] + END_OF_WORD] for word in words]
     merges = []
-    while pairs := Counter(pair for word in spelled for pair in zip(word, word[1:], strict=False)):
+    while pairs := Counter(pair for word in spelled for pair in pairwise(word)):
         best = max(pairs, key=lambda pair: (pairs[pair], pair))
         merges.append(best)
         for word in spelled:

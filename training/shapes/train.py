@@ -174,7 +174,9 @@ def train_denoiser(
         {"unet": components.unet(), "text_encoder": components.text_encoder(tokenizer)}
     ).to(args.device)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999))
-    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), betas=(0.9, 0.99), weight_decay=1e-2, fused=True
+    )
     checkpoint = args.runs / "denoiser.pt"
     step = 0
     if checkpoint.exists():
@@ -256,7 +258,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vae-steps", type=int, default=4500)
     parser.add_argument("--scenes", type=int, default=60_000, help="size of the data set")
-    parser.add_argument("--steps", type=int, default=22_000, help="steps of the denoiser")
+    parser.add_argument("--steps", type=int, default=18_000, help="steps of the denoiser")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--export-only", action="store_true", help="write the newest checkpoint")

@@ -6,15 +6,17 @@ import itertools
 import math
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError, RecipeError, unknown_name
-from nbtool.recipe import INTEGERS, PARAMETERS, REALS, Recipe
+from nbtool.recipe import INTEGERS, PARAMETERS, REALS, Recipe, printable
 
 MAX_CELLS = 100_000
+MAX_LISTED = 20  # labels in a message
 DRAWN_SEEDS = 2**32  # drawn seeds stay below: short to read, exact in every program
 
 Index = tuple[int, ...]
@@ -40,9 +42,8 @@ class Axis:
     def __post_init__(self) -> None:
         if not self.labels:
             raise AxisError(f"the axis {self.name!r} has no values")
-        for i, label in enumerate(self.labels):
-            if label in self.labels[:i]:
-                raise AxisError(f"the axis {self.name!r} holds {label!r} twice")
+        if twice := [label for label, n in Counter(self.labels).items() if n > 1]:
+            raise AxisError(f"the axis {self.name!r} holds {twice[0]!r} twice")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,8 +62,11 @@ class Axis:
         for i, known in enumerate(self.labels):
             if known == label:
                 return i
-        labels = ", ".join(format_label(known) for known in self.labels)
-        raise AxisError(f"no {self.name} {label!r} in this grid; there are: {labels}")
+        labels = ", ".join(format_label(known) for known in self.labels[:MAX_LISTED])
+        labels += ", …" if len(self) > MAX_LISTED else ""
+        raise AxisError(
+            f"no {printable(self.name)} {label!r} in this grid; there are: {printable(labels)}"
+        )
 
 
 def paired(**values: Any) -> Axis:
@@ -176,16 +180,17 @@ def sweep(
     words: dict[str, str] = {}
 
     literal = False
+    recipes: list[Recipe] = []
     base = Recipe(**defaults)
     if isinstance(prompt, Recipe):
         base, literal = prompt, True
     elif isinstance(prompt, str):
-        fixed["prompt"] = prompt
+        if prompt:
+            fixed["prompt"] = prompt
+        prompt = prompt or base.prompt
     elif recipes := [recipe for recipe in prompt if isinstance(recipe, Recipe)]:
         if len(recipes) < len(prompt):
             raise AxisError("give prompts or recipes, not both in one list")
-        edits = tuple(Edit(recipe=_completed(recipe, defaults)) for recipe in recipes)
-        found.append(Axis("recipe", tuple(range(len(edits))), edits))
         literal = True
     else:
         found.append(_axis("prompt", prompt))
@@ -198,8 +203,9 @@ def sweep(
             )
         found.append(axis)
 
-    texts = [] if literal else [prompt, parameters.get("negative_prompt", base.negative_prompt)]
-    templates = _template_names(texts)
+    negative = parameters.get("negative_prompt", base.negative_prompt)
+    texts = [prompt, negative, *_paired_texts([*axes, *parameters.values()])]
+    templates = set() if literal else _template_names(texts)
     for name, value in parameters.items():
         if isinstance(value, Axis):
             found.append(Axis(name, value.labels, value.edits))
@@ -210,14 +216,20 @@ def sweep(
                 fixed[name] = value
         elif name not in templates:
             raise RecipeError(unknown_name(name, {*PARAMETERS, *templates}, "parameter"))
-        elif isinstance(value, str):
-            words[name] = value
+        elif isinstance(value, (str, int, float)):
+            words[name] = str(value)
         else:
             labels = _words(name, value)
             found.append(Axis(name, labels, tuple(Edit(words={name: word}) for word in labels)))
 
-    _refuse_overlap(found, fixed)
+    if "seed" in fixed:  # -1 asks for a new one, whatever the default
+        defaults = {**defaults, "seed": None}
     base = _completed(base.replace(**fixed), defaults)
+    if recipes:
+        filling = {**defaults, "seed": base.seed}
+        edits = tuple(Edit(recipe=_completed(r.replace(**fixed), filling)) for r in recipes)
+        found.insert(0, Axis("recipe", tuple(range(len(edits))), edits))
+    _refuse_overlap(found, fixed)
     result = Sweep(base, tuple(found), None if literal else words)
     if len(result) > MAX_CELLS:
         shape = " × ".join(map(str, result.shape))
@@ -243,17 +255,19 @@ def parse_range(text: str, *, whole: bool) -> tuple[int | float, ...]:
     if len(items) > 1 and not items[-1].strip():
         items.pop()
     numbers = itertools.chain.from_iterable(_range_item(item, text, whole) for item in items)
-    taken = list(itertools.islice(numbers, MAX_CELLS + 1))
+    with localcontext(Context(prec=60)):  # whatever the user has set
+        taken = list(itertools.islice(numbers, MAX_CELLS + 1))
     if len(taken) > MAX_CELLS:
         raise AxisError(f"{text!r} holds more than {MAX_CELLS:,} numbers")
     return tuple(int(n) if whole else float(n) for n in taken)
 
 
-_NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+)"
+_UNSIGNED = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_NUMBER = rf"-?{_UNSIGNED}"
 _SINGLE = re.compile(rf"\s*({_NUMBER})\s*")
 _SPAN = re.compile(
     rf"\s*({_NUMBER})\s*-\s*({_NUMBER})\s*"
-    rf"(?:\(\s*([+-])\s*({_NUMBER})\s*\)|\[\s*(\d+)(?:\.0*)?\s*\])?\s*"
+    rf"(?:\(\s*([+-])\s*({_UNSIGNED})\s*\)|\[\s*(\d{{1,9}})(?:\.0*)?\s*\])?\s*"
 )
 
 
@@ -303,12 +317,18 @@ def _is_axis(name: str, value: object) -> bool:
 
 def _listed(name: str, value: Any) -> list[Any]:
     if isinstance(value, str) and name in INTEGERS + REALS:
-        return list(parse_range(value, whole=name in INTEGERS))
+        try:
+            return list(parse_range(value, whole=name in INTEGERS))
+        except AxisError as error:
+            raise AxisError(f"{name}: {error}") from None
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise AxisError(f"{name} needs a list, a tuple or a range, got {value!r}")
-    return list(value)
+    values = list(itertools.islice(value, MAX_CELLS + 1))
+    if len(values) > MAX_CELLS:
+        raise AxisError(f"{name} has more than {MAX_CELLS:,} values")
+    return values
 
 
 def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
@@ -339,6 +359,14 @@ def _words(name: str, values: object) -> tuple[str, ...]:
 
 
 _TEMPLATE = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
+
+
+def _paired_texts(values: Iterable[object]) -> Iterator[str]:
+    """The prompts and negative prompts in axis objects."""
+    for axis in values:
+        if isinstance(axis, Axis):
+            for name in axis.parameters & {"prompt", "negative_prompt"}:
+                yield from (edit.parameters[name] for edit in axis.edits)
 
 
 def _template_names(prompts: Iterable[object]) -> set[str]:

@@ -54,7 +54,7 @@ class GenerationError(NbtoolError, RuntimeError):
     """An image could not be made."""
 
 
-class Cancelled(GenerationError):
+class Cancelled(GenerationError):  # noqa: N818 - it names what happened
     """The job was cancelled before this image was made."""
 
 

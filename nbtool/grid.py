@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool.axes import Axis, Index, format_label
 from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
 from nbtool.image import GeneratedImage
-from nbtool.recipe import PARAMETERS, Recipe
+from nbtool.recipe import PARAMETERS, Recipe, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,8 +95,9 @@ class Grid:
             GenerationError: The one cell asked for failed or was not made.
         """
         positions: dict[str, Position] = {}
-        for name, label in labels.items():
+        for name, given in labels.items():
             axis = self._axis_with(name)
+            label = given.tolist() if hasattr(given, "tolist") else given
             if name == axis.name:
                 positions[name] = _positions(axis, label)
             else:
@@ -111,10 +112,9 @@ class Grid:
             AxisError: There is no such axis or position.
             GenerationError: The one cell asked for failed or was not made.
         """
-        names = [axis.name for axis in self._axes]
         for name in positions:
-            if name not in names:
-                raise AxisError(unknown_name(name, names, "axis"))
+            if name not in self.axes:
+                raise self._no_axis(name)
         chosen = [_chosen(axis, positions.get(axis.name, slice(None))) for axis in self._axes]
         kept = [isinstance(choice, list) for choice in chosen]
         if not any(kept):
@@ -183,7 +183,7 @@ class Grid:
         return records
 
     def __repr__(self) -> str:
-        axes = " × ".join(f"{axis.name} {len(axis)}" for axis in self._axes)
+        axes = " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)
         counts = [f"{len(self)} images"]
         total = math.prod(self.shape)
         failed = sum(isinstance(cell, GenerationError) for cell in self._cells.values())
@@ -199,10 +199,12 @@ class Grid:
     def _image(self, index: Index) -> GeneratedImage:
         cell = self._cells.get(index)
         if isinstance(cell, GenerationError):
-            raise cell
+            raise type(cell)(*cell.args)  # a copy: a traceback on the one kept would pin memory
         if cell is None:
             labels = ", ".join(f"{n}={format_label(v)}" for n, v in self.labels(index).items())
-            raise Cancelled(f"the image at {labels} was not made; run the same grid again")
+            raise Cancelled(
+                f"the image at {printable(labels)} was not made; run the same grid again"
+            )
         return cell
 
     def _axis_with(self, name: str) -> Axis:
@@ -212,7 +214,10 @@ class Grid:
         for axis in self._axes:
             if name in axis.parameters:
                 return axis
-        raise AxisError(unknown_name(name, [axis.name for axis in self._axes], "axis"))
+        raise self._no_axis(name)
+
+    def _no_axis(self, name: str) -> AxisError:
+        return AxisError(unknown_name(name, map(printable, self.axes), "axis"))
 
 
 def _positions(axis: Axis, label: Any) -> Position:
@@ -225,10 +230,12 @@ def _positions_within(axis: Axis, parameter: str, label: Any, within: Position) 
     """Where a parameter of a paired axis has a value, among the positions chosen already."""
     allowed = [within] if isinstance(within, int) else within
     assert not isinstance(allowed, slice)
-    found = [i for i in allowed if axis.edits[i].parameters[parameter] == label]
+    several = isinstance(label, (list, range))
+    wanted = label if several else [label]
+    found = [i for i in allowed if axis.edits[i].parameters[parameter] in wanted]
     if not found:
         raise AxisError(f"no {parameter} {label!r} on the axis {axis.name!r} of this grid")
-    return found[0] if len(found) == 1 else found
+    return found[0] if len(found) == 1 and not several else found
 
 
 def _chosen(axis: Axis, position: Position) -> int | list[int]:

@@ -21,7 +21,8 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 class GeneratedImage:
     """One generated image. Shows itself as the picture.
 
-    A stored image holds no pixels: they are read from `path` when asked for.
+    A stored image holds no pixels: they are read from `path` when asked for. `generate`, set on
+    images that come from a generator, makes the images of `vary`.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class GeneratedImage:
         self.provenance = provenance
         self.path = path
         self._png = png
-        self._generate = generate
+        self.generate = generate
 
     @property
     def png(self) -> bytes:
@@ -96,12 +97,12 @@ class GeneratedImage:
 
     def vary(self, **changes: Any) -> GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
-        if self._generate is None:
+        if self.generate is None:
             raise GenerationError(
                 "this image was read from a store, without a generator; use gen = "
                 f"nbtool.Generator({self.recipe.model!r}) and gen(image.recipe.replace(…))"
             )
-        return self._generate(self.recipe.replace(**changes))
+        return self.generate(self.recipe.replace(**changes))
 
     @property
     def caption(self) -> str:

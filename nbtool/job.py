@@ -86,7 +86,7 @@ class Job:
         self._error: NbtoolError | None = None
         self._notes: dict[str, None] = {}
         self._image_started = 0.0
-        _worker.submit(self)
+        _worker.submit(self._run, self.cancel)
 
     @property
     def progress(self) -> Progress:
@@ -147,7 +147,8 @@ class Job:
         seen = 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: len(self._results) > seen or self.done)
+                while len(self._results) == seen and not self.done:
+                    self._changed.wait()
                 fresh = list(self._results.values())[seen:]
             if not fresh:
                 break
@@ -181,7 +182,7 @@ class Job:
         """Takes an image from the store, if it is there."""
         if self.cancelled or not (image := self._store.get(key)):
             return False
-        image._generate = self._generate
+        image.generate = self._generate
         self._settle(key, image, stored=1)
         return True
 
@@ -210,7 +211,7 @@ class Job:
             # Not on disk, but not lost either: it stays in memory, and the run stops.
             self._settle(key, error.unsaved, made=1)
             raise
-        image._generate = self._generate
+        image.generate = self._generate
         for note in event.provenance.notes:
             self._notes.setdefault(note)
         self._settle(key, image, made=1)
@@ -233,33 +234,34 @@ class _Worker:
     """The one thread on which everything is generated, job after job."""
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[], None]] | None]
+        self._jobs = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._current: Job | None = None
+        self._cancel_current: Callable[[], None] | None = None
         self._closing = False
 
-    def submit(self, job: Job) -> None:
+    def submit(self, run: Callable[[], None], cancel: Callable[[], None]) -> None:
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="nbtool", daemon=True)
                 self._thread.start()
                 atexit.register(self._close)
-        self._jobs.put(job)
+        self._jobs.put((run, cancel))
 
     def _loop(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._current = job
+            run, self._cancel_current = job
             if self._closing:
-                job.cancel()
-            job._run()
-            self._current = None
+                self._cancel_current()
+            run()
+            self._cancel_current = None
 
     def _close(self) -> None:
         """At exit: lets the running step end, so that torch is not torn down under it."""
         self._closing = True
-        if job := self._current:
-            job.cancel()
+        if cancel := self._cancel_current:
+            cancel()
         self._jobs.put(None)
         assert self._thread is not None
         self._thread.join(timeout=30)

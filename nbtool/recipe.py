@@ -18,6 +18,7 @@ MAX_PROMPT = 20_000  # characters; what is embedded in a PNG must be readable by
 MIN_SIDE, MAX_SIDE = 16, 8192  # pixels
 SIDE_MULTIPLE = 8  # pixels to a latent
 MAX_SEED = 2**64 - 1  # what torch.Generator.manual_seed takes
+MAX_SHOWN = 100  # characters of a value in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class Recipe:
     model: str | None = None
     revision: str | None = None
 
-    def __new__(cls, *_: object, **parameters: object) -> Recipe:
+    def __new__(cls, *_: object, **parameters: object) -> Recipe:  # noqa: PYI034 - Self came later
         check_names(parameters)
         return super().__new__(cls)
 
@@ -157,14 +158,42 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
-        """Reads what this version knows and passes over the rest."""
+        """Reads what this version knows and passes over the rest.
+
+        Raises:
+            RecipeError: A value is of the wrong kind.
+        """
         known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        for name, value in known.items():
+            if not isinstance(value, _KINDS[name]):
+                raise RecipeError(f"the provenance has {name} {shown(value)}")
         return cls(**known | {"notes": tuple(known.get("notes", ()))})
+
+
+_KINDS: dict[str, Any] = {
+    "engine": str,
+    "device": str,
+    "dtype": str,
+    "batch_width": int,
+    "seconds": (int, float),
+    "created": str,
+    "versions": dict,
+    "notes": (list, tuple),
+}
 
 
 def printable(text: str) -> str:
     """A text for a terminal: line breaks, escapes and lone surrogates are spelled out."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: its repr, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
 
 
 def check_names(parameters: Mapping[str, object]) -> None:
@@ -176,7 +205,7 @@ def check_names(parameters: Mapping[str, object]) -> None:
 
 def _whole(low: int, high: int) -> Any:
     def check(name: str, value: object) -> int:
-        message = f"{name} must be a whole number from {low} to {high}, got {value!r}"
+        message = f"{name} must be a whole number from {low} to {high}, got {shown(value)}"
         if isinstance(value, bool):
             raise RecipeError(message)
         if isinstance(value, float) and value.is_integer():
@@ -196,8 +225,8 @@ def _real(low: float, high: float) -> Any:
     limits = f"≥ {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
 
     def check(name: str, value: object) -> float:
-        message = f"{name} must be a number {limits}, got {value!r}"
-        if isinstance(value, (bool, str)):
+        message = f"{name} must be a number {limits}, got {shown(value)}"
+        if isinstance(value, (bool, str, bytes)):
             raise RecipeError(message)
         try:
             number = float(value)  # type: ignore[arg-type]
@@ -212,10 +241,11 @@ def _real(low: float, high: float) -> Any:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise RecipeError(f"{name} must be text, got {value!r}")
+        raise RecipeError(f"{name} must be text, got {shown(value)}")
     if len(value) > MAX_PROMPT:
         raise RecipeError(f"{name} has {len(value)} characters; at most {MAX_PROMPT} are kept")
-    return value
+    # A pair of surrogates becomes the character it stands for, as it would in JSON; a lone one stays.
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _side(name: str, value: object) -> int:
@@ -230,7 +260,7 @@ def _side(name: str, value: object) -> int:
 
 
 def _seed(name: str, value: object) -> int | None:
-    return None if value == -1 and value is not True else _whole(0, MAX_SEED)(name, value)
+    return None if value == -1 else _whole(0, MAX_SEED)(name, value)
 
 
 def _scheduler(_: str, value: object) -> str:

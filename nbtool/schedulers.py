@@ -9,8 +9,11 @@ from nbtool.errors import RecipeError, unknown_name
 
 
 class Scheduler(NamedTuple):
-    """A diffusers scheduler: its class, what to change in the model's own configuration, and
-    its sampler and schedule names in AUTOMATIC1111's infotext."""
+    """A diffusers scheduler.
+
+    Its class, what to change in the model's own configuration, and the sampler and schedule
+    names that AUTOMATIC1111's infotext has for it.
+    """
 
     class_name: str
     options: dict[str, Any]

@@ -14,6 +14,7 @@ same image at the same time never mix their files: the last JSON wins and names 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -22,7 +23,7 @@ import re
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +43,16 @@ KEY_DIGITS = 32  # of a SHA-256's 64, in file names
 ABANDONED = 3600  # seconds after which an unfinished file has no writer any more
 _COMMITTED = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
 _PICTURE = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-[0-9a-f]{{8}}\.png")
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class _DamagedError(Exception):
     """One stored image cannot be used; the message says why."""
+
+
+class _NewerError(_DamagedError):
+    """Because a newer nbtool wrote it."""
 
 
 class Store:
@@ -71,16 +78,17 @@ class Store:
             )
         with self._explained("write in"):
             self.path.mkdir(exist_ok=True)
-            self._sweep()
-        if not (self.path / MARKER).exists():
-            self._write(self.path / MARKER, json.dumps({"schema": SCHEMA}).encode())
-        else:
-            self._write(self.path / f".probe-{uuid.uuid4().hex}", b"", keep=False)
         if (schema := self._schema()) > SCHEMA:
             raise StoreError(
                 f"{self.path} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); "
                 f"it can be read but not added to; update nbtool or name another store"
             )
+        with self._explained("write in"):
+            self._sweep()
+        if not (self.path / MARKER).exists():
+            self._write(self.path / MARKER, json.dumps({"schema": SCHEMA}).encode())
+        else:
+            self._write(self.path / f".probe-{uuid.uuid4().hex}", b"", keep=False)
 
     def put(self, image: Image, recipe: Recipe, provenance: Provenance) -> GeneratedImage:
         """Writes an image and returns it as stored.
@@ -113,11 +121,12 @@ class Store:
 
         A damaged one is set aside, named in a warning, and counts as not there.
         """
-        return self._get(key[:KEY_DIGITS]) if re.fullmatch(r"[0-9a-f]{64}", key) else None
+        return self._get(key[:KEY_DIGITS]) if _SHA256.fullmatch(key) else None
 
     def has(self, key: str) -> bool:
         """True when an image of this key was committed; `get` would verify it too."""
-        return self._record(key).is_file()
+        path = self._record(key)
+        return path.is_file() and not path.is_symlink()
 
     def latest(self, count: int) -> list[GeneratedImage]:
         """The last few images, newest first, without verifying the others."""
@@ -164,19 +173,22 @@ class Store:
     def check(self) -> list[str]:
         """Verifies every file, sets the damaged ones aside and says what was wrong."""
         problems = []
+        named: set[Path | None] = set()
+        unread = set()
         for name in list(self._committed()):
             try:
-                self._load(name)
+                named.add(self._load(name).path)
             except FileNotFoundError:
                 continue
             except _DamagedError as error:
-                problems.append(self._set_aside(name, str(error), warn=False))
-        named = {self._load(name).path for name in self._committed()}
-        for path in self._files():
-            alone = _PICTURE.fullmatch(path.name) and path not in named
+                problems.append(self._set_aside(name, error))
+                unread.add(name)
+        for path in list(self._files()):
+            match = _PICTURE.fullmatch(path.name)
+            alone = match and match[1] not in unread and path not in named
             if alone and not path.is_symlink() and _age(path) > ABANDONED:
-                self._move_aside(path)
-                problems.append(f"{path.name}: a PNG without its JSON; moved to {DAMAGED}/")
+                where = self._move_aside([path])
+                problems.append(f"{path.name}: a PNG without its JSON; {where}")
         return problems
 
     def __repr__(self) -> str:
@@ -211,7 +223,7 @@ class Store:
         except FileNotFoundError:
             return None  # never made, or removed by another notebook meanwhile
         except _DamagedError as error:
-            self._set_aside(name, str(error))
+            warnings.warn(self._set_aside(name, error), stacklevel=3)
             return None
 
     def _load(self, name: str) -> GeneratedImage:
@@ -221,11 +233,21 @@ class Store:
             raise
         except OSError as error:
             raise _DamagedError(f"its JSON cannot be read ({error.strerror})") from None
+        schema = record.get("schema")
+        newer = isinstance(schema, int) and schema > SCHEMA
         try:
-            known = {k: v for k, v in record["recipe"].items() if k in PARAMETERS}
-            recipe = Recipe(**known) if record["schema"] > SCHEMA else Recipe(**record["recipe"])
+            return self._image(name, record, newer=newer)
+        except _DamagedError as error:
+            raise (_NewerError(error) if newer else error) from None
+
+    def _image(self, name: str, record: Mapping[str, Any], *, newer: bool) -> GeneratedImage:
+        try:
+            parameters = record["recipe"].items()
+            recipe = Recipe(**{k: v for k, v in parameters if not newer or k in PARAMETERS})
             provenance = Provenance.from_dict(record["provenance"])
             digest = record["png_sha256"]
+            if not _SHA256.fullmatch(digest) or not isinstance(record["schema"], int):
+                raise _DamagedError("its JSON cannot be used (no hash or no schema number)")
             path = self._picture(name, digest)
             intact = hashlib.sha256(_read(path)).hexdigest() == digest
         except FileNotFoundError:
@@ -234,29 +256,36 @@ class Store:
             raise _DamagedError(f"its JSON cannot be used ({error})") from None
         if not intact:
             raise _DamagedError("its PNG does not match its hash")
-        if record["schema"] <= SCHEMA and recipe.key[:KEY_DIGITS] != name:
+        if not newer and recipe.key[:KEY_DIGITS] != name:
             raise _DamagedError("its recipe is not the one its name stands for")
         return GeneratedImage(recipe, provenance, path=path)
 
-    def _set_aside(self, name: str, reason: str, *, warn: bool = True) -> str:
-        message = f"{name}: {reason}; moved to {DAMAGED}/ in {self.path}"
-        for path in list(self._files()):
-            if path.name.startswith(name) and not path.is_symlink():
-                self._move_aside(path)
-        if warn:
-            warnings.warn(message, stacklevel=3)
-        return message
+    def _set_aside(self, name: str, error: _DamagedError) -> str:
+        """Moves the files of an image away; returns what was wrong and where they are now."""
+        if isinstance(error, _NewerError) or self._schema() > SCHEMA:
+            return f"{name}: {error}; left in {self.path}, since a newer nbtool wrote it"
+        files = [path for path in self._files() if path.name.startswith(name)]
+        return f"{name}: {error}; {self._move_aside(files)}"
 
-    def _move_aside(self, path: Path) -> None:
+    def _move_aside(self, paths: Iterable[Path]) -> str:
+        """Moves files to damaged/ if that can be done; returns where they are now."""
         folder = self.path / DAMAGED
-        with self._explained("write in"), contextlib.suppress(FileNotFoundError):
+        try:
             folder.mkdir(exist_ok=True)
-            os.replace(path, folder / path.name)
+            if folder.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, f"{DAMAGED} is a link")
+            for path in paths:
+                if not path.is_symlink():
+                    with contextlib.suppress(FileNotFoundError):
+                        os.replace(path, folder / path.name)
+        except OSError as error:
+            return f"left in {self.path} ({error.strerror})"
+        return f"moved to {DAMAGED}/ in {self.path}"
 
     def _sweep(self) -> None:
         """Removes what a killed writer left half done."""
         for path in self._files():
-            if path.suffix == ".partial" and _age(path) > ABANDONED:
+            if _PARTIAL.fullmatch(path.name) and _age(path) > ABANDONED:
                 path.unlink(missing_ok=True)
 
     def _write(self, path: Path, data: bytes, *, keep: bool = True) -> None:

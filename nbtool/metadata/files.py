@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MAX_FILE = 256 * 2**20  # bytes
+MAX_JPEG_TEXT = 65_000  # bytes; EXIF is one segment of 64 KiB there
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 _USER_COMMENT = 0x9286  # EXIF tag; JPEG and WebP files keep the JSON there
 
@@ -34,7 +35,11 @@ def encode(
     *,
     format: str = "PNG",
 ) -> bytes:
-    """The image as a file's bytes with its recipe inside; `format` is PNG, JPEG or WEBP."""
+    """The image as a file's bytes with its recipe inside; `format` is PNG, JPEG or WEBP.
+
+    Raises:
+        MetadataError: The recipe is too long for a JPEG.
+    """
     from PIL import Image as PILImage
     from PIL.PngImagePlugin import PngInfo
 
@@ -49,6 +54,8 @@ def encode(
         texts.add_text("parameters", to_infotext(recipe, version))
         image.save(buffer, "PNG", pnginfo=texts)
     else:
+        if format == "JPEG" and len(ours) > MAX_JPEG_TEXT:
+            raise MetadataError(f"a recipe of {len(ours)} bytes is too long for a JPEG; use .png")
         exif = PILImage.Exif()
         exif.get_ifd(0x8769)[_USER_COMMENT] = b"ASCII\0\0\0" + ours.encode("ascii")
         image.save(buffer, format, quality=95, exif=exif)
@@ -84,7 +91,10 @@ def read(path: Path) -> dict[str, Any]:
         raise MetadataError(f"{path} cannot be read: {kind}") from None
     if not isinstance(text, str):
         raise MetadataError(f"{path} carries no nbtool recipe; was it made or saved by nbtool?")
-    stored = strict_json(text)
+    try:
+        stored = strict_json(text)
+    except MetadataError as error:
+        raise MetadataError(f"{path} carries no usable recipe: {error}") from None
     if not isinstance(stored.get("recipe"), dict):
         raise MetadataError(f"{path} carries no recipe")
     return stored

@@ -19,7 +19,7 @@ def to_infotext(recipe: Mapping[str, Any], version: str) -> str:
         "Steps": recipe["num_inference_steps"],
         "Sampler": sampler.sampler,
         "Schedule type": sampler.schedule_type,
-        "CFG scale": f"{recipe['guidance_scale']:g}",
+        "CFG scale": _number(recipe["guidance_scale"]),
         "Seed": recipe["seed"],
         "Size": f"{recipe['width']}x{recipe['height']}",
         "Model": recipe["model"],
@@ -28,9 +28,9 @@ def to_infotext(recipe: Mapping[str, Any], version: str) -> str:
     if clip_skip := recipe.get("clip_skip"):
         values["Clip skip"] = clip_skip + 1  # there, 1 means that nothing is left out
     if eta := recipe.get("eta"):
-        values["Eta"] = f"{eta:g}"
+        values["Eta"] = _number(eta)
     if rescale := recipe.get("guidance_rescale"):
-        values["CFG Rescale"] = f"{rescale:g}"
+        values["CFG Rescale"] = _number(rescale)
     values["Version"] = f"nbtool {version}"
 
     lines = [_printable(recipe.get("prompt", ""))]
@@ -38,6 +38,11 @@ def to_infotext(recipe: Mapping[str, Any], version: str) -> str:
         lines.append("Negative prompt: " + _printable(negative))
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in values.items()))
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """As short as is exact: 5, 7.5."""
+    return repr(value).removesuffix(".0")
 
 
 def _quoted(value: object) -> str:

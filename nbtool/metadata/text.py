@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from nbtool.errors import MetadataError
@@ -19,7 +20,9 @@ def strict_json(text: str) -> dict[str, Any]:
     if len(text) > MAX_JSON:
         raise MetadataError(f"{len(text)} characters of JSON, more than {MAX_JSON}")
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
     except RecursionError:
         raise MetadataError("JSON nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -32,11 +35,19 @@ def strict_json(text: str) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
+    value: dict[str, Any] = {}
+    for name, item in pairs:
+        if name in value:
             raise MetadataError(f"the name {name!r} is given twice")
-    return dict(pairs)
+        value[name] = item
+    return value
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise MetadataError(f"{digits[:20]} is too large")
+    return number
 
 
 def _no_constant(name: str) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from importlib import metadata as packages
 from typing import Any
 
-from nbtool import hardware, models
+from nbtool import models
 from nbtool._version import __version__
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import pipelines
 from nbtool.errors import GenerationError, RecipeError
+from nbtool.hardware import DEVICES, DTYPES, PACKAGES, hardware
 from nbtool.recipe import Provenance, Recipe, printable
 
 
@@ -30,10 +31,10 @@ class LocalEngine:
     """
 
     def __init__(self, model: str, *, device: str | None = None, dtype: str | None = None) -> None:
-        if device is not None and device.split(":")[0] not in hardware.DEVICES:
-            raise RecipeError(f"device must be one of {', '.join(hardware.DEVICES)}, got {device!r}")
-        if dtype is not None and dtype not in hardware.DTYPES:
-            raise RecipeError(f"dtype must be one of {', '.join(hardware.DTYPES)}, got {dtype!r}")
+        if device is not None and device.split(":")[0] not in DEVICES:
+            raise RecipeError(f"device must be one of {', '.join(DEVICES)}, got {device!r}")
+        if dtype is not None and dtype not in DTYPES:
+            raise RecipeError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         self.model = models.find(model)
         self._wanted = device, dtype
 
@@ -42,7 +43,7 @@ class LocalEngine:
         device, dtype = self._wanted
         if device and dtype:
             return device, dtype, "as asked for"
-        found = hardware.hardware()
+        found = hardware()
         if device is None or device == found.device:
             return found.device, dtype or found.dtype, found.reason
         return device, dtype or "float32", "the device asked for"
@@ -83,31 +84,32 @@ class LocalEngine:
         if not pipelines.is_loaded(self.model.folder, device, dtype):
             emit(Loading(self.model.name))
         shared = pipelines.load(self.model.folder, device, dtype)
-        for recipe in recipes:
-            if cancelled():
-                return
-            emit(Started(recipe))
-            try:
-                finished = _make(shared, recipe, device, dtype, emit, cancelled)
-            except _Stop:
-                return
-            except Exception as error:  # a cell's failure is that cell's alone
-                # Only the text is kept: a stored traceback would pin the tensors.
-                reason = str(error) if isinstance(error, GenerationError) else _reason(error)
-                emit(Failed(recipe, reason))
-            else:
-                emit(finished)
+        with pipelines.quiet():
+            for recipe in recipes:
+                if cancelled():
+                    return
+                emit(Started(recipe))
+                try:
+                    finished = _make(shared, recipe, (device, dtype), emit, cancelled)
+                except _Stop:
+                    return
+                except Exception as error:  # a cell's failure is that cell's alone
+                    # Only the text is kept: a stored traceback would pin the tensors.
+                    emit(Failed(recipe, _reason(error)))
+                else:
+                    emit(finished)
 
 
 def _make(
     shared: Any,
     recipe: Recipe,
-    device: str,
-    dtype: str,
+    place: tuple[str, str],
     emit: Callable[[Event], None],
     cancelled: Callable[[], bool],
 ) -> Finished:
     import torch
+
+    device, dtype = place
 
     pipeline = pipelines.for_recipe(shared, recipe)
 
@@ -137,7 +139,7 @@ def _make(
         dtype=dtype,
         batch_width=1,
         seconds=round(time.monotonic() - started, 3),
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+        created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds"),
         versions=_versions(),
         notes=tuple(_truncations(shared.tokenizer, recipe)),
     )
@@ -161,8 +163,10 @@ def _truncations(tokenizer: Any, recipe: Recipe) -> list[str]:
 
 
 def _versions() -> dict[str, str]:
-    return {"nbtool": __version__} | {name: packages.version(name) for name in hardware.PACKAGES}
+    return {"nbtool": __version__} | {name: packages.version(name) for name in PACKAGES}
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, GenerationError):
+        return str(error)
     return f"{type(error).__name__}: {error}".strip().splitlines()[0]

@@ -55,14 +55,17 @@ def for_recipe(shared: Any, recipe: Recipe) -> Any:
 
 def _load(folder: Path, device: str, dtype: str) -> Any:
     import torch
-    from diffusers import DiffusionPipeline
 
     try:
-        with _quiet():
+        with quiet():
+            from diffusers import DiffusionPipeline
+
             pipeline = DiffusionPipeline.from_pretrained(
-                folder, torch_dtype=getattr(torch, dtype), use_safetensors=True,
+                folder,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
                 local_files_only=True,
-            )  # fmt: skip
+            )
         pipeline.to(device)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
         raise ModelError(f"cannot load the model in {folder}: {error}") from None
@@ -70,25 +73,42 @@ def _load(folder: Path, device: str, dtype: str) -> Any:
     for component in pipeline.components.values():
         if isinstance(component, torch.nn.Module):
             component.eval().requires_grad_(False)
+    _mend_clip_skip(pipeline.text_encoder)
     return pipeline
 
 
+def _mend_clip_skip(text_encoder: Any) -> None:
+    """Gives transformers' flattened CLIPTextModel the attribute that diffusers' clip_skip reads.
+
+    https://github.com/huggingface/diffusers/issues/14124
+    """
+    if hasattr(text_encoder, "final_layer_norm") and not hasattr(text_encoder, "text_model"):
+        # Past nn.Module's own __setattr__: a module inside itself would be an endless tree.
+        object.__setattr__(text_encoder, "text_model", text_encoder)
+
+
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the loading bars of diffusers and transformers: the display is ours."""
-    from diffusers.utils import logging as diffusers_logging
+def quiet() -> Iterator[None]:
+    """Without the bars and notices of diffusers and transformers: what matters, nbtool says."""
     from transformers.utils import logging as transformers_logging
 
-    libraries = (diffusers_logging, transformers_logging)
-    shown = [library.is_progress_bar_enabled() for library in libraries]
-    for library in libraries:
+    verbosity = {transformers_logging: transformers_logging.get_verbosity()}
+    transformers_logging.set_verbosity_error()
+    # Imported second: importing diffusers makes transformers speak.
+    from diffusers.utils import logging as diffusers_logging
+
+    verbosity[diffusers_logging] = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
+    bars = [library for library in verbosity if library.is_progress_bar_enabled()]
+    for library in bars:
         library.disable_progress_bar()
     try:
         yield
     finally:
-        for library, was_shown in zip(libraries, shown, strict=True):
-            if was_shown:
-                library.enable_progress_bar()
+        for library, level in verbosity.items():
+            library.set_verbosity(level)
+        for library in bars:
+            library.enable_progress_bar()
 
 
 def _scheduler(name: str, config: Any) -> Any:

@@ -1,0 +1,209 @@
+"""What a notebook shows of a grid: text, a self-contained HTML table, a picture."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+from nbtool.display import cells
+from nbtool.display.layout import Block, Layout, arrange, label_text
+from nbtool.display.placing import Limits
+from nbtool.image import GeneratedImage
+from nbtool.recipe import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.Image import Image
+
+    from nbtool.axes import Index
+    from nbtool.grid import Grid
+
+MAX_THUMBNAILS = 64
+THUMBNAIL = 160  # pixels on the longer side, at most
+OUTPUT = 860  # pixels; how wide a notebook's output usually is
+WRAP = 8
+SHEET = Limits(side=4000, area=1_000_000, cells=MAX_THUMBNAILS, letters=(11, 24))
+MAX_LABEL = 80  # characters
+MAX_TEXT_ROWS, MAX_TEXT_WIDTH, MAX_REPR = 20, 88, 1000
+MARKS = {"made": "✓", "failed": "✗", "missing": "·"}
+
+# Notebooks keep their theme in variables; elsewhere the surroundings decide.
+STYLE = """
+.nbtool-grid { font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: 13px;
+  line-height: 1.4; color: var(--jp-ui-font-color1, inherit); }
+.nbtool-grid .nbtool-title { font-size: 15px; margin: 0 0 2px; overflow-wrap: anywhere; }
+.nbtool-grid .nbtool-quiet { color: var(--jp-ui-font-color2, inherit); opacity: .8; }
+.nbtool-grid .nbtool-scroll { overflow: auto; max-height: 720px; width: fit-content;
+  max-width: 100%; }
+.nbtool-grid h4 { font-size: 13px; font-weight: 600; margin: 14px 0 0; padding: 0; }
+.nbtool-grid table { border-collapse: separate; border-spacing: 0; margin: 4px 0 8px;
+  font-size: 13px; color: inherit; }
+.nbtool-grid th, .nbtool-grid td { border: 0; padding: 3px; background: none; max-width: 220px;
+  overflow-wrap: anywhere; }
+.nbtool-grid tr, .nbtool-grid tr:nth-child(even), .nbtool-grid tr:hover { background: none; }
+.nbtool-grid th { font-weight: 500; text-align: center; color: inherit;
+  background: var(--jp-layout-color0,
+  var(--vscode-editor-background, var(--colab-primary-surface-color, Canvas))); }
+.nbtool-grid thead th { position: sticky; top: 0; z-index: 2; vertical-align: bottom; }
+.nbtool-grid tbody th { position: sticky; left: 0; z-index: 1; text-align: right;
+  vertical-align: middle; padding-right: 10px; }
+.nbtool-grid thead .nbtool-corner { left: 0; z-index: 3; }
+.nbtool-grid td { text-align: center; vertical-align: middle; }
+.nbtool-grid img { display: inline-block; max-width: none; margin: 0; vertical-align: middle;
+  outline: 1px solid rgba(128, 128, 128, .25); }
+.nbtool-grid .nbtool-failed, .nbtool-grid .nbtool-missing { display: block;
+  box-sizing: border-box; padding: 8px 6px; overflow-wrap: anywhere; font-size: 11px; line-height: 1.3;
+  border: 1px solid rgba(128, 128, 128, .3); }
+.nbtool-grid .nbtool-failed b { font-weight: 600; color: var(--jp-error-color1, #c0392b); }
+.nbtool-grid .nbtool-missing { border-style: dashed; opacity: .6; }
+"""
+
+
+def grid_bundle(grid: Grid) -> dict[str, Any]:
+    """The MIME bundle of a grid. Bounded: at most 64 thumbnails, and a sheet for no more cells."""
+    bundle: dict[str, Any] = {"text/plain": grid_text(grid), "text/html": grid_html(grid)}
+    if math.prod(grid.shape) <= MAX_THUMBNAILS:
+        from nbtool.display.sheet import draw_sheet
+
+        buffer = io.BytesIO()
+        draw_sheet(grid, SHEET).save(buffer, "PNG")
+        bundle["image/png"] = buffer.getvalue()
+    return bundle
+
+
+def grid_text(grid: Grid) -> str:
+    """The repr, and for one or two axes a table of marks: ✓ made, ✗ failed, · not made."""
+    lines = [cells.ellipsized(repr(grid), MAX_REPR)]
+    layout = arrange(grid.axes)
+    if 1 <= len(grid.axes) <= 2:
+        block = next(layout.blocks(wrap=MAX_TEXT_WIDTH))
+        lines += ["", *_table(grid, layout, block)]
+    return "\n".join(lines)
+
+
+def _table(grid: Grid, layout: Layout, block: Block) -> Iterator[str]:
+    rows = [cells.ellipsized(text, 24) for text in layout.labels(layout.rows)[:MAX_TEXT_ROWS]]
+    cols = [cells.ellipsized(text, 16) for text in layout.labels(layout.cols)[:MAX_TEXT_WIDTH]]
+    names = [cells.ellipsized(name, 24) for name in (layout.rows or "", layout.cols or "")]
+    margin = max(len(text) for text in [*rows, names[0]])
+    while cols and margin + sum(len(col) + 2 for col in cols) > MAX_TEXT_WIDTH:
+        cols.pop()
+    cut = len(layout.labels(layout.cols)) - len(cols)
+    start = 2 if layout.rows else 0
+    if layout.cols:
+        yield " " * (margin + start) + names[1]
+        heads = "  ".join(cols) + (f"  … {cut} more" if cut else "")
+        yield f"{names[0]:>{margin}}{'':{start}}{heads}"
+    for row, label in enumerate(rows):
+        marks = (
+            f"{_mark(grid, layout.index(block, row, c)):^{len(cols[c])}}" for c in range(len(cols))
+        )
+        yield f"{label:>{margin}}{'':{start}}{'  '.join(marks)}".rstrip()
+    if more := len(block.rows) - len(rows):
+        yield f"… {more} more"
+
+
+def _mark(grid: Grid, index: Index) -> str:
+    cell = grid.cell(index)
+    kind = "missing" if cell is None else "failed"
+    return MARKS["made" if isinstance(cell, GeneratedImage) else kind]
+
+
+def grid_html(grid: Grid) -> str:
+    """A labelled table with thumbnails, readable too where the style is stripped."""
+    layout = arrange(grid.axes)
+    blocks = layout.shown(MAX_THUMBNAILS, wrap=WRAP)
+    columns = max(len(block.cols) for block in blocks)
+    largest = cells.largest(grid)
+    scale = min(1.0, max(THUMBNAIL / 2, min(THUMBNAIL, OUTPUT / columns - 6)) / max(largest))
+    width = math.ceil(largest[0] * scale)
+    shown = sum(len(block.rows) * len(block.cols) for block in blocks)
+    parts = [f"<style>{STYLE}</style>"]
+    if grid.title:
+        parts.append(f'<p class="nbtool-title">{escaped(grid.title, 400)}</p>')
+    quiet = " · ".join(cells.summary(grid))
+    parts.append(f'<p class="nbtool-quiet" style="margin:0 0 6px">{escaped(quiet, 800)}</p>')
+    parts.append('<div class="nbtool-scroll">')
+    for number, block in enumerate(blocks):
+        if block.heading:
+            parts.append(f"<h4>{escaped(block.heading, 300)}</h4>")
+        named = number == 0 or bool(block.heading)
+        parts.extend(_html_table(grid, layout, block, (width, scale), named=named))
+    parts.append("</div>")
+    if more := math.prod(grid.shape) - shown:
+        parts.append(
+            f'<p class="nbtool-quiet" style="margin:4px 0">… and {cells.count(more, "more cell")}; '
+            f"<code>grid.save(&quot;grid.html&quot;)</code> shows all of them</p>"
+        )
+    return f'<div class="nbtool-grid">{"".join(parts)}</div>'
+
+
+def _html_table(
+    grid: Grid, layout: Layout, block: Block, size: tuple[int, float], *, named: bool
+) -> Iterator[str]:
+    width, scale = size
+    rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
+    yield "<table>"
+    if layout.cols or layout.rows:
+        yield "<thead>"
+        corner = f'<th class="nbtool-corner">{_name(layout.rows)}</th>' if layout.rows else ""
+        if layout.cols and named:
+            yield f"<tr>{'<th></th>' if corner else ''}"
+            yield f'<th colspan="{len(block.cols)}" style="text-align:left;position:static">'
+            yield f"{_name(layout.cols)}</th></tr>"
+        labels = (f'<th scope="col">{escaped(cols[col], MAX_LABEL)}</th>' for col in block.cols)
+        yield f"<tr>{corner}{''.join(labels)}</tr></thead>"
+    yield "<tbody>"
+    for row in block.rows:
+        head = f'<th scope="row">{escaped(rows[row], MAX_LABEL)}</th>' if layout.rows else ""
+        found = (_html_cell(grid, layout.index(block, row, col), scale) for col in block.cols)
+        row_cells = (f'<td width="{width}">{cell}</td>' for cell in found)
+        yield f"<tr>{head}{''.join(row_cells)}</tr>"
+    yield "</tbody></table>"
+
+
+def _name(axis: str | None) -> str:
+    return f'<span class="nbtool-quiet">{escaped(axis or "", MAX_LABEL)}</span>'
+
+
+def _html_cell(grid: Grid, index: Index, scale: float) -> str:
+    cell = grid.cell(index)
+    labels = " · ".join(f"{name} {label_text(label)}" for name, label in grid.labels(index).items())
+    if cell is None:
+        return f'<span class="nbtool-missing" title="{escaped(labels, 400)}">not made</span>'
+    picture = cells.picture(cell)
+    if picture is None or not isinstance(cell, GeneratedImage):
+        why = cells.reason(cell)
+        return (
+            f'<span class="nbtool-failed" title="{escaped(why, 500)}">'
+            f"<b>failed</b><br>{escaped(why, 120)}</span>"
+        )
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    return (
+        f'<img src="{_thumbnail(picture, (width, height))}" width="{width}" height="{height}" '
+        f'alt="{escaped(labels or grid.title, 200)}" title="{escaped(cell.caption, 500)}">'
+    )
+
+
+def _thumbnail(picture: Image, size: tuple[int, int]) -> str:
+    """A small copy of a picture as a data URI: PNG, or JPEG where that is smaller."""
+    from PIL.Image import Resampling
+
+    small = picture.resize(size, Resampling.LANCZOS)
+    best: tuple[str, bytes] | None = None
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 85})):
+        buffer = io.BytesIO()
+        small.save(buffer, kind, **options)
+        if best is None or buffer.tell() < len(best[1]):
+            best = kind, buffer.getvalue()
+    assert best
+    return f"data:image/{best[0]};base64,{base64.b64encode(best[1]).decode('ascii')}"
+
+
+def escaped(text: str, length: int) -> str:
+    """A text for HTML, shortened, that stays text whatever is in it."""
+    return html.escape(printable(cells.ellipsized(text, length)))

@@ -1,0 +1,131 @@
+"""What there is to show of a cell: its picture, or in words why there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from nbtool.axes import format_label
+from nbtool.image import GeneratedImage
+from nbtool.recipe import PARAMETERS, Recipe, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PIL.Image import Image
+
+    from nbtool.grid import Cell, Grid
+
+NOT_MADE = "not made"
+MAX_REASON = 500  # characters
+MAX_PIECE, MAX_STEM = 40, 160  # characters of a file's name
+
+
+def picture(cell: Cell | None) -> Image | None:
+    """The pixels in RGB; None where there are none or they cannot be read."""
+    if not isinstance(cell, GeneratedImage):
+        return None
+    try:
+        return cell.image
+    except Exception:  # a file that is gone or damaged must not take the other cells with it
+        return None
+
+
+def size(cell: Cell | None) -> tuple[int, int] | None:
+    """Width and height without decoding the pixels; None where there is no picture."""
+    from PIL import Image as PILImage
+
+    if not isinstance(cell, GeneratedImage):
+        return None
+    try:
+        with PILImage.open(io.BytesIO(cell.png)) as image:
+            width, height = image.size
+            return width, height
+    except Exception:
+        return None
+
+
+def reason(cell: Cell | None) -> str:
+    """Why a cell shows no picture, on one line."""
+    if cell is None:
+        return NOT_MADE
+    if isinstance(cell, GeneratedImage):
+        name = cell.path.name if cell.path else "damaged data"
+        return ellipsized(f"cannot be read: {name}", MAX_REASON)
+    return ellipsized(str(cell) or type(cell).__name__, MAX_REASON)
+
+
+def ellipsized(text: str, length: int) -> str:
+    """A printable text of at most `length` characters."""
+    short = printable(text[: length + 1])
+    return short if len(short) <= length else short[: length - 1].rstrip() + "…"
+
+
+def largest(grid: Grid) -> tuple[int, int]:
+    """The width and height that every picture of a grid fits into."""
+    sizes = [found for cell in grid if (found := size(cell))]
+    if not sizes:
+        return min(512, grid.base.width or 256), min(512, grid.base.height or 256)
+    return max(width for width, _ in sizes), max(height for _, height in sizes)
+
+
+def shared(grid: Grid) -> Recipe:
+    """A recipe of what all images have in common; the rest is left open."""
+    recipes = [image.recipe for image in grid] or [grid.base]
+    common = {}
+    for name in PARAMETERS:
+        values = {getattr(recipe, name) for recipe in recipes}
+        if len(values) == 1 and name not in grid.axes:
+            common[name] = values.pop()
+    return Recipe(**common)
+
+
+def settings(recipe: Recipe) -> list[str]:
+    """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
+    given = recipe.to_dict()
+    parts = []
+    for words in _SETTINGS:
+        with contextlib.suppress(KeyError):
+            parts.append(ellipsized(words.format_map(given), 200))
+    return parts
+
+
+def summary(grid: Grid) -> list[str]:
+    """How many images there are, and what they have in common."""
+    missing = len(grid.missing)
+    failed = math.prod(grid.shape) - len(grid) - missing
+    parts = [count(len(grid), "image")]
+    parts += [f"{failed:,} failed"] if failed else []
+    parts += [f"{missing:,} not made"] if missing else []
+    return parts + settings(shared(grid))
+
+
+def file_stem(labels: Mapping[str, Any]) -> str:
+    """A name for the file of an image such as "seed=2,guidance_scale=5", safe on any system."""
+    pieces = (f"{_safe(name)}={_safe(format_label(label))}" for name, label in labels.items())
+    return ",".join(pieces)[:MAX_STEM].rstrip(".,=") or "image"
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text[:200]).strip("-.")[:MAX_PIECE] or "_"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+_SETTINGS = (
+    "seed {seed}",
+    "guidance {guidance_scale:g}",
+    "{num_inference_steps} steps",
+    "{scheduler}",
+    "{width}×{height}",
+    "rescale {guidance_rescale:g}",
+    "clip skip {clip_skip}",
+    "eta {eta:g}",
+    "model {model}",
+    "without: {negative_prompt}",
+)

@@ -1,0 +1,138 @@
+"""The contact sheet as a matplotlib figure, with vector labels, for papers."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from typing import IO, TYPE_CHECKING, Any
+
+from nbtool.display import cells
+from nbtool.display.layout import arrange
+from nbtool.display.lettering import FONT
+from nbtool.display.placing import Limits, Place, compose, placard
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+    from nbtool.grid import Cell, Grid
+
+POINTS = 72  # to the inch; the unit of everything below
+CELL = 96
+RESOLUTION = 300  # pixels to the inch at most
+MAX_PIXELS = 40_000_000  # of all pictures together; matplotlib holds them in memory
+LIMITS = Limits(side=10_000, area=math.inf, cells=2500, letters=(6, 9))
+
+
+def figure(grid: Grid, *, rows: str | None = None, cols: str | None = None) -> Figure:
+    """The images with their labels, arranged as on the contact sheet.
+
+    It belongs to no pyplot state; `save_figure`, or `grid.save("x.pdf")`, keeps text as text.
+
+    Raises:
+        AxisError: There is no such axis, or one is asked for twice.
+    """
+    from matplotlib.figure import Figure
+
+    layout = arrange(grid.axes, rows, cols)
+    cell_size = cells.largest(grid)
+    sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS)
+    inches = (sheet.width / POINTS, sheet.height / POINTS)
+    result = Figure(figsize=inches, facecolor="white")
+    result.set_layout_engine("none")
+    result.suppressComposite = True  # each picture at its own resolution
+    axes = result.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.autoscale(enable=False)
+    axes.set(xlim=(0, sheet.width), ylim=(sheet.height, 0))
+
+    texts = list(sheet.texts)
+    pixels_per_point = _resolution(sheet.places)
+    for place in sheet.places:
+        cell = grid.cell(place.index)
+        picture = cells.picture(cell)
+        if picture is None:
+            _draw_box(axes, place, cell)
+            texts.extend(placard(place, cell))
+        else:
+            _draw_picture(axes, place, picture, sheet.scale, pixels_per_point)
+    for text in texts:
+        axes.text(
+            text.x, text.y, text.text,
+            fontsize=text.size, fontfamily=[FONT, "sans-serif"], color=text.colour, ha=text.align, va="baseline",
+            parse_math=False, usetex=False,
+        )  # fmt: skip
+    axes.set(xlim=(0, sheet.width), ylim=(sheet.height, 0))
+    return result
+
+
+def save_figure(
+    figure: Figure, file: str | os.PathLike[str] | IO[bytes], *, format: str | None = None
+) -> None:
+    """Writes a figure as .pdf or .svg with text that can be selected and searched."""
+    import matplotlib as mpl
+
+    settings: Any = {
+        "pdf.fonttype": 42,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "nbtool",
+        "savefig.bbox": None,
+    }
+    kind = (format or os.path.splitext(os.fspath(file))[1][1:]).lower()  # type: ignore[arg-type]
+    # The date would make two files of one grid differ.
+    undated: dict[str, None] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(file, format=kind, facecolor="white", metadata=undated)
+
+
+def _resolution(places: list[Place]) -> float:
+    area = sum(place.width * place.height for place in places)
+    return min(RESOLUTION / POINTS, math.sqrt(MAX_PIXELS / area))
+
+
+def _draw_picture(
+    axes: Axes, place: Place, picture: Image, scale: float, pixels_per_point: float
+) -> None:
+    """Centres a picture in its place, with a hairline that ends a white picture."""
+    import numpy as np
+    from PIL.Image import Resampling
+
+    width, height = picture.width * scale, picture.height * scale
+    if picture.width > width * pixels_per_point:
+        size = (width * pixels_per_point, height * pixels_per_point)
+        picture = picture.resize(
+            (max(1, round(size[0])), max(1, round(size[1]))), Resampling.LANCZOS
+        )
+    left = place.x + (place.width - width) / 2
+    top = place.y + (place.height - height) / 2
+    axes.imshow(
+        np.asarray(picture),
+        extent=(left, left + width, top + height, top),
+        origin="upper", aspect="auto", interpolation="none",
+    )  # fmt: skip
+    _rectangle(axes, left, top, width, height, edgecolor="#e4e4e4")
+
+
+def _draw_box(axes: Axes, place: Place, cell: Cell | None) -> None:
+    box = (place.x, place.y, place.width, place.height)
+    if cell is None:
+        _rectangle(axes, *box, facecolor="#fafafa", edgecolor="#ececec", hatch="////")
+    else:
+        _rectangle(axes, *box, facecolor="#fcf5f4", edgecolor="#ecd5d2")
+
+
+def _rectangle(
+    axes: Axes, x: float, y: float, width: float, height: float, *,
+    edgecolor: str, facecolor: str = "none", hatch: str | None = None,
+) -> None:  # fmt: skip
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(
+        Rectangle(
+            (x, y), width, height,
+            facecolor=facecolor, edgecolor=edgecolor, hatch=hatch, linewidth=0.5,
+        )
+    )  # fmt: skip

@@ -1,0 +1,108 @@
+"""Which axis goes down, which across, and which become sections. Shared by every static view."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbtool.axes import Index, format_label
+from nbtool.errors import AxisError, unknown_name
+from nbtool.recipe import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+WRAP = 10  # more pictures than this on a single axis go on several lines
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table of pictures: one section of the grid, or one line of a wrapped axis."""
+
+    heading: str
+    section: Mapping[str, int]
+    rows: Sequence[int]
+    cols: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An arrangement of labelled axes: by name, `rows` down, `cols` across, the rest sections."""
+
+    axes: Mapping[str, tuple[Any, ...]]
+    rows: str | None
+    cols: str | None
+    sections: tuple[str, ...]
+
+    def labels(self, name: str | None) -> list[str]:
+        """The labels of an axis as text; of no axis: one that is empty."""
+        return [""] if name is None else [label_text(label) for label in self.axes[name]]
+
+    def index(self, block: Block, row: int, col: int) -> Index:
+        """The grid's index of the cell at a row and a column of a block."""
+        return tuple(
+            row if name == self.rows else col if name == self.cols else block.section[name]
+            for name in self.axes
+        )
+
+    def blocks(self, *, wrap: int = WRAP) -> Iterator[Block]:
+        """Every block from top to bottom; a single long axis is wrapped into lines."""
+        rows, cols = (range(self._length(name)) for name in (self.rows, self.cols))
+        if len(self.axes) == 1 and self.cols and len(cols) > wrap:
+            per_line = math.ceil(len(cols) / math.ceil(len(cols) / wrap))
+            for start in cols[::per_line]:
+                yield Block("", {}, rows, cols[start : start + per_line])
+            return
+        for places in itertools.product(*(range(self._length(name)) for name in self.sections)):
+            section = dict(zip(self.sections, places, strict=True))
+            heading = " · ".join(
+                f"{printable(name)} {label_text(self.axes[name][place])}"
+                for name, place in section.items()
+            )
+            yield Block(heading, section, rows, cols)
+
+    def shown(self, limit: int, *, wrap: int = WRAP) -> list[Block]:
+        """The first blocks, cut so that they hold about `limit` cells in a compact shape."""
+        height, width = self._length(self.rows), self._length(self.cols)
+        width = min(width, max(math.isqrt(limit), limit // height))
+        height = min(height, max(1, limit // width))
+        blocks: list[Block] = []
+        count = 0
+        for block in self.blocks(wrap=wrap):
+            cut = Block(block.heading, block.section, block.rows[:height], block.cols[:width])
+            count += len(cut.rows) * len(cut.cols)
+            if blocks and count > limit:
+                break
+            blocks.append(cut)
+        return blocks
+
+    def _length(self, name: str | None) -> int:
+        return 1 if name is None else len(self.axes[name])
+
+
+def arrange(
+    axes: Mapping[str, tuple[Any, ...]], rows: str | None = None, cols: str | None = None
+) -> Layout:
+    """The layout with the given axes down and across; by default the last two.
+
+    Raises:
+        AxisError: There is no such axis, or one is asked for twice.
+    """
+    for name in (rows, cols):
+        if name is not None and name not in axes:
+            raise AxisError(unknown_name(name, axes, "axis") if axes else "this grid has no axes")
+    if rows is not None and rows == cols:
+        raise AxisError(f"rows and cols are both {rows!r}; name two different axes")
+    free = [name for name in axes if name not in (rows, cols)]
+    if cols is None and free:
+        cols = free.pop()
+    if rows is None and free:
+        rows = free.pop()
+    return Layout(axes, rows, cols, tuple(free))
+
+
+def label_text(label: object) -> str:
+    """A label on one line, with nothing in it that a terminal or a page could act upon."""
+    return printable(format_label(label)) or "(empty)"

@@ -1,0 +1,166 @@
+"""One self-contained offline HTML page on which a grid can be explored."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbtool._version import __version__
+from nbtool.display import cells
+from nbtool.display.layout import arrange, label_text
+from nbtool.errors import StoreError
+from nbtool.image import GeneratedImage
+from nbtool.recipe import Recipe, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbtool.grid import Grid
+
+MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
+MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become
+NOTE = "The images on this page are WebP copies without recipes inside, to keep the page small."
+
+Source = tuple[str, bytes]  # format and file
+
+
+def page(grid: Grid) -> str:
+    """The page's HTML. It holds the stored PNG files as they are, so recipes stay inside.
+
+    If they are too large together, it holds WebP copies of the same size and says so.
+
+    Raises:
+        StoreError: Even those are too large for one page.
+    """
+    data = viewer_data(grid)
+    title = printable(cells.ellipsized(grid.title, 120)) or "Images"
+    parts = {
+        "TITLE": html.escape(f"{title} – nbtool"),
+        "VERSION": html.escape(__version__),
+        "STYLE": _resource("page.css"),
+        "SCRIPT": _resource("page_dialog.js") + _resource("page.js"),
+        "DATA": json_for_script(data),
+    }
+    # In one pass: what is put in is not searched again.
+    return re.sub(r"@@([A-Z]+)@@", lambda match: parts[match[1]], _resource("page.html"))
+
+
+def viewer_data(grid: Grid) -> dict[str, Any]:
+    """What `render` in page.js shows: axes, a cell for each index, the images once each.
+
+    A cell is the number of its image, the reason why it failed, or None if it was not made.
+    """
+    layout = arrange(grid.axes)
+    names = list(grid.axes)
+    try:
+        images, where = _collected(grid, _stored, MAX_STORED)
+        note = ""
+    except _TooLargeError:
+        try:
+            images, where = _collected(grid, _reduced, MAX_PAGE)
+            note = NOTE
+        except _TooLargeError:
+            raise StoreError(
+                f"{len(grid):,} images are too large for one page; save a part of the grid, "
+                f"such as grid.isel({names[0]}=range(4)), or all of it as .zip"
+            ) from None
+    return {
+        "version": __version__,
+        "title": grid.title,
+        "summary": " · ".join(cells.summary(grid)),
+        "note": note,
+        "axes": [
+            {"name": printable(name), "labels": [label_text(label) for label in labels]}
+            for name, labels in grid.axes.items()
+        ],
+        "rows": names.index(layout.rows) if layout.rows is not None else None,
+        "cols": names.index(layout.cols) if layout.cols is not None else None,
+        "size": cells.largest(grid),
+        "cells": where,
+        "images": images,
+    }
+
+
+def json_for_script(data: object) -> str:
+    """JSON in ASCII that cannot end the script element it stands in."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&"})
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+def _collected(
+    grid: Grid, encode: Callable[[GeneratedImage], Source], limit: int
+) -> tuple[list[dict[str, Any]], list[int | str | None]]:
+    images: list[dict[str, Any]] = []
+    where: list[int | str | None] = []
+    numbers: dict[str, int] = {}
+    size = 0
+    for index in grid.indices():
+        cell = grid.cell(index)
+        if not isinstance(cell, GeneratedImage):
+            where.append(None if cell is None else cells.reason(cell))
+            continue
+        key = cell.recipe.key
+        if key not in numbers:
+            try:
+                kind, data = encode(cell)
+            except (OSError, SyntaxError, ValueError):
+                where.append(cells.reason(cell))
+                continue
+            size += len(data)
+            if size > limit:
+                raise _TooLargeError
+            numbers[key] = len(images)
+            stem = cells.file_stem(grid.labels(index))
+            images.append(_described(cell, f"{stem}.{kind}", kind, data))
+        where.append(numbers[key])
+    return images, where
+
+
+def _stored(cell: GeneratedImage) -> Source:
+    return "png", cell.png
+
+
+def _reduced(cell: GeneratedImage) -> Source:
+    buffer = io.BytesIO()
+    cell.image.save(buffer, "WEBP", quality=90)
+    return "webp", buffer.getvalue()
+
+
+def _described(cell: GeneratedImage, file: str, kind: str, data: bytes) -> dict[str, Any]:
+    made = {name: value for name, value in cell.provenance.to_dict().items() if value}
+    if versions := made.pop("versions", {}):
+        made["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    if notes := made.pop("notes", []):
+        made["notes"] = "\n".join(notes)
+    return {
+        "src": f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}",
+        "size": cells.size(cell) or (1, 1),
+        "file": file,
+        "caption": " · ".join([str(cell.recipe), *cells.settings(cell.recipe)]),
+        "recipe": [[name, str(value)] for name, value in cell.recipe.to_dict().items()],
+        "made": [[name, str(value)] for name, value in made.items()],
+        "python": as_python(cell.recipe),
+    }
+
+
+def as_python(recipe: Recipe) -> str:
+    """Code that makes the image again."""
+    lines = [f"    {name}={value!r},\n" for name, value in recipe.to_dict().items()]
+    model = repr(recipe.model) if recipe.model else ""
+    return (
+        f"import nbtool\n\ngen = nbtool.Generator({model})\n"
+        f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
+    )
+
+
+def _resource(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

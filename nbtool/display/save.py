@@ -1,0 +1,130 @@
+"""A grid written to a file; the suffix says as what."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from nbtool._version import __version__
+from nbtool.display import cells
+from nbtool.errors import NbtoolError, RecipeError, StoreError
+from nbtool.image import FORMATS, GeneratedImage
+
+if TYPE_CHECKING:
+    from nbtool.grid import Grid
+
+Writer = Callable[["Grid", IO[bytes], str], None]
+
+_QUALITY: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 92, "subsampling": 0},
+    "WEBP": {"quality": 92},
+}
+
+
+def save(grid: Grid, path: str | Path) -> Path:
+    """Writes the grid and returns the path; an existing file is replaced once all is written.
+
+    .png, .jpg, .jpeg, .webp: the contact sheet. .html: the page. .pdf, .svg: the figure. .zip:
+    every image as a PNG file, and manifest.json.
+
+    Raises:
+        RecipeError: The suffix is none of these.
+        StoreError: The file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    write = WRITERS.get(suffix)
+    if write is None:
+        raise RecipeError(f"a grid is saved as {', '.join(WRITERS)}; got {path.name!r}")
+    temporary = path.with_name(f".nbtool-{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            write(grid, file, suffix)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, NbtoolError):
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
+    return path
+
+
+def _write_sheet(grid: Grid, file: IO[bytes], suffix: str) -> None:
+    from nbtool.display.sheet import contact_sheet
+
+    kind = FORMATS[suffix]
+    contact_sheet(grid).save(file, kind, **_QUALITY.get(kind, {}))
+
+
+def _write_page(grid: Grid, file: IO[bytes], _: str) -> None:
+    from nbtool.display.page import page
+
+    file.write(page(grid).encode("utf-8"))
+
+
+def _write_figure(grid: Grid, file: IO[bytes], suffix: str) -> None:
+    from nbtool.display.figure import figure, save_figure
+
+    save_figure(figure(grid), file, format=suffix[1:])
+
+
+def _write_zip(grid: Grid, file: IO[bytes], _: str) -> None:
+    """Images one after the other, uncompressed since PNG is; the manifest last."""
+    names: set[str] = set()
+    manifest: dict[str, Any] = {
+        "schema": 1,
+        "nbtool": __version__,
+        "title": grid.title,
+        "axes": [{"name": name, "labels": labels} for name, labels in grid.axes.items()],
+        "images": [],
+        "failed": [],
+        "missing": [],
+    }
+    with zipfile.ZipFile(file, "w") as archive:
+        for index in grid.indices():
+            cell = grid.cell(index)
+            labels = grid.labels(index)
+            if isinstance(cell, GeneratedImage):
+                name = _unique(cells.file_stem(labels), names) + ".png"
+                archive.writestr(_entry(name), cell.png)
+                made = {"recipe": cell.recipe.to_dict(), "provenance": cell.provenance.to_dict()}
+                manifest["images"].append({"labels": labels, "file": name} | made)
+            elif cell is not None:
+                manifest["failed"].append({"labels": labels, "error": str(cell)})
+            else:
+                manifest["missing"].append({"labels": labels})
+        text = json.dumps(manifest, indent=2, ensure_ascii=True, default=str)
+        archive.writestr(_entry("manifest.json"), text, zipfile.ZIP_DEFLATED)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A member with one date for all, so that equal grids give equal files."""
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _unique(stem: str, names: set[str]) -> str:
+    """The stem, with a number where a file system that ignores case has it already."""
+    name, number = stem, 1
+    while name.lower() in names:
+        number += 1
+        name = f"{stem}-{number}"
+    names.add(name.lower())
+    return name
+
+
+WRITERS: dict[str, Writer] = {
+    **dict.fromkeys(FORMATS, _write_sheet),
+    ".html": _write_page,
+    ".pdf": _write_figure,
+    ".svg": _write_figure,
+    ".zip": _write_zip,
+}

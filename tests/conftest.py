@@ -1,0 +1,44 @@
+"""What several test modules share: a complete recipe, a picture, and a store ready for use."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from PIL import Image, ImageDraw
+
+from nbtool import Recipe, Store
+
+# No deadline: a busy machine is no failure. Derandomized: a test says the same thing every time.
+settings.register_profile("nbtool", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("nbtool")
+
+
+@pytest.fixture(scope="session")
+def complete():
+    """A recipe with nothing left open."""
+    return Recipe(
+        prompt="a red star",
+        seed=7,
+        num_inference_steps=20,
+        guidance_scale=5,
+        scheduler="euler_a",
+        width=32,
+        height=32,
+        model="shapes",
+        revision="0123456789ab",
+    )
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """A small flat picture."""
+    image = Image.new("RGB", (32, 32), (250, 250, 250))
+    ImageDraw.Draw(image).ellipse((6, 6, 25, 25), fill=(220, 40, 40))
+    return image
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "images")
+    store.prepare()
+    return store

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import re
+import warnings
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import pytest
+
+from nbtool.display.figure import save_figure
+
+
+@pytest.fixture
+def grid(make_grid):
+    return make_grid(
+        "a {color} star", color=["red", "blue"], seed=[1, 2, 3], failed=[1], missing=[5]
+    )
+
+
+def _svg_texts(path):
+    return [
+        element.text
+        for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")
+        if element.text
+    ]
+
+
+def test_an_svg_holds_its_labels_as_text(grid, tmp_path):
+    path = tmp_path / "grid.svg"
+    save_figure(grid.figure(), path)
+    texts = _svg_texts(path)
+    assert {"a {color} star", "color", "seed", "red", "blue", "1", "failed", "not made"} <= set(
+        texts
+    )
+    assert any("20 steps" in text for text in texts)
+
+
+def test_a_pdf_embeds_fonts_that_can_be_searched(grid, tmp_path):
+    path = tmp_path / "grid.pdf"
+    save_figure(grid.figure(), path)
+    assert re.search(rb"/Subtype\s*/(TrueType|CIDFontType2)", path.read_bytes())
+
+
+def test_equal_figures_give_equal_files(grid, tmp_path):
+    for suffix in ("svg", "pdf"):
+        first, second = tmp_path / f"1.{suffix}", tmp_path / f"2.{suffix}"
+        save_figure(grid.figure(), first)
+        save_figure(grid.figure(), second)
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_rows_and_columns_can_be_chosen(grid):
+    figure = grid.figure(rows="seed", cols="color")
+    upright = figure.get_figwidth() < figure.get_figheight()
+    assert upright
+
+
+def test_the_user_s_matplotlib_settings_stay_and_do_not_disturb(grid, tmp_path):
+    with mpl.rc_context({"figure.autolayout": True, "image.origin": "lower", "font.size": 40}):
+        before = dict(mpl.rcParams)
+        save_figure(grid.figure(), tmp_path / "styled.svg")
+        assert dict(mpl.rcParams) == before
+    save_figure(grid.figure(), tmp_path / "plain.svg")
+    assert _svg_texts(tmp_path / "styled.svg") == _svg_texts(tmp_path / "plain.svg")
+
+
+def test_fault_36_hostile_text_is_vector_text_and_never_mathematics(hostile, tmp_path):
+    path = tmp_path / "hostile.svg"
+    with warnings.catch_warnings(), mpl.rc_context({"text.parse_math": True}):
+        warnings.simplefilter("error")
+        save_figure(hostile.figure(), path)
+        save_figure(hostile.figure(), tmp_path / "hostile.pdf")
+    texts = _svg_texts(path)
+    assert r"$\frac{1}$" in texts
+    assert r"$\undefined" in texts
+    assert r"\x1b[31mred" in texts
+    assert r"\ud800" in texts
+    assert not list(ET.parse(path).iter("{http://www.w3.org/2000/svg}script"))

@@ -1,0 +1,91 @@
+"""The `nbtool` command, as a person types it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import nbtool
+from nbtool import cli
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments):
+    return cli.main([*arguments])
+
+
+def test_demo_makes_sixteen_images_a_sheet_and_a_page(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "DEMO_AXES", cli.DEMO_AXES | {"num_inference_steps": 2})
+    assert run("demo") == 0
+    output = capsys.readouterr().out
+    assert len(nbtool.Store("nbtool-images")) == 16
+    for name in ("nbtool-demo.png", "nbtool-demo.html"):
+        assert str(tmp_path / name) in output
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
+def test_generate_writes_an_image_that_carries_its_recipe(tmp_path):
+    assert run("generate", "a star", "seed=3", "num_inference_steps=2", "-o", "star.png") == 0
+    recipe = nbtool.Recipe.from_file(tmp_path / "star.png")
+    assert (recipe.prompt, recipe.seed, recipe.num_inference_steps) == ("a star", 3, 2)
+
+
+def test_grid_takes_ranges_lists_and_words(capsys):
+    arguments = ["a {c} star", "c=red|blue", "seed=1-3 (+2)", "num_inference_steps=2"]
+    assert run("grid", *arguments, "scheduler=euler|ddim", "--plan") == 0
+    assert "8 cells: 8 images to make" in capsys.readouterr().out
+    assert run("grid", *arguments, "-o", "sheet.png", "-o", "all.zip") == 0
+    assert "4 images in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["generate", "a star", "sede=3"], "did you mean 'seed'"),
+        (["generate", "a star", "seed"], "name=value"),
+        (["generate", "a star", "seed=1", "seed=2"], "given twice"),
+        (["grid", "a star", "seed=3-"], "no number or range"),
+        (["generate", "a star", "width=513"], "multiple of 8"),
+    ],
+)
+def test_wrong_use_is_explained_on_one_line(arguments, message, capsys):
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_other_failures_have_exit_code_one(capsys):
+    assert run("generate", "a star", "--store", "no/such/folder") == 1
+    assert "there is no folder" in capsys.readouterr().err
+    assert run("generate", "a star", "--model", "nothing") == 1
+    failing = ["grid", "a star", "scheduler=DPMSolverSDEScheduler|ddim", "num_inference_steps=2"]
+    assert run(*failing) == 1
+    assert "DPMSolverSDEScheduler" in capsys.readouterr().err
+
+
+def test_no_command_prints_a_traceback():
+    command = [sys.executable, "-m", "nbtool.cli", "generate", "a star", "seed=x"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_lab_copies_the_notebooks_and_keeps_changes(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        subprocess, "run",
+        lambda command, **_: started.append(command) or subprocess.CompletedProcess(command, 0),
+    )  # fmt: skip
+    assert run("lab", "mine") == 0
+    notebook = min((tmp_path / "mine").glob("*.ipynb"))
+    notebook.write_text("changed")
+    assert run("lab", "mine") == 0
+    assert notebook.read_text() == "changed"
+    assert started[0][2:4] == ["jupyter", "lab"]

@@ -1,0 +1,99 @@
+"""Which front end we are in, told from what each looks like from inside."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+
+import pytest
+
+from nbtool import environment
+from nbtool.environment import FRONT_ENDS, PROGRESS_STYLES, front_end, progress_style, style_of
+
+ZMQ = "ZMQInteractiveShell"
+# front end: IPython's shell, modules loaded, variables set, folder of Kaggle, a terminal
+LOOKS = {
+    "colab": ("Shell", ["google.colab.output"], {"COLAB_RELEASE_TAG": "x"}, False, False),
+    "kaggle": (ZMQ, [], {"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, True, False),
+    "databricks": (ZMQ, [], {"DATABRICKS_RUNTIME_VERSION": "15.4"}, False, False),
+    "vscode": (ZMQ, [], {"VSCODE_PID": "5"}, False, False),
+    "marimo": ("", ["marimo"], {"MARIMO_VERSION": "0.1"}, False, False),
+    "jupyter": (ZMQ, [], {}, False, False),
+    "terminal": ("TerminalInteractiveShell", [], {}, False, True),
+    "plain": ("", [], {}, False, False),
+}
+
+
+@pytest.fixture
+def surround(monkeypatch):
+    """Makes this process look like another."""
+
+    def surround(shell, modules, variables, kaggle, terminal):
+        for name in ("google.colab.output", "marimo", "IPython"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        for name in modules:
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        if shell:
+            ipython = types.SimpleNamespace(get_ipython=type(shell, (), {}))
+            monkeypatch.setitem(sys.modules, "IPython", ipython)
+        for name in ("MARIMO_VERSION", "DATABRICKS_RUNTIME_VERSION", "VSCODE_PID"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv("NBTOOL_PROGRESS", raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        isdir = os.path.isdir
+        monkeypatch.setattr(
+            os.path, "isdir", lambda path: kaggle if path == "/kaggle/input" else isdir(path)
+        )
+        monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(isatty=lambda: terminal))
+
+    return surround
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_each_front_end_is_recognised_and_gets_its_progress(surround, monkeypatch, name):
+    surround(*LOOKS[name])
+    assert front_end() == name
+    assert progress_style() == (name if name in ("terminal", "plain") else "notebook")
+    for style in PROGRESS_STYLES:
+        monkeypatch.setenv("NBTOOL_PROGRESS", style)
+        assert progress_style() == style
+    monkeypatch.setenv("NBTOOL_PROGRESS", "sparkles")
+    assert progress_style() == style_of("", name)
+
+
+def test_the_table_has_every_front_end():
+    assert set(LOOKS) == set(FRONT_ENDS)
+
+
+@pytest.mark.parametrize(
+    ("shell", "modules", "variables", "kaggle", "terminal", "name"),
+    [
+        # A library that was only imported, or a variable that was inherited, decides nothing.
+        ("", ["marimo"], {}, False, True, "terminal"),
+        ("", [], {"MARIMO_VERSION": "0.1"}, False, False, "plain"),
+        ("", [], {"VSCODE_PID": "5"}, False, True, "terminal"),
+        ("", [], {"DATABRICKS_RUNTIME_VERSION": "15"}, False, False, "plain"),
+        ("", [], {}, True, False, "plain"),
+        ("TerminalInteractiveShell", [], {"VSCODE_PID": "5"}, False, True, "terminal"),
+        # Of two that fit, the one around the other.
+        (ZMQ, ["google.colab.output"], {}, False, False, "colab"),
+        (ZMQ, [], {"VSCODE_PID": "5"}, True, False, "kaggle"),
+        (ZMQ, [], {"VSCODE_PID": "5", "DATABRICKS_RUNTIME_VERSION": "15"}, False, False,
+         "databricks"),
+    ],
+)  # fmt: skip
+def test_what_only_resembles_a_front_end_is_not_taken_for_it(
+    surround, shell, modules, variables, kaggle, terminal, name
+):
+    surround(shell, modules, variables, kaggle, terminal)
+    assert front_end() == name
+
+
+def test_a_process_without_ipython_or_standard_error_is_plain(surround, monkeypatch):
+    surround("", [], {}, False, False)  # noqa: FBT003
+    monkeypatch.setattr(sys, "stderr", None)  # as under pythonw
+    assert front_end() == "plain"
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
+    assert environment.front_end() == "plain"

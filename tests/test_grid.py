@@ -1,0 +1,273 @@
+"""Grids: lookups by label and by position, over grids of any shape."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nbtool
+from nbtool import AxisError, Cancelled, GeneratedImage, GenerationError, Grid, Provenance, Recipe
+from nbtool.axes import sweep
+
+DEFAULTS = {
+    "num_inference_steps": 20,
+    "guidance_scale": 5.0,
+    "scheduler": "ddim",
+    "width": 64,
+    "height": 64,
+    "model": "shapes",
+    "seed": 1,
+}
+OPTIONS = {
+    "color": ["red", "green", "blue"],
+    "seed": [5, 3, 2**40],
+    "guidance_scale": [1, 2.5, 7],
+    "scheduler": ["euler", "ddim"],
+    "size": nbtool.paired(width=[64, 64, 128], height=[64, 128, 64]),
+}
+MADE, FAILED, MISSING = "made", "failed", "missing"
+
+
+def grid_of(*axes, prompt="a star", state=lambda _: MADE, **parameters):
+    """A grid as a job would hand it over, without any pixels."""
+    swept = sweep(prompt, axes, parameters, DEFAULTS)
+    cells = {}
+    for index, recipe in swept:
+        if state(index) == MADE:
+            cells[index] = GeneratedImage(recipe, Provenance(seconds=1.5), png=b"")
+        elif state(index) == FAILED:
+            cells[index] = GenerationError(f"failed at {index}")
+    return Grid(swept.base, swept.axes, cells)
+
+
+@st.composite
+def grids(draw):
+    names = draw(st.permutations(list(OPTIONS)))[: draw(st.integers(1, 4))]
+    parameters = {name: OPTIONS[name] for name in names}
+    states = draw(st.randoms(use_true_random=False))
+    chosen = {}
+
+    def state(index):
+        return chosen.setdefault(index, states.choice([MADE, MADE, FAILED, MISSING]))
+
+    prompt = "a {color} star" if "color" in names else "a star"
+    return grid_of(prompt=prompt, state=state, **parameters)
+
+
+def outcome(lookup):
+    """What a lookup gives, comparable: an image, an error's text, or a grid's cells."""
+    try:
+        found = lookup()
+    except Cancelled:
+        return Cancelled, "names its own labels"
+    except GenerationError as error:
+        return type(error), str(error)
+    if isinstance(found, Grid):
+        return found.axes, [found.cell(index) and str(found.cell(index)) for index in found.indices()]
+    return found
+
+
+def test_axes_stand_in_the_order_given():
+    grid = grid_of(prompt="a {color} star", seed=range(4), color=["red", "blue"])
+    assert grid.axes == {"seed": (0, 1, 2, 3), "color": ("red", "blue")}
+    assert list(grid.axes) == ["seed", "color"]
+    assert grid.shape == (4, 2)
+    assert [(image.seed, str(image.recipe)) for image in grid][:3] == [
+        (0, "a red star"),
+        (0, "a blue star"),
+        (1, "a red star"),
+    ]
+
+
+@given(grids(), st.data())
+def test_a_full_index_finds_the_same_cell_by_label_and_by_position(grid, data):
+    index = data.draw(st.sampled_from(list(grid.indices())))
+    labels = grid.labels(index)
+    positions = dict(zip(grid.axes, index, strict=True))
+    negative = tuple(i - n for i, n in zip(index, grid.shape, strict=True))
+    expected = outcome(lambda: grid.isel(**positions))
+    assert outcome(lambda: grid.sel(**labels)) == expected
+    assert outcome(lambda: grid[index]) == expected
+    assert outcome(lambda: grid[negative]) == expected
+    cell = grid.cell(index)
+    if isinstance(cell, GeneratedImage):
+        assert expected is cell
+    else:
+        assert expected[0] is (Cancelled if cell is None else GenerationError)
+
+
+@given(grids(), st.data())
+def test_fewer_labels_give_the_smaller_grid_of_the_same_cells(grid, data):
+    index = data.draw(st.sampled_from(list(grid.indices())))
+    kept = data.draw(st.sets(st.sampled_from(list(grid.axes)), min_size=1))
+    labels = {name: label for name, label in grid.labels(index).items() if name not in kept}
+    positions = {n: i for n, i in zip(grid.axes, index, strict=True) if n not in kept}
+    part = grid.sel(**labels)
+    assert list(part.axes) == [name for name in grid.axes if name in kept]
+    assert outcome(lambda: part) == outcome(lambda: grid.isel(**positions))
+    for inner in part.indices():
+        whole = {**labels, **part.labels(inner)}
+        assert outcome(lambda inner=inner: part[inner]) == outcome(lambda w=whole: grid.sel(**w))
+
+
+@given(grids(), st.data())
+def test_lists_and_slices_keep_the_axis(grid, data):
+    name = data.draw(st.sampled_from(list(grid.axes)))
+    labels = grid.axes[name]
+    chosen = data.draw(st.lists(st.sampled_from(range(len(labels))), unique=True, min_size=1))
+    by_label = grid.sel(**{name: [labels[i] for i in chosen]})
+    assert by_label.axes == {**grid.axes, name: tuple(labels[i] for i in chosen)}
+    assert outcome(lambda: by_label) == outcome(lambda: grid.isel(**{name: chosen}))
+    stop = data.draw(st.integers(1, len(labels)))
+    assert outcome(lambda: grid.isel(**{name: slice(stop)})) == outcome(
+        lambda: grid.sel(**{name: list(labels[:stop])})
+    )
+
+
+@given(grids())
+def test_every_cell_is_an_image_a_failure_or_missing(grid):
+    assert len(grid) == len(list(grid))
+    assert len(grid) + len(grid.failed) + len(grid.missing) == math.prod(grid.shape)
+    everywhere = [tuple(grid.labels(index).values()) for index in grid.indices()]
+    assert len(set(everywhere)) == len(everywhere)
+    assert [labels for labels in everywhere if labels in grid.failed] == list(grid.failed)
+    assert [labels for labels in everywhere if labels in grid.missing] == grid.missing
+    records = grid.records()
+    assert len(records) == len(grid)
+    for record, image in zip(records, grid, strict=True):
+        assert record["seed"] == image.seed
+        labels = tuple(record[name] for name in grid.axes)
+        assert grid.sel(**dict(zip(grid.axes, labels, strict=True))) is image
+
+
+def test_records_are_flat_and_hold_labels_recipe_and_provenance():
+    grid = grid_of(prompt="a {color} star", color=["red"], size=OPTIONS["size"])
+    record = grid.records()[1]
+    assert record["color"] == "red"
+    assert record["size"] == (64, 128)
+    assert (record["width"], record["height"], record["prompt"]) == (64, 128, "a red star")
+    assert (record["seconds"], record["path"]) == (1.5, "")
+    assert set(nbtool.recipe.PARAMETERS) <= record.keys()
+
+
+def test_indexing_with_fewer_positions_and_slices():
+    grid = grid_of(seed=range(4), guidance_scale=[1, 3, 5])
+    assert grid[1].axes == {"guidance_scale": (1.0, 3.0, 5.0)}
+    assert grid[1:3, 0].axes == {"seed": (1, 2)}
+    assert grid[::-1].axes["seed"] == (3, 2, 1, 0)
+    assert grid[-1, 2].seed == 3
+    assert grid[np.int64(1), np.int64(2)].recipe.guidance_scale == 5
+
+
+def test_labels_are_found_whatever_number_type_they_come_in():
+    grid = grid_of(seed=range(4), guidance_scale=[1, 3, 5])
+    image = grid.sel(seed=2, guidance_scale=5.0)
+    for seed, scale in itertools.product([2.0, np.int64(2)], [5, np.float64(5)]):
+        assert grid.sel(seed=seed, guidance_scale=scale) is image
+
+
+def test_a_grid_of_one_cell_has_no_axes():
+    grid = grid_of(seed=3)
+    assert (grid.axes, grid.shape, len(grid)) == ({}, (), 1)
+    assert grid.isel() is grid.sel() is next(iter(grid))
+
+
+def test_a_parameter_inside_a_paired_axis_can_be_named():
+    grid = grid_of(size=OPTIONS["size"], seed=[1, 2])
+    assert grid.sel(width=128).axes == {"seed": (1, 2)}
+    assert grid.sel(width=128, seed=2).recipe.size == "128×64"
+    assert grid.sel(width=64).axes["size"] == ((64, 64), (64, 128))
+    assert grid.sel(width=64, height=128, seed=1).recipe.size == "64×128"
+    assert grid.sel(height=128, width=64, seed=1).recipe.size == "64×128"
+    assert grid.sel(size=(64, 128), seed=1) is grid.sel(width=64, height=128, seed=1)
+
+
+def test_a_list_for_a_parameter_inside_a_paired_axis_keeps_the_axis():
+    grid = grid_of(size=OPTIONS["size"], seed=[1, 2])
+    assert grid.sel(width=[128], seed=1).axes == {"size": ((128, 64),)}
+    assert grid.sel(width=[64, 128]).shape == (3, 2)
+    assert grid.sel(width=[64, 128], height=64, seed=1).axes == {"size": ((64, 64), (128, 64))}
+
+
+@pytest.mark.parametrize(
+    ("lookup", "message"),
+    [
+        (lambda g: g.sel(sed=1), "unknown axis 'sed'; did you mean 'seed'"),
+        (lambda g: g.isel(sed=1), "unknown axis 'sed'; did you mean 'seed'"),
+        (lambda g: g.sel(eta=1), "unknown axis 'eta'; there are: seed, size"),
+        (lambda g: g.sel(seed=9), "no seed 9 in this grid; there are: 1, 2"),
+        (lambda g: g.sel(seed=[1, 9]), "no seed 9 in this grid"),
+        (lambda g: g.sel(seed="1-2"), "no seed '1-2' in this grid"),
+        (lambda g: g.sel(size=(1, 2)), r"no size \(1, 2\) in this grid; there are: 64 × 64"),
+        (lambda g: g.sel(width=8), "no width 8 on the axis 'size'"),
+        (lambda g: g.sel(width=128, height=128), "no height 128 on the axis 'size'"),
+        (lambda g: g.sel(seed=[]), "'seed' has no values"),
+        (lambda g: g.sel(width=[]), r"no width \[\] on the axis 'size'"),
+        (lambda g: g.isel(seed=2), "no position 2 on the axis 'seed' of length 2"),
+        (lambda g: g.isel(seed="a"), "no position 'a'"),
+        (lambda g: g.isel(seed=1.0), "no position 1.0"),
+        (lambda g: g.isel(seed=[0, 0]), "twice"),
+        (lambda g: g.isel(seed=slice(5, 9)), "'seed' has no values"),
+        (lambda g: g[0, 0, 0], "3 positions for 2 axes"),
+        (lambda g: g[-3], "no position -3"),
+    ],
+)
+def test_a_lookup_that_finds_nothing_says_what_there_is(lookup, message):
+    with pytest.raises(AxisError, match=message):
+        lookup(grid_of(seed=[1, 2], size=OPTIONS["size"]))
+
+
+def test_a_cell_that_failed_or_was_not_made_says_so():
+    states = {(0,): MADE, (1,): FAILED, (2,): MISSING}
+    grid = grid_of(seed=[4, 5, 6], state=states.get)
+    with pytest.raises(GenerationError, match=r"failed at \(1,\)"):
+        grid.sel(seed=5)
+    with pytest.raises(Cancelled, match="the image at seed=6 was not made; run the same grid again"):
+        grid.sel(seed=6)
+    assert list(grid.failed) == [(5,)]
+    assert grid.missing == [(6,)]
+    assert len(grid.sel(seed=[5, 6])) == 0
+    assert repr(grid) == "<Grid 'a star': seed 3; 1 images, 1 failed, 1 not made>"
+
+
+def test_fault_02_looking_at_a_failed_cell_pins_no_traceback():
+    grid = grid_of(seed=[4, 5], state=lambda _: FAILED)
+    for _ in range(2):
+        with pytest.raises(GenerationError):
+            grid.sel(seed=4)
+    assert all(error.__traceback__ is None for error in grid.failed.values())
+
+
+HOSTILE = "\x1b[31mred\x1b[0m\n\u202e<b>\ud800"
+
+
+def test_fault_36_escapes_in_prompts_labels_and_axis_names_are_spelled_out():
+    swap = nbtool.replace(HOSTILE, ["blue"])
+    grid = grid_of(swap, prompt=f"a {HOSTILE}", seed=[1, 2], state=lambda i: MISSING if i[1] else MADE)
+    shown = [repr(grid), repr(grid.isel(seed=0)), repr(grid[0, 0]), grid[0, 0].caption]
+    for lookup in (
+        lambda: grid[0, 1],
+        lambda: grid.sel(**{HOSTILE: "nothing"}),
+        lambda: grid.sel(nothing=1),
+        lambda: grid.isel(**{HOSTILE: 9}),
+    ):
+        with pytest.raises((AxisError, Cancelled)) as caught:
+            lookup()
+        shown.append(str(caught.value))
+    for text in shown:
+        assert text.isprintable(), text
+        assert "x1b[31m" in text
+
+
+def test_fault_36_a_repr_holds_no_address():
+    grid = grid_of(seed=[1])
+    assert repr(grid) == "<Grid 'a star': seed 1; 1 images>"
+    assert repr(grid[0]) == (
+        "<GeneratedImage: a star · seed 1 · guidance 5 · 20 steps · ddim · 64×64>"
+    )
+    assert "0x" not in repr(Recipe())

@@ -1,0 +1,71 @@
+"""What is in the environment stays there."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import types
+
+import pytest
+
+import nbtool
+from nbtool import NbtoolError, Provenance, Recipe, Store
+from nbtool.axes import sweep
+
+CANARY = "hf_CANARYcanaryCANARYcanary0123456789"
+
+
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch):
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, CANARY)
+
+
+def test_fault_41_no_stored_file_or_repr_holds_a_secret(store, complete, picture):
+    image = store.put(picture, complete, Provenance(engine="test", versions={"torch": "2"}))
+    saved = [image.save(store.path / f"copy{suffix}") for suffix in (".png", ".jpg", ".webp")]
+    generator = nbtool.Generator(store=store)
+    for path in [*store.path.rglob("*"), *saved]:
+        assert CANARY.encode() not in path.read_bytes(), path
+    for text in (
+        repr(image),
+        repr(image.provenance),
+        complete.to_json(),
+        repr(store),
+        repr(generator),
+        str(generator.plan("a", seed=range(3))),
+        *generator._repr_mimebundle_().values(),
+    ):
+        assert CANARY not in text
+
+
+def hub_refuses(repository, **_):
+    """What huggingface_hub raises for a repository that one may not read."""
+    headers = {"authorization": f"Bearer {CANARY}"}
+    error = OSError(
+        f"401 Client Error. (Request ID: Root=1)\n\nCannot access gated repo {repository}.\n{headers}"
+    )
+    error.request = types.SimpleNamespace(headers=headers)
+    raise error
+
+
+MISTAKES = {
+    "an unknown parameter": lambda _: Recipe(sed=1),
+    "a value out of range": lambda _: Recipe(width=513),
+    "JSON that is no recipe": lambda _: Recipe.from_json("{"),
+    "an axis without values": lambda _: sweep("a", (), {"seed": []}, {}),
+    "a model that does not exist": lambda _: nbtool.Generator("no such model").plan("a"),
+    "a gated model": lambda path: nbtool.Generator("org/gated", store=path).plan("a"),
+    "a missing file": lambda path: Recipe.from_file(path / "gone.png"),
+    "a missing folder": lambda path: Store(path / "gone" / "images").prepare(),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_fault_41_no_error_shows_a_secret(mistake, tmp_path, monkeypatch):
+    pipeline = types.SimpleNamespace(download=hub_refuses)
+    monkeypatch.setitem(sys.modules, "diffusers", types.SimpleNamespace(DiffusionPipeline=pipeline))
+    with pytest.raises(NbtoolError) as caught:
+        mistake(tmp_path)
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+    assert CANARY not in repr(vars(caught.value))

@@ -1,9 +1,9 @@
 """Explore image models in notebooks: generate, sweep, compare and reproduce.
 
-    import nbtool
-
-    gen = nbtool.Generator()
-    gen.grid("a red star on a white background", seed=range(4), guidance_scale=[1, 3, 5])
+```python
+gen = nbtool.Generator()
+gen.grid("a red star on a white background", seed=range(4), guidance_scale=[1, 3, 5])
+```
 """
 
 from nbtool._version import __version__

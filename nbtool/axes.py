@@ -9,13 +9,13 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal, localcontext
 from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError, RecipeError, unknown_name
+from nbtool.ranges import MAX_NUMBERS, parse_range
 from nbtool.recipe import INTEGERS, PARAMETERS, REALS, Recipe, printable
 
-MAX_CELLS = 100_000
+MAX_CELLS = MAX_NUMBERS
 MAX_LISTED = 20  # labels in a message
 DRAWN_SEEDS = 2**32  # drawn seeds stay below: short to read, exact in every program
 
@@ -175,37 +175,63 @@ def sweep(
         RecipeError: A name is unknown or a value out of range or of the wrong kind.
         AxisError: The axes are empty, too long, or in each other's way.
     """
-    found: list[Axis] = []
-    fixed: dict[str, Any] = {}
-    words: dict[str, str] = {}
+    base = prompt if isinstance(prompt, Recipe) else Recipe(**defaults)
+    recipes = _recipes_among(prompt)
+    literal = bool(recipes) or prompt is base
+    negative = parameters.get("negative_prompt", base.negative_prompt)
+    asked = base.prompt if isinstance(prompt, str) and not prompt else prompt
+    texts = [asked, negative, *_paired_texts([*axes, *parameters.values()])]
+    templates = set() if literal else _template_names(texts)
 
-    literal = False
-    recipes: list[Recipe] = []
-    base = Recipe(**defaults)
-    if isinstance(prompt, Recipe):
-        base, literal = prompt, True
-    elif isinstance(prompt, str):
-        if prompt:
-            fixed["prompt"] = prompt
-        prompt = prompt or base.prompt
-    elif recipes := [recipe for recipe in prompt if isinstance(recipe, Recipe)]:
-        if len(recipes) < len(prompt):
-            raise AxisError("give prompts or recipes, not both in one list")
-        literal = True
-    else:
-        found.append(_axis("prompt", prompt))
+    found, fixed, words = _sorted_out(parameters, templates)
+    found = [*_checked_axes(axes), *found]
+    if not literal and not isinstance(prompt, str):
+        found.insert(0, _axis("prompt", prompt))
+    elif not literal and prompt:
+        fixed["prompt"] = prompt
+    if "seed" in fixed:  # -1 asks for a new one, whatever the default
+        defaults = {**defaults, "seed": None}
+    base = _completed(base.replace(**fixed), defaults)
+    if recipes:
+        filling = {**defaults, "seed": base.seed}
+        edits = tuple(Edit(recipe=_completed(r.replace(**fixed), filling)) for r in recipes)
+        found.insert(0, Axis("recipe", tuple(range(len(edits))), edits))
 
+    _refuse_overlap(found, fixed)
+    result = Sweep(base, tuple(found), None if literal else words)
+    _refuse_too_many(result)
+    filled = words.keys() | {axis.name for axis in found if axis.edits[0].words}
+    _refuse_unused_text(result, templates - filled)
+    return result
+
+
+def _recipes_among(prompts: object) -> list[Recipe]:
+    """The recipes in a list given in place of prompts."""
+    if isinstance(prompts, (str, Recipe)) or not isinstance(prompts, Sequence):
+        return []
+    recipes = [recipe for recipe in prompts if isinstance(recipe, Recipe)]
+    if 0 < len(recipes) < len(prompts):
+        raise AxisError("give prompts or recipes, not both in one list")
+    return recipes
+
+
+def _checked_axes(axes: Iterable[object]) -> Iterator[Axis]:
     for axis in axes:
         if not isinstance(axis, Axis):
             raise AxisError(
                 f"after the prompt come axes such as nbtool.paired(…) or nbtool.replace(…), "
                 f"got {axis!r}; give parameters by name"
             )
-        found.append(axis)
+        yield axis
 
-    negative = parameters.get("negative_prompt", base.negative_prompt)
-    texts = [prompt, negative, *_paired_texts([*axes, *parameters.values()])]
-    templates = set() if literal else _template_names(texts)
+
+def _sorted_out(
+    parameters: Mapping[str, Any], templates: set[str]
+) -> tuple[list[Axis], dict[str, Any], dict[str, str]]:
+    """A call's parameters as axes, fixed recipe parameters, and fixed words for the prompts."""
+    found: list[Axis] = []
+    fixed: dict[str, Any] = {}
+    words: dict[str, str] = {}
     for name, value in parameters.items():
         if isinstance(value, Axis):
             found.append(Axis(name, value.labels, value.edits))
@@ -221,83 +247,7 @@ def sweep(
         else:
             labels = _words(name, value)
             found.append(Axis(name, labels, tuple(Edit(words={name: word}) for word in labels)))
-
-    if "seed" in fixed:  # -1 asks for a new one, whatever the default
-        defaults = {**defaults, "seed": None}
-    base = _completed(base.replace(**fixed), defaults)
-    if recipes:
-        filling = {**defaults, "seed": base.seed}
-        edits = tuple(Edit(recipe=_completed(r.replace(**fixed), filling)) for r in recipes)
-        found.insert(0, Axis("recipe", tuple(range(len(edits))), edits))
-    _refuse_overlap(found, fixed)
-    result = Sweep(base, tuple(found), None if literal else words)
-    if len(result) > MAX_CELLS:
-        shape = " × ".join(map(str, result.shape))
-        raise AxisError(
-            f"{len(result):,} cells ({shape}) are more than {MAX_CELLS:,}; "
-            f"take fewer values, or run the grid in parts into one store"
-        )
-    filled = words.keys() | {axis.name for axis in found if axis.edits[0].words}
-    _refuse_unused_text(result, templates - filled)
-    return result
-
-
-def parse_range(text: str, *, whole: bool) -> tuple[int | float, ...]:
-    """The numbers of a range string, in the syntax of AUTOMATIC1111's X/Y/Z plot.
-
-    Comma-separated: `7`, `1-5`, `1-9 (+2)`, `10-1 (-3)`, `0-1 [6]` (six evenly spaced). The end
-    belongs to the range where a step meets it. `whole` truncates to integers.
-
-    Raises:
-        AxisError: It is no such text, or holds more than 100,000 numbers.
-    """
-    items = text.split(",")
-    if len(items) > 1 and not items[-1].strip():
-        items.pop()
-    numbers = itertools.chain.from_iterable(_range_item(item, text, whole) for item in items)
-    with localcontext(Context(prec=60)):  # whatever the user has set
-        taken = list(itertools.islice(numbers, MAX_CELLS + 1))
-    if len(taken) > MAX_CELLS:
-        raise AxisError(f"{text!r} holds more than {MAX_CELLS:,} numbers")
-    return tuple(int(n) if whole else float(n) for n in taken)
-
-
-_UNSIGNED = r"(?:\d+(?:\.\d*)?|\.\d+)"
-_NUMBER = rf"-?{_UNSIGNED}"
-_SINGLE = re.compile(rf"\s*({_NUMBER})\s*")
-_SPAN = re.compile(
-    rf"\s*({_NUMBER})\s*-\s*({_NUMBER})\s*"
-    rf"(?:\(\s*([+-])\s*({_UNSIGNED})\s*\)|\[\s*(\d{{1,9}})(?:\.0*)?\s*\])?\s*"
-)
-
-
-def _range_item(item: str, text: str, whole: bool) -> Iterable[Decimal]:
-    if match := _SINGLE.fullmatch(item):
-        number = Decimal(match[1])
-        if whole and number != number.to_integral_value():
-            raise AxisError(f"{item.strip()} in {text!r} is not a whole number")
-        return [number]
-    match = _SPAN.fullmatch(item)
-    if match is None:
-        raise AxisError(
-            f"{item.strip()!r} in {text!r} is no number or range; "
-            f"write 7, 1-5, 1-9 (+2), 10-1 (-3) or 0-1 [6]"
-        )
-    start, end = Decimal(match[1]), Decimal(match[2])
-    if match[5]:
-        return _evenly_spaced(start, end, int(match[5]), text)
-    step = Decimal(match[3] + match[4]) if match[3] else Decimal(1 if end >= start else -1)
-    if step == 0 or (end - start) * step < 0:
-        raise AxisError(f"the step {step} in {text!r} does not lead from {start} to {end}")
-    return (start + i * step for i in range(int((end - start) / step) + 1))
-
-
-def _evenly_spaced(start: Decimal, end: Decimal, count: int, text: str) -> Iterable[Decimal]:
-    if count < 1:
-        raise AxisError(f"a count in {text!r} must be at least 1")
-    if count == 1:
-        return [start]
-    return (start + (end - start) * i / (count - 1) for i in range(count))
+    return found, fixed, words
 
 
 def format_label(label: object) -> str:
@@ -312,7 +262,7 @@ def format_label(label: object) -> str:
 def _is_axis(name: str, value: object) -> bool:
     if isinstance(value, str):
         return name in INTEGERS + REALS
-    return isinstance(value, Sequence) or hasattr(value, "tolist") and getattr(value, "ndim", 0) > 0
+    return isinstance(value, Sequence) or getattr(value, "ndim", 0) > 0
 
 
 def _listed(name: str, value: Any) -> list[Any]:
@@ -405,6 +355,15 @@ def _refuse_overlap(axes: Sequence[Axis], fixed: Mapping[str, Any]) -> None:
             raise AxisError(f"{', '.join(sorted(clash))} is set twice in one call")
         names.add(axis.name)
         taken |= axis.parameters
+
+
+def _refuse_too_many(result: Sweep) -> None:
+    if len(result) > MAX_CELLS:
+        shape = " × ".join(map(str, result.shape))
+        raise AxisError(
+            f"{len(result):,} cells ({shape}) are more than {MAX_CELLS:,}; "
+            f"take fewer values, or run the grid in parts into one store"
+        )
 
 
 def _refuse_unused_text(result: Sweep, unfilled: set[str]) -> None:

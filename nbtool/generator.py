@@ -134,9 +134,7 @@ class Generator:
             disk_bytes=sum(_pixels(recipe) * 3 for recipe in missing),
         )
 
-    def _sweep(
-        self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]
-    ) -> Sweep:
+    def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
         for name in parameters.keys() & {"model", "revision"}:
             raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
         return axes.sweep(prompt, axes_, parameters, {**self.engine.defaults(), **self.defaults})

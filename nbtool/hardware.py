@@ -36,7 +36,9 @@ class Hardware:
 
     def rows(self) -> dict[str, str]:
         """Labels and sentences, for people."""
-        gpu = f"{self.gpu}, {self.gpu_memory_gib:.1f} GiB" if self.gpu else "none that torch can use"
+        gpu = (
+            f"{self.gpu}, {self.gpu_memory_gib:.1f} GiB" if self.gpu else "none that torch can use"
+        )
         return {
             "System": self.system,
             "Processor": f"{self.cores} cores, {self.memory_gib:.1f} GiB of memory",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool import metadata
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
-from nbtool.recipe import Provenance, Recipe
+from nbtool.recipe import Provenance, Recipe, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,7 +108,7 @@ class GeneratedImage:
     @property
     def caption(self) -> str:
         """The prompt and the settings on one line."""
-        return f"{self.recipe} · {settings(self.recipe)}"
+        return " · ".join([str(self.recipe), *settings(self.recipe)])
 
     def __repr__(self) -> str:
         return f"<GeneratedImage: {self.caption}>"
@@ -116,19 +117,24 @@ class GeneratedImage:
         return {"text/plain": repr(self), "image/png": self.png}
 
 
-def settings(recipe: Recipe) -> str:
-    """What a recipe sets besides its prompts, on one line."""
-    parts = [
-        f"seed {recipe.seed}",
-        f"guidance {recipe.guidance_scale:g}",
-        f"{recipe.num_inference_steps} steps",
-        f"{recipe.scheduler}",
-        recipe.size,
-    ]
-    if recipe.guidance_rescale:
-        parts.append(f"rescale {recipe.guidance_rescale:g}")
-    if recipe.clip_skip:
-        parts.append(f"clip skip {recipe.clip_skip}")
-    if recipe.eta:
-        parts.append(f"eta {recipe.eta:g}")
-    return " · ".join(parts)
+def settings(recipe: Recipe) -> list[str]:
+    """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
+    given = recipe.to_dict()
+    parts = []
+    for words in _SETTINGS:
+        with contextlib.suppress(KeyError):
+            parts.append(printable(words.format_map(given)))
+    return parts
+
+
+_SETTINGS = (
+    "seed {seed}",
+    "guidance {guidance_scale:g}",
+    "{num_inference_steps} steps",
+    "{scheduler}",
+    "{width}×{height}",
+    "rescale {guidance_rescale:g}",
+    "clip skip {clip_skip}",
+    "eta {eta:g}",
+    "without: {negative_prompt}",
+)

@@ -95,10 +95,6 @@ class Recipe:
         """The SHA-256 of the canonical JSON, in hexadecimal: the name of the request."""
         return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()
 
-    @property
-    def size(self) -> str:
-        return f"{self.width}×{self.height}"
-
     def __str__(self) -> str:
         return printable(self.prompt) or "(no prompt)"
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import nbtool
 from nbtool import AxisError, Recipe, RecipeError
-from nbtool.axes import parse_range
 from nbtool.axes import sweep as sweep_of
+from nbtool.ranges import parse_range
 
 DEFAULTS = {
     "num_inference_steps": 20,
@@ -160,9 +160,7 @@ def test_written_out_numbers_come_back(numbers, trailing_comma):
 
 
 def test_axes_multiply_in_the_order_given():
-    swept = sweep(
-        "a {color} star", seed=range(4), color=["red", "blue"], guidance_scale="1-5 (+2)"
-    )
+    swept = sweep("a {color} star", seed=range(4), color=["red", "blue"], guidance_scale="1-5 (+2)")
     assert axes_of(swept) == {
         "seed": (0, 1, 2, 3),
         "color": ("red", "blue"),
@@ -209,6 +207,10 @@ def test_a_scalar_is_fixed(seed):
     swept = sweep(seed=seed)
     assert swept.axes == ()
     assert [(index, recipe.seed) for index, recipe in swept] == [((), 1)]
+
+
+def test_an_array_of_prompts_is_an_axis():
+    assert axes_of(sweep(np.array(["a star", "a ring"]))) == {"prompt": ("a star", "a ring")}
 
 
 def test_a_list_of_prompts_is_an_axis():

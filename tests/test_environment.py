@@ -68,31 +68,31 @@ def test_the_table_has_every_front_end():
 
 
 @pytest.mark.parametrize(
-    ("shell", "modules", "variables", "kaggle", "terminal", "name"),
+    ("look", "name"),
     [
         # A library that was only imported, or a variable that was inherited, decides nothing.
-        ("", ["marimo"], {}, False, True, "terminal"),
-        ("", [], {"MARIMO_VERSION": "0.1"}, False, False, "plain"),
-        ("", [], {"VSCODE_PID": "5"}, False, True, "terminal"),
-        ("", [], {"DATABRICKS_RUNTIME_VERSION": "15"}, False, False, "plain"),
-        ("", [], {}, True, False, "plain"),
-        ("TerminalInteractiveShell", [], {"VSCODE_PID": "5"}, False, True, "terminal"),
+        (("", ["marimo"], {}, False, True), "terminal"),
+        (("", [], {"MARIMO_VERSION": "0.1"}, False, False), "plain"),
+        (("", [], {"VSCODE_PID": "5"}, False, True), "terminal"),
+        (("", [], {"DATABRICKS_RUNTIME_VERSION": "15"}, False, False), "plain"),
+        (("", [], {}, True, False), "plain"),
+        (("TerminalInteractiveShell", [], {"VSCODE_PID": "5"}, False, True), "terminal"),
         # Of two that fit, the one around the other.
-        (ZMQ, ["google.colab.output"], {}, False, False, "colab"),
-        (ZMQ, [], {"VSCODE_PID": "5"}, True, False, "kaggle"),
-        (ZMQ, [], {"VSCODE_PID": "5", "DATABRICKS_RUNTIME_VERSION": "15"}, False, False,
-         "databricks"),
+        ((ZMQ, ["google.colab.output"], {}, False, False), "colab"),
+        ((ZMQ, [], {"VSCODE_PID": "5"}, True, False), "kaggle"),
+        (
+            (ZMQ, [], {"VSCODE_PID": "5", "DATABRICKS_RUNTIME_VERSION": "15"}, False, False),
+            "databricks",
+        ),
     ],
-)  # fmt: skip
-def test_what_only_resembles_a_front_end_is_not_taken_for_it(
-    surround, shell, modules, variables, kaggle, terminal, name
-):
-    surround(shell, modules, variables, kaggle, terminal)
+)
+def test_what_only_resembles_a_front_end_is_not_taken_for_it(surround, look, name):
+    surround(*look)
     assert front_end() == name
 
 
 def test_a_process_without_ipython_or_standard_error_is_plain(surround, monkeypatch):
-    surround("", [], {}, False, False)  # noqa: FBT003
+    surround("", [], {}, False, False)
     monkeypatch.setattr(sys, "stderr", None)  # as under pythonw
     assert front_end() == "plain"
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))

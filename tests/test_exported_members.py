@@ -44,7 +44,6 @@ def test_every_public_name_says_what_it_is(name):
     assert documentation
     # A dataclass without a docstring is given its signature as one.
     assert not documentation.startswith(f"{name}(")
-    assert documentation.strip().splitlines()[0].endswith((".", ",", "="), -1) or "\n" in documentation
 
 
 @pytest.mark.parametrize("name", [name for name in nbtool.__all__ if name.endswith("Error")])
@@ -52,7 +51,16 @@ def test_every_error_is_an_nbtool_error(name):
     assert issubclass(getattr(nbtool, name), nbtool.NbtoolError)
 
 
-HEAVY = {"torch", "diffusers", "transformers", "ipywidgets", "matplotlib", "IPython", "numpy", "PIL"}
+HEAVY = {
+    "torch",
+    "diffusers",
+    "transformers",
+    "ipywidgets",
+    "matplotlib",
+    "IPython",
+    "numpy",
+    "PIL",
+}
 
 
 def test_importing_nbtool_imports_nothing_heavy():

@@ -152,7 +152,9 @@ def test_fault_08_seed_minus_one_means_drawn(seed):
 
 @pytest.mark.parametrize("seed", ["abc", "1", True, False, 2**64, -2, 1.5, HUGE, [1], b"1"])
 def test_fault_08_what_is_no_seed_is_refused(seed):
-    with pytest.raises(RecipeError, match=r"seed must be a whole number from 0 to 1844674407370955"):
+    with pytest.raises(
+        RecipeError, match=r"seed must be a whole number from 0 to 1844674407370955"
+    ):
         Recipe(seed=seed)
 
 

@@ -17,7 +17,12 @@ CANARY = "hf_CANARYcanaryCANARYcanary0123456789"
 
 @pytest.fixture(autouse=True)
 def secrets(monkeypatch):
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+    for name in (
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HUGGINGFACE_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+    ):
         monkeypatch.setenv(name, CANARY)
 
 

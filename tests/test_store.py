@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -141,7 +142,18 @@ def test_fault_35_any_prompt_is_kept_losslessly(tmp_path_factory, complete, pict
 
 @pytest.mark.parametrize(
     "prompt",
-    ["../../x", "/etc/passwd", "a\0b", "CON", "x" * 5000, "\u202egnp.exe", "\ud800", ".", "", "a/b\\c:d*?"],
+    [
+        "../../x",
+        "/etc/passwd",
+        "a\0b",
+        "CON",
+        "x" * 5000,
+        "\u202egnp.exe",
+        "\ud800",
+        ".",
+        "",
+        "a/b\\c:d*?",
+    ],
     ids=ascii,
 )
 def test_fault_33_names_come_from_the_key_only(store, complete, picture, prompt):
@@ -156,65 +168,69 @@ def test_fault_33_names_come_from_the_key_only(store, complete, picture, prompt)
 # Writing goes wrong
 
 
+class HalfWriting:
+    """A file on a disk that is full after the first half of what is written."""
+
+    def __init__(self, file, fail_in_time):
+        self._file = file
+        self._fail_in_time = fail_in_time
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def write(self, data):
+        self._file.write(data[: len(data) // 2])
+        self._fail_in_time()
+        return self._file.write(data[len(data) // 2 :])
+
+
 def failing(monkeypatch, call, number, code):
-    """Makes the n-th write, fsync or rename fail; returns a way to count them."""
-    calls = []
-    open_, original = pathlib.Path.open, {"fsync": os.fsync, "replace": os.replace}.get(call)
+    """Makes the n-th write, fsync or rename fail."""
+    count = itertools.count(1)
+    open_, function = pathlib.Path.open, getattr(os, call)
 
-    def fail_in_time(what):
-        calls.append(what)
-        if len(calls) == number:
+    def fail_in_time():
+        if next(count) == number:
             raise OSError(code, os.strerror(code))
-
-    class HalfWriting:
-        """A file on a disk that is full after the first half of what is written."""
-
-        def __init__(self, file):
-            self._file = file
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self._file.close()
-
-        def __getattr__(self, name):
-            return getattr(self._file, name)
-
-        def write(self, data):
-            self._file.write(data[: len(data) // 2])
-            fail_in_time(data)
-            return self._file.write(data[len(data) // 2 :])
 
     def open_half(path, mode="r", *rest, **options):
         file = open_(path, mode, *rest, **options)
-        return HalfWriting(file) if "x" in mode else file
+        return HalfWriting(file, fail_in_time) if "x" in mode else file
 
     def patched(*arguments, **options):
-        fail_in_time(arguments)
-        return original(*arguments, **options)
+        fail_in_time()
+        return function(*arguments, **options)
 
     if call == "write":
         monkeypatch.setattr(pathlib.Path, "open", open_half)
     else:
         monkeypatch.setattr(os, call, patched)
-    return calls
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
+# fsync is called for each file and then for the folder, where a failure does no harm.
+PLACES = [("write", 1), ("write", 2), ("fsync", 1), ("fsync", 3), ("replace", 1), ("replace", 2)]
+
+
 @pytest.mark.parametrize(
-    ("call", "number"),
-    # fsync is called for each file and then for the folder, where a failure does no harm
-    [("write", 1), ("write", 2), ("fsync", 1), ("fsync", 3), ("replace", 1), ("replace", 2)],
+    "failure",
+    [(*place, code) for place in PLACES for code in (errno.ENOSPC, errno.EIO)],
+    ids=lambda failure: f"{failure[0]}-{failure[1]}-{errno.errorcode[failure[2]]}",
 )
 def test_fault_25_a_failed_write_leaves_nothing_half_done_and_the_image_in_memory(
-    store, complete, picture, fill, monkeypatch, call, number, code
+    store, complete, picture, monkeypatch, failure
 ):
-    fill(2)
+    for seed in range(2):
+        store.put(picture, complete.replace(seed=seed), Provenance())
     recipe = complete.replace(prompt="one more")
     with monkeypatch.context() as patch:
-        failing(patch, call, number, code)
-        with pytest.raises(StoreError, match=os.strerror(code)) as caught:
+        failing(patch, *failure)
+        with pytest.raises(StoreError, match=os.strerror(failure[2])) as caught:
             store.put(picture, recipe, Provenance(engine="test"))
     message = str(caught.value)
     assert str(store.path) in message
@@ -237,7 +253,9 @@ def test_fault_25_a_failed_write_leaves_nothing_half_done_and_the_image_in_memor
 
 
 @pytest.mark.parametrize("number", [2, 4])
-def test_a_folder_that_cannot_be_synced_is_no_failure(store, complete, picture, monkeypatch, number):
+def test_a_folder_that_cannot_be_synced_is_no_failure(
+    store, complete, picture, monkeypatch, number
+):
     failing(monkeypatch, "fsync", number, errno.EINVAL)
     store.put(picture, complete, Provenance())
     assert complete.key in store
@@ -330,19 +348,24 @@ ROUNDS = 40
 
 def _write_the_same(folder, number, barrier):
     store = Store(folder)
-    for seed in range(ROUNDS):
-        barrier.wait()
-        store.prepare()
-        image = Image.new("RGB", (16, 16), (number, seed, 0))
-        store.put(image, _seeded(seed), Provenance(device=f"notebook {number}"))
-        assert store.get(_seeded(seed).key) is not None
+    try:
+        for seed in range(ROUNDS):
+            barrier.wait()
+            store.prepare()
+            image = Image.new("RGB", (16, 16), (number, seed, 0))
+            store.put(image, _seeded(seed), Provenance(device=f"notebook {number}"))
+            assert store.get(_seeded(seed).key) is not None
+    except BaseException:
+        barrier.abort()  # the other is not to wait for ever
+        raise
 
 
 def test_fault_27_two_notebooks_making_the_same_image_leave_one_valid_result(tmp_path):
     context = multiprocessing.get_context("spawn")
     folder, barrier = tmp_path / "images", context.Barrier(2)
     processes = [
-        context.Process(target=_write_the_same, args=(folder, number, barrier)) for number in (1, 2)
+        context.Process(target=_write_the_same, args=(folder, number, barrier), daemon=True)
+        for number in (1, 2)
     ]
     for process in processes:
         process.start()
@@ -515,7 +538,10 @@ def test_fault_30_a_png_without_its_json_is_set_aside_once_it_is_old(store, fill
     make_old(images[0].path)
     assert [image.recipe for image in store] == [images[1].recipe]
     [message] = store.check()
-    assert message == f"{images[0].path.name}: a PNG without its JSON; moved to damaged/ in {store.path}"
+    assert (
+        message
+        == f"{images[0].path.name}: a PNG without its JSON; moved to damaged/ in {store.path}"
+    )
     assert names(store.path / "damaged") == [images[0].path.name]
     assert store.check() == []
 
@@ -533,7 +559,9 @@ def test_fault_30_files_of_others_are_left_alone(store, fill):
 def test_fault_30_an_image_removed_after_it_was_found_says_how_to_have_it_back(store, fill):
     [image] = fill(1)
     image.path.unlink()
-    with pytest.raises(StoreError, match="is gone or cannot be read .*; generate its recipe again"):
+    with pytest.raises(
+        StoreError, match=r"is gone or cannot be read .*; generate its recipe again"
+    ):
         image.png  # noqa: B018
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 import re
 from typing import TYPE_CHECKING, Any
 
 from nbtool.axes import format_label
-from nbtool.image import GeneratedImage
+from nbtool.image import GeneratedImage, settings
 from nbtool.recipe import PARAMETERS, Recipe, printable
 
 if TYPE_CHECKING:
@@ -83,16 +82,6 @@ def shared(grid: Grid) -> Recipe:
     return Recipe(**common)
 
 
-def settings(recipe: Recipe) -> list[str]:
-    """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
-    given = recipe.to_dict()
-    parts = []
-    for words in _SETTINGS:
-        with contextlib.suppress(KeyError):
-            parts.append(ellipsized(words.format_map(given), 200))
-    return parts
-
-
 def summary(grid: Grid) -> list[str]:
     """How many images there are, and what they have in common."""
     missing = len(grid.missing)
@@ -100,7 +89,7 @@ def summary(grid: Grid) -> list[str]:
     parts = [count(len(grid), "image")]
     parts += [f"{failed:,} failed"] if failed else []
     parts += [f"{missing:,} not made"] if missing else []
-    return parts + settings(shared(grid))
+    return parts + [ellipsized(words, 200) for words in settings(shared(grid))]
 
 
 def file_stem(labels: Mapping[str, Any]) -> str:
@@ -115,17 +104,3 @@ def _safe(text: str) -> str:
 
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-_SETTINGS = (
-    "seed {seed}",
-    "guidance {guidance_scale:g}",
-    "{num_inference_steps} steps",
-    "{scheduler}",
-    "{width}×{height}",
-    "rescale {guidance_rescale:g}",
-    "clip skip {clip_skip}",
-    "eta {eta:g}",
-    "model {model}",
-    "without: {negative_prompt}",
-)

@@ -145,7 +145,7 @@ def _described(cell: GeneratedImage, file: str, kind: str, data: bytes) -> dict[
         "src": f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}",
         "size": cells.size(cell) or (1, 1),
         "file": file,
-        "caption": " · ".join([str(cell.recipe), *cells.settings(cell.recipe)]),
+        "caption": cell.caption,
         "recipe": [[name, str(value)] for name, value in cell.recipe.to_dict().items()],
         "made": [[name, str(value)] for name, value in made.items()],
         "python": as_python(cell.recipe),

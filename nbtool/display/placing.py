@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nbtool.display import cells
 from nbtool.display.layout import WRAP, Block, Layout
 from nbtool.display.lettering import LINE, fitted, width, wrapped
+from nbtool.image import settings
 from nbtool.recipe import printable
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def compose(
 
     Where cells would be too small to see, the first ones are shown.
     """
-    footer = " · ".join(cells.settings(cells.shared(grid)))
+    footer = " · ".join(settings(cells.shared(grid)))
     shown, current = limits.cells, scale
     while True:
         wrap = max(WRAP, math.isqrt(min(shown, math.prod(grid.shape))))

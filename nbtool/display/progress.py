@@ -6,6 +6,7 @@ import html
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nbtool.display.cells import count
 from nbtool.environment import progress_style
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def watch(job: Job) -> None:
 def summary(progress: Progress, *, cancelled: bool = False) -> str:
     """The one line that stays: what there is now, and where it came from."""
     made = progress.total - progress.failed if not cancelled else progress.made + progress.stored
-    parts = [_count(made, "image")]
+    parts = [count(made, "image")]
     if progress.stored:
         parts.append(f"{progress.stored} already in the store")
     if progress.failed:
@@ -41,7 +42,7 @@ def summary(progress: Progress, *, cancelled: bool = False) -> str:
 
 def status(progress: Progress) -> str:
     """What is going on now, on one line."""
-    parts = [progress.activity, f"{progress.done} of {_count(progress.total, 'image')}"]
+    parts = [progress.activity, f"{progress.done} of {count(progress.total, 'image')}"]
     if progress.steps:
         parts.append(f"step {progress.step} of {progress.steps}")
     if (left := progress.seconds_left) is not None:
@@ -57,10 +58,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def bar_html(progress: Progress, text: str) -> str:
@@ -89,7 +86,7 @@ class _Plain(_Off):
     """One line at the end: stable output for scripts, logs and notebook checks."""
 
     def close(self, progress: Progress, text: str) -> None:
-        print(text, file=sys.stdout)  # noqa: T201
+        print(text)  # noqa: T201 - standard output is where it is shown
 
 
 class _Notebook(_Off):
@@ -140,4 +137,4 @@ class _Terminal(_Off):
             self._bar.close()
         if progress.seconds:
             text += f" · {duration(progress.seconds)}"
-        print(text, file=sys.stderr)  # noqa: T201
+        print(text, file=sys.stderr)  # noqa: T201 - the bar was there

@@ -22,7 +22,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=200)
 LONGEST = "\N{GRINNING FACE}" * 20_000
 
 
-def file_of(recipe, format="PNG", image=None):  # noqa: A002
+def file_of(recipe, format="PNG", image=None):
     provenance = Provenance(engine="test", device="cpu", notes=("cut",), versions={"torch": "2"})
     image = image or Image.new("RGB", (16, 16), "red")
     return encode(image, recipe.to_dict(), provenance.to_dict(), "0.1", format=format)
@@ -42,7 +42,11 @@ def written(tmp_path):
 
 @pytest.mark.parametrize(("format", "suffix"), [("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp")])
 def test_a_saved_image_carries_recipe_and_provenance(
-    complete, picture, tmp_path, format, suffix  # noqa: A002
+    complete,
+    picture,
+    tmp_path,
+    format,
+    suffix,
 ):
     recipe = complete.replace(prompt="réd ★\n\ud800\0\x1b", negative_prompt="<b>, \"'")
     provenance = Provenance(engine="test", seconds=0.5, notes=("cut",), versions={"torch": "2"})
@@ -60,7 +64,7 @@ def test_a_saved_image_carries_recipe_and_provenance(
 
 
 @given(ANY_TEXT, ANY_TEXT, st.sampled_from(["PNG", "JPEG", "WEBP"]))
-def test_fault_35_any_prompt_survives_in_any_format(tmp_path_factory, prompt, negative, format):  # noqa: A002
+def test_fault_35_any_prompt_survives_in_any_format(tmp_path_factory, prompt, negative, format):
     recipe = Recipe(prompt=prompt, negative_prompt=negative, seed=1, num_inference_steps=2,
                     guidance_scale=3, scheduler="ddim", width=16, height=16, model="m")  # fmt: skip
     path = tmp_path_factory.mktemp("files") / "image.bin"
@@ -82,7 +86,7 @@ def test_both_chunks_are_readable_with_plain_pillow(complete):
 
 def test_fault_37_the_longest_prompts_are_written_so_that_they_can_be_read(complete, written):
     recipe = complete.replace(prompt=LONGEST, negative_prompt=LONGEST)
-    for format in ("PNG", "WEBP"):  # noqa: A001
+    for format in ("PNG", "WEBP"):
         data = file_of(recipe, format)
         assert b"zTXt" not in data
         assert Recipe.from_file(written(data)) == recipe
@@ -107,7 +111,7 @@ def test_an_unknown_suffix_is_refused(complete, tmp_path):
 # Files of others
 
 
-def plain(format="PNG", **options):  # noqa: A002
+def plain(format="PNG", **options):
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16), "blue").save(buffer, format, **options)
     return buffer.getvalue()
@@ -173,14 +177,14 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
-def test_a_file_cut_short_before_its_recipe_is_refused(complete, written, format):  # noqa: A002
+def test_a_file_cut_short_before_its_recipe_is_refused(complete, written, format):
     data = file_of(complete, format)
     with pytest.raises(MetadataError):
         Recipe.from_file(written(data[: data.index(b'"recipe"')]))
 
 
 @functools.cache
-def sample(format):  # noqa: A002
+def sample(format):
     recipe = Recipe(prompt="a", seed=1, num_inference_steps=2, guidance_scale=3,
                     scheduler="ddim", width=16, height=16, model="m")  # fmt: skip
     return file_of(recipe, format)
@@ -192,7 +196,9 @@ def sample(format):  # noqa: A002
     st.lists(st.tuples(st.integers(0, 1500), st.binary(max_size=4)), min_size=1, max_size=6),
 )
 def test_fault_38_damaged_bytes_give_a_recipe_or_a_metadata_error(
-    tmp_path_factory, format, damage  # noqa: A002
+    tmp_path_factory,
+    format,
+    damage,
 ):
     data = bytearray(sample(format))
     for place, piece in damage:

@@ -1,0 +1,29 @@
+"""The README's session runs as it stands there."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import nbtool
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_session_in_the_readme_is_true(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NBTOOL_PROGRESS", "plain")
+    results = doctest.testfile(
+        str(README), module_relative=False, optionflags=doctest.IGNORE_EXCEPTION_DETAIL
+    )
+    assert results.attempted >= 9
+    assert results.failed == 0
+
+
+def test_the_readme_names_every_parameter_and_every_link_leads_somewhere():
+    text = README.read_text(encoding="utf-8")
+    for name in nbtool.recipe.PARAMETERS:
+        assert name in ("model", "revision") or f"`{name}`" in text
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (README.parent / target).exists(), target

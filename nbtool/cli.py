@@ -91,8 +91,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _generate(options: argparse.Namespace) -> int:
     parameters = {name: _number(name, text) for name, text in _pairs(options.parameters)}
     image = _generator(options)(options.prompt, **parameters)
-    path = image.save(options.output) if options.output else image.path
-    print(f"{image.caption}\n{path}")
+    print(image.save(options.output) if options.output else image.path)
     return 0
 
 

@@ -122,12 +122,13 @@ class Generator:
         Raises:
             RecipeError: A parameter is unknown or a value out of range.
         """
-        recipes = {recipe.key: recipe for _, recipe in self._sweep(prompt, axes, parameters)}
+        sweep = self._sweep(prompt, axes, parameters)
+        recipes = {recipe.key: recipe for _, recipe in sweep}
         for recipe in recipes.values():
             self.engine.check(recipe)
         missing = [recipe for key, recipe in recipes.items() if not self.store.has(key)]
         return Plan(
-            cells=len(self._sweep(prompt, axes, parameters)),
+            cells=len(sweep),
             images=len(recipes),
             stored=len(recipes) - len(missing),
             seconds=self._estimate(missing),

@@ -31,7 +31,7 @@ from nbtool import metadata
 from nbtool._version import __version__
 from nbtool.errors import MetadataError, RecipeError, StoreError
 from nbtool.image import GeneratedImage
-from nbtool.recipe import PARAMETERS, Provenance, Recipe, check_names
+from nbtool.recipe import PARAMETERS, Provenance, Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -151,20 +151,18 @@ class Store:
         return iter(sorted(images, key=lambda image: image.provenance.created))
 
     def find(self, **parameters: Any) -> list[GeneratedImage]:
-        """The images whose recipe has these values, oldest first; of a text, a part is enough.
+        """The images whose recipe has these values, oldest first; of a prompt, a part is enough.
 
         Raises:
-            RecipeError: There is no such parameter.
+            RecipeError: There is no such parameter, or no recipe can have such a value.
         """
-        check_names(parameters)
+        asked = Recipe(**parameters)
 
         def matches(image: GeneratedImage) -> bool:
-            for name, wanted in parameters.items():
-                value = getattr(image.recipe, name)
-                if isinstance(value, str) and isinstance(wanted, str):
-                    if wanted.lower() not in value.lower():
-                        return False
-                elif value != wanted:
+            for name in parameters:
+                value, wanted = getattr(image.recipe, name), getattr(asked, name)
+                in_text = name in ("prompt", "negative_prompt") and wanted.lower() in value.lower()
+                if not in_text and value != wanted:
                     return False
             return True
 

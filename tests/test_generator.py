@@ -320,4 +320,9 @@ def test_progress_is_one_stable_line_when_plain(gen, monkeypatch, capsys):
     monkeypatch.setenv("NBTOOL_PROGRESS", "plain")
     gen.grid(PROMPT, seed=range(2))
     gen.grid(PROMPT, seed=range(3))
-    assert capsys.readouterr().out == "2 images\n3 images, 2 already in the store\n"
+    image = gen(PROMPT, seed=1)
+    assert capsys.readouterr().out.splitlines() == [
+        "2 images",
+        "3 images · 2 already in the store",
+        f"{image.caption} · already in the store",
+    ]

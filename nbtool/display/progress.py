@@ -10,6 +10,7 @@ from nbtool.display.cells import count
 from nbtool.environment import progress_style
 
 if TYPE_CHECKING:
+    from nbtool.grid import Grid
     from nbtool.job import Job, Progress
 
 REFRESH = 0.1  # seconds between two looks at the job
@@ -24,20 +25,25 @@ def watch(job: Job) -> None:
     while not job.done:
         display.update(job.progress)
         job.join(REFRESH)
-    display.close(job.progress, summary(job.progress, cancelled=job.cancelled))
+    display.close(job.progress, summary(job.progress, job.grid))
 
 
-def summary(progress: Progress, *, cancelled: bool = False) -> str:
-    """The one line that stays: what there is now, and where it came from."""
-    made = progress.total - progress.failed if not cancelled else progress.made + progress.stored
-    parts = [count(made, "image")]
-    if progress.stored:
+def summary(progress: Progress, grid: Grid) -> str:
+    """The one line that stays: what there is now, and where it came from.
+
+    For a single image asked for it is the image's caption.
+    """
+    parts = [count(progress.made + progress.stored, "image")]
+    if not grid.axes:
+        parts = [image.caption for image in grid]
+        parts += ["already in the store"] if progress.stored else []
+    elif progress.stored:
         parts.append(f"{progress.stored} already in the store")
     if progress.failed:
         parts.append(f"{progress.failed} failed")
-    if cancelled:
-        parts.append(f"cancelled with {progress.total - progress.done} to go")
-    return ", ".join(parts)
+    if left := progress.total - progress.done:
+        parts.append(f"{left} not made")
+    return " · ".join(parts)
 
 
 def status(progress: Progress) -> str:
@@ -60,17 +66,20 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def bar_html(progress: Progress, text: str) -> str:
-    """A bar with a line of text, in the colours of the notebook's theme."""
-    share = f"{100 * progress.fraction:.1f}%"
+def line_html(text: str, fraction: float | None = None) -> str:
+    """A line of text in the notebook's own colours, under a bar while there is a fraction."""
+    bar = (
+        '<div style="height:4px;max-width:480px;margin-bottom:4px;border-radius:2px;'
+        'background:var(--jp-border-color2,#ddd)">'
+        f'<div style="height:4px;width:{100 * fraction:.1f}%;border-radius:2px;'
+        'background:var(--jp-brand-color1,#1976d2)"></div></div>'
+        if fraction is not None
+        else ""
+    )
     return (
         '<div style="font-family:var(--jp-ui-font-family,sans-serif);'
-        'font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,#333)">'
-        '<div style="height:4px;max-width:480px;border-radius:2px;'
-        'background:var(--jp-border-color2,#ddd)">'
-        f'<div style="height:4px;width:{share};border-radius:2px;'
-        'background:var(--jp-brand-color1,#1976d2)"></div></div>'
-        f'<div style="padding-top:4px">{html.escape(text)}</div></div>'
+        'font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color2,#666)">'
+        f"{bar}{html.escape(text)}</div>"
     )
 
 
@@ -96,17 +105,17 @@ class _Notebook(_Off):
         self._handle: Any = None
 
     def update(self, progress: Progress) -> None:
-        self._show(progress, status(progress))
+        self._show(status(progress), progress.fraction)
 
     def close(self, progress: Progress, text: str) -> None:
         if progress.seconds:
             text += f" · {duration(progress.seconds)}"
-        self._show(progress, text)
+        self._show(text)
 
-    def _show(self, progress: Progress, text: str) -> None:
+    def _show(self, text: str, fraction: float | None = None) -> None:
         from IPython.display import display
 
-        bundle = {"text/plain": text, "text/html": bar_html(progress, text)}
+        bundle = {"text/plain": text, "text/html": line_html(text, fraction)}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:

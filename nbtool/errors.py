@@ -16,11 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nbtool.grid import Grid
-    from nbtool.image import GeneratedImage
+from typing import Any
 
 
 class NbtoolError(Exception):
@@ -44,10 +40,15 @@ class ModelError(NbtoolError):
 
 
 class StoreError(NbtoolError, OSError):
-    """Images cannot be written or read back."""
+    """Images cannot be written or read back.
 
-    unsaved: GeneratedImage  # set when an image was made but could not be written
-    grid: Grid  # set when it stopped a grid: all that was made until then
+    Attributes:
+        unsaved: The GeneratedImage that could not be written; set only then.
+        grid: All that was made, that image included, as a Grid; set when it stopped one.
+    """
+
+    unsaved: Any
+    grid: Any
 
 
 class GenerationError(NbtoolError, RuntimeError):

@@ -16,7 +16,7 @@ from nbtool.errors import NbtoolError, RecipeError
 from nbtool.recipe import INTEGERS, PARAMETERS, REALS
 
 DEMO_PROMPT = "a large red star on a white background"
-DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 4, 8]}
+DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 PARAMETER_HELP = (
     "parameters are written name=value: seed=7 guidance_scale=5 num_inference_steps=20 "
     "scheduler=euler_a width=128 height=128 negative_prompt='blurry' …"

@@ -22,7 +22,7 @@ CATALOGUE = {
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # What a folder's own files do not say.
 _DEFAULTS = {"num_inference_steps": 30, "guidance_scale": 7.5}
-_EMBEDDED_DEFAULTS = {"num_inference_steps": 20, "guidance_scale": 5.0}
+_EMBEDDED_DEFAULTS = {"num_inference_steps": 20, "guidance_scale": 3.0}
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=MODEL, help="a diffusers folder")
     parser.add_argument("--count", type=int, default=320, help="how many captions")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=5.0)
+    parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="where to write a sheet of 32 pictures")

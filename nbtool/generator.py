@@ -63,7 +63,8 @@ class Generator:
         **defaults: Any,
     ) -> None:
         model = model or os.environ.get(MODEL_VARIABLE) or models.EMBEDDED
-        store = store or os.environ.get(STORE_VARIABLE) or STORE_FOLDER
+        if store is None:
+            store = os.environ.get(STORE_VARIABLE) or STORE_FOLDER
         checked = Recipe(**defaults)
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else Store(os.fspath(store))

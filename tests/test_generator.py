@@ -270,6 +270,14 @@ def test_fault_26_43_a_killed_sweep_goes_on_where_it_was(tmp_path):
     assert all(path.read_bytes() == png for path, png in kept.items())
 
 
+def test_a_store_may_be_given_named_or_left_to_the_environment(tmp_path, monkeypatch):
+    empty = nbtool.Store(tmp_path / "mine")
+    assert nbtool.Generator(store=empty).store is empty
+    monkeypatch.setenv("NBTOOL_STORE", str(tmp_path / "theirs"))
+    assert nbtool.Generator().store.path == tmp_path / "theirs"
+    assert nbtool.Generator(store="here").store.path.name == "here"
+
+
 def test_fault_28_leftovers_of_a_killed_writer_do_no_harm(gen):
     gen(PROMPT, seed=1)
     leftover = gen.store.path / f".{'a' * 32}.json.{'b' * 32}.partial"

@@ -54,7 +54,7 @@ class Model:
             return hashlib.sha256(content).hexdigest()[:12]
         return None
 
-    @property
+    @cached_property
     def defaults(self) -> dict[str, Any]:
         """The recipe parameters that fit this model."""
         unet = self._config("unet/config.json")

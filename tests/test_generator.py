@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -268,6 +269,19 @@ def test_fault_26_43_a_killed_sweep_goes_on_where_it_was(tmp_path):
     assert len(store) == 40
     assert not store.check()
     assert all(path.read_bytes() == png for path, png in kept.items())
+
+
+def test_a_folder_in_diffusers_layout_is_a_model(gen, tmp_path, monkeypatch):
+    shutil.copytree(gen.engine.model.folder, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    image = nbtool.Generator("mine", device="cpu", **FAST)(PROMPT, seed=1)
+    assert image.recipe.model == str(tmp_path / "mine")
+    assert np.array_equal(pixels(image), pixels(gen(PROMPT, seed=1, guidance_scale=7.5)))
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path):
+    with pytest.raises(nbtool.ModelError, match=r"no model_index\.json"):
+        nbtool.Generator(str(tmp_path))
 
 
 def test_a_store_may_be_given_named_or_left_to_the_environment(tmp_path, monkeypatch):

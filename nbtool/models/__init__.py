@@ -97,9 +97,9 @@ def find(name: str) -> Model:
         return Model(name, Path(__file__).parent / "shapes")
     if name in CATALOGUE:
         return Model(name, CATALOGUE[name])
-    folder = Path(name).expanduser()
+    folder = Path(name).expanduser().resolve()
     if (folder / "model_index.json").is_file():
-        return Model(str(folder), folder.resolve())
+        return Model(str(folder), folder)
     if folder.exists():
         raise ModelError(
             f"{name} is no model folder: it has no model_index.json; "

@@ -20,7 +20,7 @@ lab: venv
 
 notebooks: venv # and the picture in the README
 	$(BIN)/python tests/notebooks/execute.py
-	NBTOOL_STORE=$$(mktemp -d) $(BIN)/nbtool grid "a large red star on a white background" \
+	NBTOOL_STORE=$$(mktemp -d) $(BIN)/nbtool grid "a large yellow star on a blue background" \
 		seed=0-3 "guidance_scale=1,2,3,5" -o docs/demo.png
 
 venv: .venv/installed

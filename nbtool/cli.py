@@ -15,7 +15,7 @@ import nbtool
 from nbtool.errors import NbtoolError, RecipeError
 from nbtool.recipe import INTEGERS, PARAMETERS, REALS
 
-DEMO_PROMPT = "a large red star on a white background"
+DEMO_PROMPT = "a large yellow star on a blue background"
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 PARAMETER_HELP = (
     "parameters are written name=value: seed=7 guidance_scale=5 num_inference_steps=20 "

@@ -29,6 +29,7 @@ WRAP = 8
 SHEET = Limits(side=4000, area=1_000_000, cells=MAX_THUMBNAILS, letters=(11, 24))
 MAX_LABEL = 80  # characters
 MAX_TEXT_ROWS, MAX_TEXT_WIDTH, MAX_REPR = 20, 88, 1000
+HEAD = '<th scope="col" style="text-align:center">'  # nbconvert's own style would say right
 MARKS = {"made": "✓", "failed": "✗", "missing": "·"}
 
 # Notebooks keep their theme in variables; elsewhere the surroundings decide.
@@ -44,7 +45,8 @@ STYLE = """
   font-size: 13px; color: inherit; }
 .nbtool-grid th, .nbtool-grid td { border: 0; padding: 3px; background: none; max-width: 220px;
   overflow-wrap: anywhere; }
-.nbtool-grid tr, .nbtool-grid tr:nth-child(even), .nbtool-grid tr:hover { background: none; }
+.nbtool-grid thead tr, .nbtool-grid tbody tr:nth-child(n), .nbtool-grid tbody tr:hover {
+  background: none; }
 .nbtool-grid th { font-weight: 500; text-align: center; color: inherit;
   background: var(--jp-layout-color0,
   var(--vscode-editor-background, var(--colab-primary-surface-color, Canvas))); }
@@ -155,7 +157,7 @@ def _html_table(
             yield f"<tr>{'<th></th>' if corner else ''}"
             yield f'<th colspan="{len(block.cols)}" style="text-align:left;position:static">'
             yield f"{_name(layout.cols)}</th></tr>"
-        labels = (f'<th scope="col">{escaped(cols[col], MAX_LABEL)}</th>' for col in block.cols)
+        labels = (f"{HEAD}{escaped(cols[col], MAX_LABEL)}</th>" for col in block.cols)
         yield f"<tr>{corner}{''.join(labels)}</tr></thead>"
     yield "<tbody>"
     for row in block.rows:

@@ -303,7 +303,7 @@ def test_fault_28_leftovers_of_a_killed_writer_do_no_harm(gen):
 
 def test_plan_counts_without_making_anything(gen, no_loading_later):
     assert gen.plan(PROMPT, seed=range(4)).seconds is None
-    gen.grid(PROMPT, seed=range(2))
+    gen.grid(PROMPT, seed=range(2), guidance_scale=5)
     no_loading_later()
     plan = gen.plan(PROMPT, seed=range(4), guidance_scale=[5, 6])
     assert (plan.cells, plan.images, plan.stored, plan.to_make) == (8, 8, 2, 6)

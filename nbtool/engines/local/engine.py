@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import metadata as packages
 from typing import Any
 
@@ -162,6 +163,7 @@ def _truncations(tokenizer: Any, recipe: Recipe) -> list[str]:
     return notes
 
 
+@cache
 def _versions() -> dict[str, str]:
     return {"nbtool": __version__} | {name: packages.version(name) for name in PACKAGES}
 

@@ -9,11 +9,12 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError, RecipeError, unknown_name
 from nbtool.ranges import MAX_NUMBERS, parse_range
-from nbtool.recipe import INTEGERS, PARAMETERS, REALS, Recipe, printable
+from nbtool.recipe import INTEGERS, PARAMETERS, REALS, Recipe, check_names, checked, printable
 
 MAX_CELLS = MAX_NUMBERS
 MAX_LISTED = 20  # labels in a message
@@ -59,14 +60,18 @@ class Axis:
         Raises:
             AxisError: It is not on this axis.
         """
-        for i, known in enumerate(self.labels):
-            if known == label:
-                return i
-        labels = ", ".join(format_label(known) for known in self.labels[:MAX_LISTED])
-        labels += ", …" if len(self) > MAX_LISTED else ""
-        raise AxisError(
-            f"no {printable(self.name)} {label!r} in this grid; there are: {printable(labels)}"
-        )
+        try:
+            return self._positions[label]
+        except (KeyError, TypeError):  # a label that cannot be hashed stands on no axis
+            labels = ", ".join(format_label(known) for known in self.labels[:MAX_LISTED])
+            labels += ", …" if len(self) > MAX_LISTED else ""
+            raise AxisError(
+                f"no {printable(self.name)} {label!r} in this grid; there are: {printable(labels)}"
+            ) from None
+
+    @cached_property
+    def _positions(self) -> dict[Any, int]:
+        return {label: i for i, label in enumerate(self.labels)}
 
 
 def paired(**values: Any) -> Axis:
@@ -80,6 +85,7 @@ def paired(**values: Any) -> Axis:
         AxisError: The lists differ in length.
         RecipeError: A name is unknown or a value out of range.
     """
+    check_names(values)
     columns = {name: _checked(name, _listed(name, value)) for name, value in values.items()}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(columns) < 2 or len(set(lengths.values())) > 1:
@@ -136,26 +142,31 @@ class Sweep:
         return math.prod(self.shape)
 
     def __iter__(self) -> Iterator[tuple[Index, Recipe]]:
-        for index in itertools.product(*map(range, self.shape)):
-            yield index, self.recipe(index)
+        indices = itertools.product(*map(range, self.shape))
+        edits = itertools.product(*(axis.edits for axis in self.axes))
+        return zip(indices, map(self._edited, edits), strict=True)
 
     def recipe(self, index: Index) -> Recipe:
         """The recipe of one cell."""
-        edits = [axis.edits[i] for axis, i in zip(self.axes, index, strict=True)]
-        recipe = next((edit.recipe for edit in edits if edit.recipe), self.base)
+        return self._edited([axis.edits[i] for axis, i in zip(self.axes, index, strict=True)])
+
+    def _edited(self, edits: Sequence[Edit]) -> Recipe:
+        recipe = self.base
         changes: dict[str, Any] = {}
         words = dict(self.words or {})
         for edit in edits:
+            recipe = edit.recipe or recipe
             changes.update(edit.parameters)
             words.update(edit.words)
         for name in ("prompt", "negative_prompt"):
-            text = changes.get(name, getattr(recipe, name))
+            given = text = changes.get(name, getattr(recipe, name))
             if self.words is not None:
                 text = _filled(text, words)
             for edit in edits:
                 if edit.swap:
                     text = text.replace(*edit.swap)
-            changes[name] = text
+            if text != given:
+                changes[name] = text
         return recipe.replace(**changes)
 
 
@@ -283,13 +294,13 @@ def _listed(name: str, value: Any) -> list[Any]:
 
 def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
     """The values as a recipe would hold them; seeds that are left open are drawn."""
-    checked = [getattr(Recipe(**{name: value}), name) for value in values]
+    column = [checked(name, value) for value in values]
     if name == "seed":
-        drawn = iter(random_seeds(max(1, checked.count(None))))
-        checked = [next(drawn) if value is None else value for value in checked]
-    if None in checked:
+        drawn = iter(random_seeds(max(1, column.count(None))))
+        column = [next(drawn) if value is None else value for value in column]
+    if None in column:
         raise AxisError(f"{name} has a value None; leave it out or name the value")
-    return tuple(checked)
+    return tuple(column)
 
 
 def _axis(name: str, values: Any) -> Axis:
@@ -335,7 +346,7 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
         literal, name = match.groups()
         return f"{{{literal}}}" if literal else words.get(name, match[0])
 
-    return _TEMPLATE.sub(fill, text)
+    return _TEMPLATE.sub(fill, text) if "{" in text else text
 
 
 def _completed(recipe: Recipe, defaults: Mapping[str, Any]) -> Recipe:
@@ -375,13 +386,11 @@ def _refuse_unused_text(result: Sweep, unfilled: set[str]) -> None:
         raise AxisError(f"the prompt has {{{name}}}, but nothing fills it; give {name}=[…]")
     swaps = [axis for axis in result.axes if axis.edits[0].swap]
     if swaps:
-        others = [axis for axis in result.axes if axis not in swaps]
-        texts = [
-            f"{cell.prompt}\n{cell.negative_prompt}"
-            for _, cell in Sweep(result.base, tuple(others), result.words)
-        ]
+        others = tuple(axis for axis in result.axes if axis not in swaps)
+        cells = Sweep(result.base, others, result.words)
         for axis in swaps:
             searched = axis.edits[0].swap
             assert searched
+            texts = (f"{cell.prompt}\n{cell.negative_prompt}" for _, cell in cells)
             if not any(searched[0] in text for text in texts):
                 raise AxisError(f"replace: {searched[0]!r} is in no prompt of this grid")

@@ -94,16 +94,16 @@ class Grid:
             AxisError: There is no such axis or label.
             GenerationError: The one cell asked for failed or was not made.
         """
-        positions: dict[str, Position] = {}
-        for name, given in labels.items():
-            axis = self._axis_with(name)
-            label = given.tolist() if hasattr(given, "tolist") else given
-            if name == axis.name:
-                positions[name] = _positions(axis, label)
-            else:
-                within = positions.get(axis.name, range(len(axis)))
-                positions[axis.name] = _positions_within(axis, name, label, within)
-        return self.isel(**positions)
+        return self.isel(**self._positions(labels))
+
+    def matching(self, **labels: Any) -> list[Index]:
+        """The indices at these labels, made or not.
+
+        Raises:
+            AxisError: There is no such axis or label.
+        """
+        chosen = self._chosen(self._positions(labels))
+        return list(itertools.product(*([c] if isinstance(c, int) else c for c in chosen)))
 
     def isel(self, **positions: Position) -> Any:
         """The image at these positions; fewer than axes, or slices and lists: a smaller Grid.
@@ -112,10 +112,7 @@ class Grid:
             AxisError: There is no such axis or position.
             GenerationError: The one cell asked for failed or was not made.
         """
-        for name in positions:
-            if name not in self.axes:
-                raise self._no_axis(name)
-        chosen = [_chosen(axis, positions.get(axis.name, slice(None))) for axis in self._axes]
+        chosen = self._chosen(positions)
         kept = [isinstance(choice, list) for choice in chosen]
         if not any(kept):
             return self._image(tuple(chosen))  # type: ignore[arg-type]
@@ -207,6 +204,24 @@ class Grid:
             )
         return cell
 
+    def _positions(self, labels: Mapping[str, Any]) -> dict[str, Position]:
+        positions: dict[str, Position] = {}
+        for name, given in labels.items():
+            axis = self._axis_with(name)
+            label = given.tolist() if hasattr(given, "tolist") else given
+            if name == axis.name:
+                positions[name] = _positions(axis, label)
+            else:
+                within = positions.get(axis.name, range(len(axis)))
+                positions[axis.name] = _positions_within(axis, name, label, within)
+        return positions
+
+    def _chosen(self, positions: Mapping[str, Position]) -> list[int | list[int]]:
+        for name in positions:
+            if name not in self.axes:
+                raise self._no_axis(name)
+        return [_chosen(axis, positions.get(axis.name, slice(None))) for axis in self._axes]
+
     def _axis_with(self, name: str) -> Axis:
         for axis in self._axes:
             if axis.name == name:
@@ -231,11 +246,19 @@ def _positions_within(axis: Axis, parameter: str, label: Any, within: Position) 
     allowed = [within] if isinstance(within, int) else within
     assert not isinstance(allowed, slice)
     several = isinstance(label, (list, range))
-    wanted = label if several else [label]
+    wanted = label if isinstance(label, range) else _hashed(label if several else [label])
     found = [i for i in allowed if axis.edits[i].parameters[parameter] in wanted]
     if not found:
         raise AxisError(f"no {parameter} {label!r} on the axis {axis.name!r} of this grid")
     return found[0] if len(found) == 1 and not several else found
+
+
+def _hashed(values: Sequence[Any]) -> frozenset[Any]:
+    """The values as a set; empty where one cannot be hashed: no parameter has such a value."""
+    try:
+        return frozenset(values)
+    except TypeError:
+        return frozenset()
 
 
 def _chosen(axis: Axis, position: Position) -> int | list[int]:

@@ -7,7 +7,8 @@ import json
 import math
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,31 +67,33 @@ class Recipe:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        for name, check in _CHECKS.items():
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, check(name, value))
-            elif name not in _MAY_BE_NONE:
-                raise RecipeError(f"{name} must be given, got None")
+        for name in PARAMETERS:
+            object.__setattr__(self, name, checked(name, getattr(self, name)))
 
     def replace(self, **changes: Any) -> Recipe:
-        """The same recipe with some parameters changed."""
-        return replace(self, **changes)
+        """The same recipe with some parameters changed.
+
+        Raises:
+            RecipeError: A name is unknown or a value out of range or of the wrong kind.
+        """
+        check_names(changes)
+        changed = {name: checked(name, value) for name, value in changes.items()}
+        recipe = object.__new__(type(self))  # what stays the same was checked when self was made
+        vars(recipe).update(vars(self), **changed)
+        vars(recipe).pop("key", None)
+        return recipe
 
     def to_dict(self) -> dict[str, Any]:
         """The parameters that are set, without those at their neutral value."""
-        return {
-            f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default
-        }
+        values = vars(self)
+        return {name: values[name] for name, rest in _AT_REST.items() if values[name] != rest}
 
     def to_json(self) -> str:
         """Canonical JSON: one text per recipe, ASCII, sorted, without what is not set."""
-        return json.dumps(
-            self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True,
-            allow_nan=False,
-        )  # fmt: skip
+        given = self.to_dict()
+        return "{" + ",".join([_member(name, given[name]) for name in sorted(given)]) + "}"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The SHA-256 of the canonical JSON, in hexadecimal: the name of the request."""
         return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()
@@ -137,12 +140,25 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """How an image was in fact made; never part of its key."""
+    """How an image was in fact made; never part of its key.
+
+    Attributes:
+        engine: "local": diffusers on this machine.
+        device: Such as "cuda" or "cpu".
+        dtype: Such as "bfloat16".
+        batch_width: Rows in the widest forward that it shared with others; guidance takes two rows.
+        exact: True where its pixels depend on nothing it was batched with.
+        seconds: Its share of the time that generating took.
+        created: The time, in ISO 8601 and UTC.
+        versions: Those of nbtool and of the libraries.
+        notes: What the engine had to say, such as a prompt cut short.
+    """
 
     engine: str = ""
     device: str = ""
     dtype: str = ""
     batch_width: int = 1
+    exact: bool = False
     seconds: float = 0.0
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
@@ -171,6 +187,7 @@ _KINDS: dict[str, Any] = {
     "device": str,
     "dtype": str,
     "batch_width": int,
+    "exact": bool,
     "seconds": (int, float),
     "created": str,
     "versions": dict,
@@ -199,40 +216,66 @@ def check_names(parameters: Mapping[str, object]) -> None:
             raise RecipeError(unknown_name(name, PARAMETERS, "parameter"))
 
 
+@lru_cache(maxsize=256)  # one recipe of a sweep differs from the next in few
+def _member(name: str, value: str | float) -> str:
+    return f'"{name}":{json.dumps(value, ensure_ascii=True, allow_nan=False)}'
+
+
+def checked(name: str, value: object) -> Any:
+    """A parameter's value as a recipe holds it.
+
+    Raises:
+        RecipeError: It is out of range or of the wrong kind.
+    """
+    if value is not None:
+        return _CHECKS[name](name, value)
+    if _AT_REST[name] is not None:
+        raise RecipeError(f"{name} must be given, got None")
+    return None
+
+
 def _whole(low: int, high: int) -> Any:
     def check(name: str, value: object) -> int:
-        message = f"{name} must be a whole number from {low} to {high}, got {shown(value)}"
-        if isinstance(value, bool):
-            raise RecipeError(message)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        try:
-            number = operator.index(value)  # type: ignore[arg-type]
-        except TypeError:
-            raise RecipeError(message) from None
-        if not low <= number <= high:
-            raise RecipeError(message)
+        number = _integer(value)
+        if number is None or not low <= number <= high:
+            raise RecipeError(
+                f"{name} must be a whole number from {low} to {high}, got {shown(value)}"
+            )
         return number
 
     return check
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def _real(low: float, high: float) -> Any:
     limits = f"≥ {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
 
     def check(name: str, value: object) -> float:
-        message = f"{name} must be a number {limits}, got {shown(value)}"
-        if isinstance(value, (bool, str, bytes)):
-            raise RecipeError(message)
-        try:
-            number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            raise RecipeError(message) from None
+        number = _number(value)
         if not (math.isfinite(number) and low <= number <= high):
-            raise RecipeError(message)
+            raise RecipeError(f"{name} must be a number {limits}, got {shown(value)}")
         return number + 0.0  # -0.0 becomes 0.0
 
     return check
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, (bool, str, bytes)):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _text(name: str, value: object) -> str:
@@ -245,7 +288,7 @@ def _text(name: str, value: object) -> str:
 
 
 def _side(name: str, value: object) -> int:
-    pixels: int = _whole(MIN_SIDE, MAX_SIDE)(name, value)
+    pixels: int = _pixels(name, value)
     if pixels % SIDE_MULTIPLE:
         below = pixels - pixels % SIDE_MULTIPLE
         raise RecipeError(
@@ -256,13 +299,15 @@ def _side(name: str, value: object) -> int:
 
 
 def _seed(name: str, value: object) -> int | None:
-    return None if value == -1 else _whole(0, MAX_SEED)(name, value)
+    return None if value == -1 else _fixed_seed(name, value)
 
 
 def _scheduler(_: str, value: object) -> str:
     return schedulers.canonical(value)
 
 
+_pixels = _whole(MIN_SIDE, MAX_SIDE)
+_fixed_seed = _whole(0, MAX_SEED)
 _CHECKS = {
     "prompt": _text,
     "negative_prompt": _text,
@@ -278,7 +323,8 @@ _CHECKS = {
     "model": _text,
     "revision": _text,
 }
-_MAY_BE_NONE = {f.name for f in fields(Recipe) if f.default is None}
+_AT_REST = {f.name: f.default for f in fields(Recipe)}
 PARAMETERS = tuple(_CHECKS)
 INTEGERS = ("seed", "num_inference_steps", "width", "height", "clip_skip")
 REALS = ("guidance_scale", "guidance_rescale", "eta")
+NETWORK = frozenset({"model", "revision"})  # what changes the networks, not what they are asked

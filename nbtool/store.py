@@ -55,6 +55,16 @@ class _NewerError(_DamagedError):
     """Because a newer nbtool wrote it."""
 
 
+class Listing:
+    """The images that a store held at one moment: `key in listing` asks no disk."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+
+    def __contains__(self, key: str) -> bool:
+        return key[:KEY_DIGITS] in self._names
+
+
 class Store:
     """A folder of images with their recipes.
 
@@ -128,10 +138,15 @@ class Store:
         path = self._record(key)
         return path.is_file() and not path.is_symlink()
 
+    def listing(self) -> Listing:
+        """What `has` says of every key, found out at once."""
+        committed = self._committed()
+        return Listing(_name(entry) for entry in committed if entry.is_file(follow_symlinks=False))
+
     def latest(self, count: int) -> list[GeneratedImage]:
         """The last few images, newest first, without verifying the others."""
-        names = sorted(self._committed(), key=lambda n: -_modified(self.path / f"{n}.json"))
-        images = (self._get(name) for name in names)
+        dated = sorted(((_modified(e), _name(e)) for e in self._committed()), reverse=True)
+        images = (self._get(name) for _, name in dated)
         return list(itertools.islice((image for image in images if image), count))
 
     def __getitem__(self, key: str) -> GeneratedImage:
@@ -147,7 +162,8 @@ class Store:
 
     def __iter__(self) -> Iterator[GeneratedImage]:
         """The images, oldest first. Damaged ones are set aside and named in a warning."""
-        images = [image for name in list(self._committed()) if (image := self._get(name))]
+        names = [_name(entry) for entry in self._committed()]
+        images = [image for name in names if (image := self._get(name))]
         return iter(sorted(images, key=lambda image: image.provenance.created))
 
     def find(self, **parameters: Any) -> list[GeneratedImage]:
@@ -173,7 +189,7 @@ class Store:
         problems = []
         named: set[Path | None] = set()
         unread = set()
-        for name in list(self._committed()):
+        for name in [_name(entry) for entry in self._committed()]:
             try:
                 named.add(self._load(name).path)
             except FileNotFoundError:
@@ -181,12 +197,12 @@ class Store:
             except _DamagedError as error:
                 problems.append(self._set_aside(name, error))
                 unread.add(name)
-        for path in list(self._files()):
-            match = _PICTURE.fullmatch(path.name)
-            alone = match and match[1] not in unread and path not in named
-            if alone and not path.is_symlink() and _age(path) > ABANDONED:
-                where = self._move_aside([path])
-                problems.append(f"{path.name}: a PNG without its JSON; {where}")
+        for entry in [entry for entry in self._entries() if Path(entry) not in named]:
+            match = _PICTURE.fullmatch(entry.name)
+            alone = match and match[1] not in unread and not entry.is_symlink()
+            if alone and _age(entry) > ABANDONED:
+                where = self._move_aside([Path(entry)])
+                problems.append(f"{entry.name}: a PNG without its JSON; {where}")
         return problems
 
     def __repr__(self) -> str:
@@ -198,15 +214,17 @@ class Store:
     def _picture(self, key: str, digest: str) -> Path:
         return self.path / f"{key[:KEY_DIGITS]}-{digest[:8]}.png"
 
-    def _files(self) -> Iterator[Path]:
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        """What lies in the folder, which must not be changed before the last one is taken."""
         if self.path.is_dir():
             with self._explained("read"), os.scandir(self.path) as entries:
-                yield from [Path(entry.path) for entry in entries]
+                yield from entries
 
-    def _committed(self) -> Iterator[str]:
-        for path in self._files():
-            if (match := _COMMITTED.fullmatch(path.name)) and not path.is_symlink():
-                yield match[1]
+    def _committed(self) -> Iterator[os.DirEntry[str]]:
+        """The JSON files that are commit marks."""
+        for entry in self._entries():
+            if _COMMITTED.fullmatch(entry.name) and not entry.is_symlink():
+                yield entry
 
     def _schema(self) -> int:
         try:
@@ -262,7 +280,7 @@ class Store:
         """Moves the files of an image away; returns what was wrong and where they are now."""
         if isinstance(error, _NewerError) or self._schema() > SCHEMA:
             return f"{name}: {error}; left in {self.path}, since a newer nbtool wrote it"
-        files = [path for path in self._files() if path.name.startswith(name)]
+        files = [Path(entry) for entry in self._entries() if entry.name.startswith(name)]
         return f"{name}: {error}; {self._move_aside(files)}"
 
     def _move_aside(self, paths: Iterable[Path]) -> str:
@@ -282,9 +300,9 @@ class Store:
 
     def _sweep(self) -> None:
         """Removes what a killed writer left half done."""
-        for path in self._files():
-            if _PARTIAL.fullmatch(path.name) and _age(path) > ABANDONED:
-                path.unlink(missing_ok=True)
+        for entry in [entry for entry in self._entries() if _PARTIAL.fullmatch(entry.name)]:
+            if _age(entry) > ABANDONED:
+                Path(entry).unlink(missing_ok=True)
 
     def _write(self, path: Path, data: bytes, *, keep: bool = True) -> None:
         """Writes a file whole or not at all: temporary file, flush, fsync, rename."""
@@ -328,15 +346,19 @@ def _read(path: Path) -> bytes:
         return file.read()
 
 
-def _modified(path: Path) -> float:
+def _name(mark: os.DirEntry[str]) -> str:
+    return mark.name[:KEY_DIGITS]
+
+
+def _modified(entry: os.DirEntry[str]) -> float:
     try:
-        return path.stat(follow_symlinks=False).st_mtime
+        return entry.stat(follow_symlinks=False).st_mtime
     except FileNotFoundError:
         return time.time()
 
 
-def _age(path: Path) -> float:
-    return time.time() - _modified(path)
+def _age(entry: os.DirEntry[str]) -> float:
+    return time.time() - _modified(entry)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -186,9 +186,9 @@ def test_there_is_one_cell_for_each_combination_and_labels_tell_them_apart(seeds
         for index, _ in swept
     ]
     assert len(labels) == len(set(labels)) == len(swept) == len(seeds) * len(scales) * len(words)
-    for (seed, scale, word), (_, recipe) in zip(labels, swept, strict=True):
-        assert (recipe.seed, recipe.guidance_scale) == (seed, scale)
-        assert recipe.prompt == f"a {word} star"
+    for (seed, scale, word), (index, recipe) in zip(labels, swept, strict=True):
+        asked = {"prompt": f"a {word} star", "seed": seed, "guidance_scale": scale}
+        assert recipe == swept.recipe(index) == Recipe(**DEFAULTS | asked)
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_fault_12_an_empty_sweep_is_refused(parameters):
 
 def test_fault_12_a_million_cells_are_refused_before_any_is_built(monkeypatch):
     built = []
-    monkeypatch.setattr(nbtool.axes.Sweep, "recipe", lambda *_: built.append(1))
+    monkeypatch.setattr(nbtool.axes.Sweep, "_edited", lambda *_: built.append(1))
     with pytest.raises(AxisError, match=r"1,000,000 cells \(1000 × 1000\) are more than 100,000"):
         sweep(seed=range(1000), num_inference_steps=range(1, 1001))
     assert not built
@@ -466,6 +466,16 @@ def test_a_value_given_twice_is_refused(parameters):
 def test_mistakes_are_named_with_the_next_step(prompt, parameters, message):
     with pytest.raises(RecipeError, match=message):
         sweep(prompt, **parameters)
+
+
+def test_a_prompt_that_grows_too_long_in_one_cell_is_refused():
+    long = "x" * 20_000
+    filled = sweep("a {word}", word=["", long])
+    replaced = sweep("a red star", nbtool.replace("red", [long]))
+    for swept in (filled, replaced):
+        assert len(swept.recipe((0,)).prompt) < 20
+        with pytest.raises(RecipeError, match="prompt has 2000"):
+            list(swept)
 
 
 SIZE = nbtool.paired(width=[64, 128], height=[64, 128])

@@ -208,6 +208,8 @@ def test_a_list_for_a_parameter_inside_a_paired_axis_keeps_the_axis():
         (lambda g: g.sel(seed=9), "no seed 9 in this grid; there are: 1, 2"),
         (lambda g: g.sel(seed=[1, 9]), "no seed 9 in this grid"),
         (lambda g: g.sel(seed="1-2"), "no seed '1-2' in this grid"),
+        (lambda g: g.sel(seed={}), "no seed {} in this grid"),
+        (lambda g: g.sel(width=[[64]]), r"no width \[\[64\]\] on the axis 'size'"),
         (lambda g: g.sel(size=(1, 2)), r"no size \(1, 2\) in this grid; there are: 64 × 64"),
         (lambda g: g.sel(width=8), "no width 8 on the axis 'size'"),
         (lambda g: g.sel(width=128, height=128), "no height 128 on the axis 'size'"),

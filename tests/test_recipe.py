@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import hashlib
 import json
 import math
 import pickle
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtool import Recipe, RecipeError
+from nbtool.recipe import PARAMETERS
 from nbtool.schedulers import CLASS_NAMES, SHORT_NAMES, canonical
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates too
@@ -100,6 +102,43 @@ def test_a_split_surrogate_pair_is_the_character_it_stands_for():
     split = Recipe(prompt="\ud83d\ude00")
     assert split == Recipe(prompt="\N{GRINNING FACE}")
     assert Recipe.from_json(split.to_json()) == split
+
+
+@given(RECIPES)
+def test_canonical_json_is_what_json_dumps_writes(recipe):
+    plain = json.dumps(recipe.to_dict(), sort_keys=True, separators=(",", ":"))
+    assert recipe.to_json() == plain
+    assert recipe.key == hashlib.sha256(plain.encode("ascii")).hexdigest()
+
+
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "prompt": ANY_TEXT,
+        "seed": st.sampled_from([None, -1, 5.0, np.int64(5), 2**64 - 1]),
+        "guidance_scale": st.none() | st.integers(0, 9) | st.floats(0, 9).map(np.float32),
+        "scheduler": st.sampled_from([None, "Euler a", "ddim"]),
+        "width": SIDES.map(float),
+        "eta": st.sampled_from([-0.0, 1]),
+    },
+)
+
+
+@given(RECIPES, CHANGES)
+def test_a_recipe_with_changes_is_the_one_made_anew(recipe, changes):
+    changed = recipe.replace(**changes)
+    anew = Recipe(**{name: getattr(recipe, name) for name in PARAMETERS} | changes)
+    assert changed == anew
+    assert changed.key == anew.key
+    for again in (pickle.loads(pickle.dumps(changed)), copy.copy(changed), changed.replace()):
+        assert (again, hash(again), repr(again)) == (anew, hash(anew), repr(anew))
+
+
+@pytest.mark.parametrize("wrong", [{"seed": 2**64}, {"prompt": None}, {"prompt": "x" * 20_001}])
+def test_changes_are_refused_like_values(complete, wrong):
+    for build in (complete.replace, Recipe):
+        with pytest.raises(RecipeError, match=next(iter(wrong))):
+            build(**wrong)
 
 
 @given(RECIPES, RECIPES)

@@ -98,6 +98,30 @@ def test_images_come_oldest_first_and_latest_newest_first(store, complete, pictu
     assert [image.seed for image in store.latest(2)] == [1, 3]
 
 
+def test_the_latest_images_are_the_newest_that_are_whole(store, fill):
+    images = fill(4)
+    for age, image in enumerate(reversed(images)):
+        os.utime(record_of(image), (time.time() - age,) * 2)
+    flip(images[3].path)
+    with pytest.warns(UserWarning, match="does not match its hash"):
+        assert [image.seed for image in store.latest(2)] == [2, 1]
+    assert store.latest(0) == []
+
+
+@needs_symlinks
+def test_a_listing_says_of_every_key_what_the_store_says(store, fill, complete, tmp_path):
+    images = fill(4)
+    keys = [image.recipe.key for image in images] + [complete.key, "", "0" * 64]
+    shutil.move(record_of(images[1]), tmp_path / "linked")
+    record_of(images[1]).symlink_to(tmp_path / "linked")
+    record_of(images[2]).unlink()
+    record_of(images[2]).mkdir()
+    listing = store.listing()
+    assert [key in listing for key in keys] == [store.has(key) for key in keys]
+    assert [key in listing for key in keys] == [True, False, False, True, False, False, False]
+    assert keys[0] not in Store(tmp_path / "nowhere").listing()
+
+
 def test_find_takes_parts_of_texts_and_exact_numbers(store, complete, picture):
     for seed, prompt in enumerate(["a red star", "a RED circle", "a blue star"]):
         store.put(picture, complete.replace(prompt=prompt, seed=seed), Provenance())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MAX_FILE = 256 * 2**20  # bytes
+COMPRESSION = 4  # of zlib: in half the time of its default, 6 % larger at most
 MAX_JPEG_TEXT = 65_000  # bytes; EXIF is one segment of 64 KiB there
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 _USER_COMMENT = 0x9286  # EXIF tag; JPEG and WebP files keep the JSON there
@@ -52,7 +53,7 @@ def encode(
         texts = PngInfo()
         texts.add_text("nbtool", ours)
         texts.add_text("parameters", to_infotext(recipe, version))
-        image.save(buffer, "PNG", pnginfo=texts)
+        image.save(buffer, "PNG", pnginfo=texts, compress_level=COMPRESSION)
     else:
         if format == "JPEG" and len(ours) > MAX_JPEG_TEXT:
             raise MetadataError(f"a recipe of {len(ours)} bytes is too long for a JPEG; use .png")

@@ -22,7 +22,7 @@ from nbtool.generator import Generator, Plan
 from nbtool.grid import Grid
 from nbtool.hardware import hardware
 from nbtool.image import GeneratedImage
-from nbtool.job import Job
+from nbtool.job import Job, cancel
 from nbtool.recipe import Provenance, Recipe
 from nbtool.store import Store
 
@@ -52,6 +52,7 @@ __all__ = [
     "Store",
     "StoreError",
     "__version__",
+    "cancel",
     "hardware",
     "paired",
     "random_seeds",

@@ -25,6 +25,7 @@ from nbtool.store import Store
 MODEL_VARIABLE = "NBTOOL_MODEL"
 STORE_VARIABLE = "NBTOOL_STORE"
 STORE_FOLDER = "nbtool-images"
+AHEAD = 1  # the priority of a call that somebody waits for
 
 Prompt = str | Recipe | Sequence[str] | Sequence[Recipe]
 
@@ -46,6 +47,9 @@ class Generator:
             "nbtool-images".
         device: "cuda", "mps" or "cpu"; None: the best there is.
         dtype: "float32", "float16" or "bfloat16"; None: what suits the device.
+        exact: Every bit of an image is the same whatever else is generated with it, at the cost
+            of speed: batches have one fixed width. Without it low precision can move a few pixels
+            by a shade.
         **defaults: Recipe parameters used where a call does not give them.
 
     Raises:
@@ -60,6 +64,7 @@ class Generator:
         store: str | os.PathLike[str] | Store | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        exact: bool = False,
         **defaults: Any,
     ) -> None:
         model = model or os.environ.get(MODEL_VARIABLE) or models.EMBEDDED
@@ -68,7 +73,7 @@ class Generator:
         checked = Recipe(**defaults)
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else Store(os.fspath(store))
-        self.engine: Engine = LocalEngine(model, device=device, dtype=dtype)
+        self.engine: Engine = LocalEngine(model, device=device, dtype=dtype, exact=exact)
 
     def __call__(self, prompt: str | Recipe = "", **parameters: Any) -> GeneratedImage:
         """One image; waits for it and shows progress.
@@ -85,7 +90,7 @@ class Generator:
         if sweep.axes:
             names = ", ".join(axis.name for axis in sweep.axes)
             raise AxisError(f"several values for {names}; use gen.grid(…) for more than one image")
-        image: GeneratedImage = self._wait(self._submit(sweep)).isel()
+        image: GeneratedImage = self._wait(self._submit(sweep, priority=AHEAD)).isel()
         return image
 
     def grid(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Grid:
@@ -106,7 +111,7 @@ class Generator:
             RecipeError: A parameter is unknown or a value out of range; nothing was run.
             StoreError: An image could not be written; the run stops, what was made is kept.
         """
-        return self._wait(self.submit(prompt, *axes, **parameters))
+        return self._wait(self._submit(self._sweep(prompt, axes, parameters), priority=AHEAD))
 
     def submit(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Job:
         """The same as `grid`, in the background: returns a Job at once.
@@ -124,16 +129,25 @@ class Generator:
             RecipeError: A parameter is unknown or a value out of range.
         """
         sweep = self._sweep(prompt, axes, parameters)
-        recipes = {recipe.key: recipe for _, recipe in sweep}
-        for recipe in recipes.values():
+        stored = self.store.listing()
+        keys: set[str] = set()
+        missing = pixels = 0
+        work = 0.0
+        for _, recipe in sweep:
             self.engine.check(recipe)
-        missing = [recipe for key, recipe in recipes.items() if not self.store.has(key)]
+            if (key := recipe.key) in keys:
+                continue
+            keys.add(key)
+            if key not in stored:
+                missing += 1
+                pixels += _pixels(recipe)
+                work += _work(recipe)
         return Plan(
             cells=len(sweep),
-            images=len(recipes),
-            stored=len(recipes) - len(missing),
-            seconds=self._estimate(missing),
-            disk_bytes=sum(_pixels(recipe) * 3 for recipe in missing),
+            images=len(keys),
+            stored=len(keys) - missing,
+            seconds=self._estimate(work, sweep.base.model),
+            disk_bytes=pixels * 3,
         )
 
     def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
@@ -141,8 +155,8 @@ class Generator:
             raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
         return axes.sweep(prompt, axes_, parameters, {**self.engine.defaults(), **self.defaults})
 
-    def _submit(self, sweep: Sweep) -> Job:
-        return Job(sweep, self.engine, self.store, generate=self.__call__)
+    def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:
+        return Job(sweep, self.engine, self.store, generate=self.__call__, priority=priority)
 
     def _wait(self, job: Job) -> Grid:
         try:
@@ -160,18 +174,18 @@ class Generator:
             error.grid = job.grid
             raise
 
-    def _estimate(self, missing: Sequence[Recipe]) -> float | None:
-        """Seconds for these recipes, from the pace of stored images of the same model."""
-        if not missing:
+    def _estimate(self, work: float, model: str | None) -> float | None:
+        """Seconds for so much work, from the pace of stored images of the same model."""
+        if not work:
             return 0.0
         paces = [
             image.provenance.seconds / _work(image.recipe)
             for image in self.store.latest(20)
-            if image.recipe.model == missing[0].model
+            if image.recipe.model == model
         ]
         if not paces:
             return None
-        return sorted(paces)[len(paces) // 2] * sum(map(_work, missing))
+        return sorted(paces)[len(paces) // 2] * work
 
     def __repr__(self) -> str:
         return f"<Generator {self.engine.describe()['Model']}, images in {self.store.path.name}>"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import queue
+import math
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Starte
 from nbtool.errors import GenerationError, NbtoolError, StoreError
 from nbtool.grid import Cell, Grid
 from nbtool.image import GeneratedImage
+from nbtool.order import order
 from nbtool.recipe import Recipe
 from nbtool.store import Store
 
@@ -28,9 +30,10 @@ class Progress:
     stored: int = 0  # found in the store
     made: int = 0
     failed: int = 0
-    step: int = 0  # of the image in the making
+    begun: float = 0.0  # what is done of the images in the making, in images
+    step: int = 0  # of the image that was last heard of
     steps: int = 0
-    seconds: float = 0.0  # spent generating
+    seconds: float = 0.0  # since the first image was begun
     activity: str = "waiting"
 
     @property
@@ -39,21 +42,20 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """From 0 to 1, counting the steps of the image in the making."""
-        part = self.step / self.steps if self.steps else 0.0
-        return min(1.0, (self.done + part) / self.total) if self.total else 1.0
+        """From 0 to 1, counting the steps of the images in the making."""
+        return min(1.0, (self.done + self.begun) / self.total) if self.total else 1.0
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate; None until the first image gives one."""
-        if not self.made:
+        """An estimate; None until there is something to judge by."""
+        if not self.seconds or self.made + self.begun < 0.5:
             return None
-        part = self.step / self.steps if self.steps else 0.0
-        return self.seconds / (self.made + part) * (self.total - self.done - part)
+        pace = self.seconds / (self.made + self.begun)
+        return max(0.0, pace * (self.total - self.done - self.begun))
 
 
 class Job:
-    """One run in progress, on the worker thread.
+    """One run in progress, in the background.
 
     `cancel()`, `wait()` and `grid` may be called from anywhere; `await job` waits without
     blocking; iterating gives the images as they are finished.
@@ -65,28 +67,34 @@ class Job:
         engine: Engine,
         store: Store,
         generate: Callable[[Recipe], GeneratedImage],
+        *,
+        priority: int = 0,
     ) -> None:
         self.sweep = sweep
         self._engine = engine
         self._store = store
         self._generate = generate
+        self._priority = priority
         self._cells: dict[str, list[Index]] = {}
-        self._recipes: dict[str, Recipe] = {}
-        for index, recipe in sweep:
+        for index in order(sweep):
+            recipe = sweep.recipe(index)
             engine.check(recipe)
-            key = recipe.key
-            self._recipes.setdefault(key, recipe)
-            self._cells.setdefault(key, []).append(index)
+            self._cells.setdefault(recipe.key, []).append(index)
         store.prepare()
         self._results: dict[str, Cell] = {}
-        self._progress = Progress(total=len(self._recipes))
-        self._changed = threading.Condition()
+        self._settled: list[Cell] = []  # the same in the order in which they came
+        self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
+        self._progress = Progress(total=len(self._cells))
+        self._changed = threading.Condition(threading.RLock())
+        self._unwanted: set[str] = set()
         self._cancelled = threading.Event()
         self._finished = threading.Event()
         self._error: NbtoolError | None = None
         self._notes: dict[str, None] = {}
-        self._image_started = 0.0
-        _worker.submit(self._run, self.cancel)
+        self._started = 0.0
+        self._thread = threading.Thread(target=self._run, name="nbtool job", daemon=True)
+        _jobs.add(self)
+        self._thread.start()
 
     @property
     def progress(self) -> Progress:
@@ -120,9 +128,20 @@ class Job:
         cells = {index: cell for key, cell in results.items() for index in self._cells[key]}
         return Grid(self.sweep.base, self.sweep.axes, cells)
 
-    def cancel(self) -> None:
-        """Stops within one denoising step; finished images are kept."""
-        self._cancelled.set()
+    def cancel(self, **labels: Any) -> None:
+        """Stops within one denoising step; finished images are kept.
+
+            job.cancel()                    all that is not done
+            job.cancel(guidance_scale=9)    the cells with this label alone
+
+        Raises:
+            AxisError: There is no such axis or label.
+        """
+        if not labels:
+            self._cancelled.set()
+            return
+        asked = set(Grid(self.sweep.base, self.sweep.axes, {}).matching(**labels))
+        self._unwanted |= {key for key, cells in self._cells.items() if asked.issuperset(cells)}
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for the end, or `timeout` seconds; raises nothing."""
@@ -147,9 +166,9 @@ class Job:
         seen = 0
         while True:
             with self._changed:
-                while len(self._results) == seen and not self.done:
+                while len(self._settled) == seen and not self.done:
                     self._changed.wait()
-                fresh = list(self._results.values())[seen:]
+                fresh = self._settled[seen:]
             if not fresh:
                 break
             seen += len(fresh)
@@ -164,19 +183,34 @@ class Job:
         return f"<Job {progress.done} of {progress.total} images, {state}>"
 
     def _run(self) -> None:
-        """The whole of the work; called by the worker."""
+        """The whole of the work; on the job's own thread."""
         try:
-            missing = [recipe for key, recipe in self._recipes.items() if not self._take(key)]
+            # Compared with a listing first: only what is there needs to be read and verified.
+            listing = self._store.listing()
+            missing = [key for key in self._cells if not (key in listing and self._take(key))]
             if missing and not self.cancelled:
-                self._engine.run(missing, self._handle, self._cancelled.is_set)
+                self._engine.run(
+                    self._wanted(missing), self._handle, self._is_unwanted, priority=self._priority
+                )
         except NbtoolError as error:
             self._error = error
-        except Exception as error:  # the worker must live on, and the user must hear of it
+        except Exception as error:  # whoever waits must hear of it
             self._error = GenerationError(f"generation stopped: {type(error).__name__}: {error}")
         finally:
             with self._changed:
                 self._finished.set()
                 self._changed.notify_all()
+
+    def _wanted(self, keys: Iterable[str]) -> Iterator[Recipe]:
+        """The recipes of these keys, made one by one as they are asked for."""
+        for key in keys:
+            if self.cancelled:
+                return
+            if key not in self._unwanted:
+                yield self.sweep.recipe(self._cells[key][0])
+
+    def _is_unwanted(self, recipe: Recipe) -> bool:
+        return self.cancelled or bool(self._unwanted and recipe.key in self._unwanted)
 
     def _take(self, key: str) -> bool:
         """Takes an image from the store, if it is there."""
@@ -187,21 +221,17 @@ class Job:
         return True
 
     def _handle(self, event: Event) -> None:
-        progress = self._progress
         if isinstance(event, Loading):
             self._update(activity=f"loading {event.what}")
         elif isinstance(event, Started):
-            self._image_started = time.monotonic()
-            self._update(activity="generating", step=0, steps=0)
+            self._started = self._started or time.monotonic()
+            self._begin(event.recipe.key, 0, 0)
         elif isinstance(event, Stepped):
-            self._update(step=event.step, steps=event.steps)
+            self._begin(event.recipe.key, event.step, event.steps)
         elif isinstance(event, Failed):
-            error = GenerationError(event.reason)
-            self._settle(event.recipe.key, error, failed=1)
+            self._settle(event.recipe.key, GenerationError(event.reason), failed=1)
         elif isinstance(event, Finished):
             self._keep(event)
-            spent = time.monotonic() - self._image_started
-            self._update(seconds=progress.seconds + spent)
 
     def _keep(self, event: Finished) -> None:
         key = event.recipe.key
@@ -212,59 +242,48 @@ class Job:
             self._settle(key, error.unsaved, made=1)
             raise
         image.generate = self._generate
-        for note in event.provenance.notes:
-            self._notes.setdefault(note)
+        with self._changed:
+            for note in event.provenance.notes:
+                self._notes.setdefault(note)
         self._settle(key, image, made=1)
+
+    def _begin(self, key: str, step: int, steps: int) -> None:
+        with self._changed:
+            self._begun[key] = step / steps if steps else 0.0
+            self._update(activity="generating", step=step, steps=steps)
 
     def _settle(self, key: str, cell: Cell, **counts: int) -> None:
         with self._changed:
             self._results[key] = cell
-        self._update(
-            step=0, steps=0,
-            **{name: getattr(self._progress, name) + count for name, count in counts.items()},
-        )  # fmt: skip
+            self._settled.append(cell)
+            self._begun.pop(key, None)
+            now = {name: getattr(self._progress, name) + n for name, n in counts.items()}
+            self._update(**now)
 
     def _update(self, **changes: Any) -> None:
+        """Events come from several threads: each sees the progress that the last one left."""
         with self._changed:
-            self._progress = replace(self._progress, **changes)
+            if self._started:
+                changes["seconds"] = time.monotonic() - self._started
+            begun = math.fsum(self._begun.values())
+            self._progress = replace(self._progress, begun=begun, **changes)
             self._changed.notify_all()
 
 
-class _Worker:
-    """The one thread on which everything is generated, job after job."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[], None]] | None]
-        self._jobs = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._cancel_current: Callable[[], None] | None = None
-        self._closing = False
-
-    def submit(self, run: Callable[[], None], cancel: Callable[[], None]) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="nbtool", daemon=True)
-                self._thread.start()
-                atexit.register(self._close)
-        self._jobs.put((run, cancel))
-
-    def _loop(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            run, self._cancel_current = job
-            if self._closing:
-                self._cancel_current()
-            run()
-            self._cancel_current = None
-
-    def _close(self) -> None:
-        """At exit: lets the running step end, so that torch is not torn down under it."""
-        self._closing = True
-        if cancel := self._cancel_current:
-            cancel()
-        self._jobs.put(None)
-        assert self._thread is not None
-        self._thread.join(timeout=30)
+_jobs: weakref.WeakSet[Job] = weakref.WeakSet()
 
 
-_worker = _Worker()
+def cancel() -> None:
+    """Cancels every job; they stop within one denoising step, and finished images are kept."""
+    for job in list(_jobs):
+        job.cancel()
+
+
+def _close() -> None:
+    """At exit: lets the running step end, so that torch is not torn down under it."""
+    cancel()
+    for job in list(_jobs):
+        job.join(timeout=30)
+
+
+atexit.register(_close)

@@ -29,6 +29,7 @@ def test_the_public_names_are_locked_and_sorted():
         "Store",
         "StoreError",
         "__version__",
+        "cancel",
         "hardware",
         "paired",
         "random_seeds",

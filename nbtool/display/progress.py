@@ -49,7 +49,7 @@ def summary(progress: Progress, grid: Grid) -> str:
 def status(progress: Progress) -> str:
     """What is going on now, on one line."""
     parts = [progress.activity, f"{progress.done} of {count(progress.total, 'image')}"]
-    if progress.steps:
+    if progress.steps and progress.total == 1:
         parts.append(f"step {progress.step} of {progress.steps}")
     if (left := progress.seconds_left) is not None:
         parts.append(f"{duration(left)} left")

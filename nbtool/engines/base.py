@@ -5,7 +5,7 @@ An engine knows nothing of notebooks, widgets, grids or files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,7 +31,11 @@ class Started:
 
 @dataclass(frozen=True)
 class Stepped:
-    """A denoising step is done: `step` of `steps`, counted from 1."""
+    """A denoising step is done: `step` of `steps`, counted from 1.
+
+    Now and then it comes with a preview: a small picture of the image as it was a step or two
+    before.
+    """
 
     recipe: Recipe
     step: int
@@ -78,14 +82,24 @@ class Engine(Protocol):
 
     def run(
         self,
-        recipes: Sequence[Recipe],
+        recipes: Iterable[Recipe],
         emit: Callable[[Event], None],
-        cancelled: Callable[[], bool],
+        cancelled: Callable[[Recipe], bool],
+        *,
+        priority: int = 0,
     ) -> None:
-        """Makes the images, in any order, and emits an event for everything that happens.
+        """Makes the images, and emits an event for everything that happens; returns at the end.
 
-        Returns soon, within one denoising step, after `cancelled()` turns true; the images not
-        finished by then have no `Finished` event. What `emit` raises ends the run.
+        May be called from several threads: all runs go on together, those of higher priority
+        ahead. `emit` is called from other threads than the caller's, several at once for images
+        that are finished; what it raises there ends the run.
+
+        Args:
+            recipes: Taken as there is room for them, about in this order.
+            emit: Told every event.
+            cancelled: Asked at each denoising step. An image that is cancelled before it is
+                finished has no further events.
+            priority: Of this run among others.
 
         Raises:
             ModelError: The model cannot be loaded.

@@ -17,12 +17,17 @@ image = gen("a star", seed=1)
 """
 
 
-def test_status_names_image_step_and_time_left():
+def test_status_names_images_steps_and_time_left():
     now = Progress(
-        total=10, stored=2, made=2, step=5, steps=20, seconds=9, activity="generating"
-    )  # fmt: skip
-    assert progress.status(now) == "generating · 4 of 10 images · step 5 of 20 · 23 s left"
-    assert now.fraction == pytest.approx(0.425)
+        total=10, stored=2, made=2, begun=0.5, step=5, steps=20, seconds=10, activity="generating"
+    )
+    assert progress.status(now) == "generating · 4 of 10 images · 22 s left"
+    assert now.fraction == pytest.approx(0.45)
+
+
+def test_the_step_is_named_where_there_is_but_one_image():
+    now = Progress(total=1, begun=0.25, step=5, steps=20, activity="generating")
+    assert progress.status(now) == "generating · 0 of 1 image · step 5 of 20"
 
 
 def test_no_time_is_promised_before_the_first_image():

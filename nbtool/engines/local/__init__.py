@@ -1,6 +1,5 @@
 """Generation on this machine, with diffusers."""
 
-from nbtool.engines.local.engine import LocalEngine
-from nbtool.engines.local.pipelines import unload
+from nbtool.engines.local.engine import LocalEngine, unload
 
 __all__ = ["LocalEngine", "unload"]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import gc
+import functools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nbtool import schedulers
+from nbtool.engines.local.previews import Previews, keep_expected
 from nbtool.errors import GenerationError, ModelError
-from nbtool.recipe import Recipe
 
 _lock = threading.Lock()
 _pipelines: dict[tuple[Path, str, str], Any] = {}
+_previews: dict[Any, Previews] = {}
 
 
 def load(folder: Path, device: str, dtype: str) -> Any:
@@ -35,22 +36,58 @@ def is_loaded(folder: Path, device: str, dtype: str) -> bool:
     return (folder, device, dtype) in _pipelines
 
 
-def unload() -> None:
-    """Frees every cached pipeline; the next image loads its model again."""
+def previews(pipeline: Any) -> Previews:
+    """The previews of a loaded pipeline's latents."""
+    with _lock:
+        return _previews.setdefault(pipeline, Previews(pipeline))
+
+
+def forget() -> None:
+    """Lets go of every pipeline; what is running keeps its own until it is done."""
     with _lock:
         _pipelines.clear()
-    gc.collect()
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        _previews.clear()
 
 
-def for_recipe(shared: Any, recipe: Recipe) -> Any:
-    """A shallow copy of a shared pipeline with a scheduler of its own."""
+def with_scheduler(shared: Any, scheduler: Any) -> Any:
+    """A shallow copy of a shared pipeline with a scheduler of its own, like the one given."""
     pipeline = copy.copy(shared)
-    pipeline.scheduler = _scheduler(recipe.scheduler or "", shared.scheduler.config)
+    scheduler = copy.deepcopy(scheduler)
+    if next(shared.unet.parameters()).is_cuda:
+        _keep_on_host(scheduler)
+    keep_expected(scheduler)
+    # Past the pipeline's __setattr__, which would write out its whole configuration.
+    pipeline.__dict__["scheduler"] = scheduler
     return pipeline
+
+
+def scheduler(name: str, config: Any) -> Any:
+    """A scheduler by its name, with the configuration of a model's own.
+
+    Raises:
+        GenerationError: It does not fit the model.
+    """
+    import diffusers
+
+    wanted = schedulers.resolve(name)
+    try:
+        return getattr(diffusers, wanted.class_name).from_config(config, **wanted.options)
+    except Exception as error:  # each scheduler refuses settings in its own way
+        raise GenerationError(f"the scheduler {name} does not fit this model: {error}") from None
+
+
+def _keep_on_host(scheduler: Any) -> None:
+    """Makes a scheduler keep its timesteps in the computer's own memory.
+
+    It looks up numbers by them at each step, and would wait for the GPU to do so.
+    """
+    original = scheduler.set_timesteps
+
+    @functools.wraps(original)  # pipelines look at the signature
+    def set_timesteps(*args: Any, **kwargs: Any) -> None:
+        original(*args, **{**kwargs, "device": None})
+
+    scheduler.set_timesteps = set_timesteps
 
 
 def _load(folder: Path, device: str, dtype: str) -> Any:
@@ -66,6 +103,8 @@ def _load(folder: Path, device: str, dtype: str) -> Any:
                 use_safetensors=True,
                 local_files_only=True,
             )
+            if dtype == "float16" and pipeline.vae.config.force_upcast:
+                pipeline.vae.to(torch.float32)  # it overflows in float16
         pipeline.to(device)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
         raise ModelError(f"cannot load the model in {folder}: {error}") from None
@@ -73,6 +112,9 @@ def _load(folder: Path, device: str, dtype: str) -> Any:
     for component in pipeline.components.values():
         if isinstance(component, torch.nn.Module):
             component.eval().requires_grad_(False)
+    for name in ("unet", "vae"):
+        # Convolutions are faster with the channels last, on processors and on GPUs.
+        getattr(pipeline, name).to(memory_format=torch.channels_last)
     _mend_clip_skip(pipeline.text_encoder)
     return pipeline
 
@@ -109,13 +151,3 @@ def quiet() -> Iterator[None]:
             library.set_verbosity(level)
         for library in bars:
             library.enable_progress_bar()
-
-
-def _scheduler(name: str, config: Any) -> Any:
-    import diffusers
-
-    wanted = schedulers.resolve(name)
-    try:
-        return getattr(diffusers, wanted.class_name).from_config(config, **wanted.options)
-    except Exception as error:  # each scheduler refuses settings in its own way
-        raise GenerationError(f"the scheduler {name} does not fit this model: {error}") from None

@@ -1,0 +1,247 @@
+"""Calls of one network as the rows of one batch: described, merged, told apart, split. Pure.
+
+A call is what one pipeline asks of a network: arguments whose tensors hold one or more samples
+along their first dimension, the rows. Calls of equal signature can be answered by one forward.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Arguments of transformers that have no batch dimension: positions of the tokens.
+SHARED = frozenset({"img_ids", "txt_ids"})
+_PLAIN = (type(None), bool, int, float, str)
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one call, taken apart.
+
+    Attributes:
+        leaves: Every tensor and value among the arguments, in order.
+        kinds: For each leaf "rows", "scalar" (a tensor without dimensions, one value for all
+            rows), or "same" (equal in all calls of this signature).
+        rows: How many samples the call asks about.
+        signature: Equal for calls that one forward can answer together.
+    """
+
+    leaves: tuple[Any, ...]
+    kinds: tuple[str, ...]
+    names: tuple[int | str, ...]  # of the arguments: positions, then keywords
+    specs: tuple[Any, ...]  # how the leaves of each argument are put together
+    rows: int
+    signature: Hashable
+
+    @property
+    def shapes(self) -> Hashable:
+        """What decides how much work a row is: the shapes and kinds of its tensors."""
+        return tuple(
+            (leaf.shape[1:], leaf.dtype, leaf.device)
+            for leaf, kind in zip(self.leaves, self.kinds, strict=True)
+            if kind == "rows"
+        )
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value says all there is to know of it, and can be compared."""
+    import torch
+
+    return isinstance(value, (*_PLAIN, torch.device, torch.dtype))
+
+
+def describe(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    """The call of these arguments. The first tensor among them says how many rows it has.
+
+    A call with an argument that cannot be told from its value gets a signature of its own.
+    """
+    import torch
+    from torch.utils._pytree import tree_flatten
+
+    single = tree_flatten(None)[1]
+    names = (*range(len(args)), *kwargs)
+    leaves: list[Any] = []
+    kinds: list[str] = []
+    specs = []
+    traits: list[Hashable] = []
+    rows = 0
+    for name, value in zip(names, (*args, *kwargs.values()), strict=True):
+        alone = isinstance(value, torch.Tensor) or is_plain(value)  # tree_flatten takes its time
+        found, spec = ([value], single) if alone else tree_flatten(value)
+        specs.append(spec)
+        for leaf in found:
+            if isinstance(leaf, torch.Tensor):
+                rows = rows or (leaf.shape[0] if leaf.ndim else 0)
+                kind, trait = _tensor(name, leaf, rows)
+            elif is_plain(leaf) and (alone or isinstance(value, dict)):
+                kind, trait = "same", leaf
+            else:  # a list of numbers could hold one for each row
+                kind, trait = "same", object()
+            leaves.append(leaf)
+            kinds.append(kind)
+            traits.append((trait, type(leaf)))
+    signature = (names, tuple(specs), tuple(kinds), tuple(traits))
+    return Call(tuple(leaves), tuple(kinds), names, tuple(specs), rows, signature)
+
+
+def _tensor(name: int | str, tensor: Tensor, rows: int) -> tuple[str, Hashable]:
+    if tensor.ndim == 0:
+        return "scalar", None
+    trait = (tuple(tensor.shape), tensor.dtype, tensor.device)
+    if name in SHARED or tensor.shape[0] != rows:
+        return "same", (*trait, _content(tensor))
+    return "rows", (trait[0][1:], *trait[1:])
+
+
+def merge(calls: Sequence[Call], keep: Sequence[int]) -> Call:
+    """One call whose rows are the `keep`-th of all rows of calls of one signature, in order."""
+    import torch
+
+    first = calls[0]
+    rows = sum(call.rows for call in calls)
+    device = next(
+        leaf.device for leaf, kind in zip(first.leaves, first.kinds, strict=True) if kind == "rows"
+    )
+    chosen = None if list(keep) == list(range(rows)) else torch.tensor(keep)
+    leaves = []
+    for i, kind in enumerate(first.kinds):
+        if kind == "same":
+            leaves.append(first.leaves[i])
+            continue
+        if kind == "scalar":
+            merged = torch.cat([call.leaves[i].reshape(1).expand(call.rows) for call in calls])
+        elif len(calls) == 1:
+            merged = first.leaves[i]
+        else:
+            merged = torch.cat([call.leaves[i] for call in calls])
+        if chosen is not None:
+            merged = merged.index_select(0, chosen.to(merged.device))
+        leaves.append(merged.to(device, non_blocking=True))
+    kinds = tuple("rows" if kind == "scalar" else kind for kind in first.kinds)
+    return Call(tuple(leaves), kinds, first.names, first.specs, len(keep), first.signature)
+
+
+def arguments(
+    call: Call, start: int, stop: int, width: int = 0
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of rows `start` to `stop` of a merged call, the last row repeated to `width`."""
+    from torch.utils._pytree import tree_unflatten
+
+    leaves = iter(
+        _padded(leaf[start:stop], width) if kind == "rows" else leaf
+        for leaf, kind in zip(call.leaves, call.kinds, strict=True)
+    )
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, spec in zip(call.names, call.specs, strict=True):
+        value = tree_unflatten([next(leaves) for _ in range(spec.num_leaves)], spec)
+        if isinstance(name, str):
+            kwargs[name] = value
+        else:
+            args.append(value)
+    return args, kwargs
+
+
+def _padded(tensor: Tensor, width: int) -> Tensor:
+    import torch
+
+    if (short := width - tensor.shape[0]) <= 0:
+        return tensor
+    return torch.cat([tensor, tensor[-1:].expand(short, *tensor.shape[1:])])
+
+
+def row_digests(calls: Sequence[Call]) -> list[bytes]:
+    """A digest of each row of calls of one signature: equal where the same is asked."""
+    import torch
+
+    if not calls:
+        return []
+    first = calls[0]
+    columns = []
+    for i, kind in enumerate(first.kinds):
+        if kind == "scalar":
+            each = [call.leaves[i].reshape(1).double().expand(call.rows) for call in calls]
+            columns.append(torch.cat(each))
+        elif kind == "rows":
+            columns.append(torch.cat([call.leaves[i] for call in calls]))
+    contents = [_bytes(column) for column in columns]
+    return [
+        hashlib.sha256(b"".join(content[row].tobytes() for content in contents)).digest()
+        for row in range(sum(call.rows for call in calls))
+    ]
+
+
+def unique(digests: Iterable[Hashable]) -> tuple[list[int], list[int]]:
+    """The positions of the first of each, and for every one its place among those.
+
+    None is equal to nothing, not to another None either.
+    """
+    keep: list[int] = []
+    places: list[int] = []
+    known: dict[Hashable, int] = {}
+    for position, digest in enumerate(digests):
+        place = len(keep) if digest is None else known.setdefault(digest, len(keep))
+        if place == len(keep):
+            keep.append(position)
+        places.append(place)
+    return keep, places
+
+
+@cache
+def register_distributions() -> None:
+    """Tells torch that the distribution a VAE encodes to is made of one tensor."""
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+    from torch.utils._pytree import register_pytree_node
+
+    register_pytree_node(
+        DiagonalGaussianDistribution,
+        lambda distribution: ([distribution.parameters], distribution.deterministic),
+        lambda parameters, deterministic: DiagonalGaussianDistribution(
+            next(iter(parameters)), deterministic
+        ),
+    )
+
+
+class Rows(NamedTuple):
+    """Some rows of an output: a tensor, or tuples, dicts and model outputs of them."""
+
+    output: Any
+    start: int
+    stop: int
+
+
+def gather(parts: Sequence[Rows]) -> Any:
+    """The rows of several outputs as one output; rows that lie side by side are not copied."""
+    import torch
+    from torch.utils._pytree import tree_map
+
+    joined: list[Rows] = []
+    for part in parts:
+        if joined and joined[-1].output is part.output and joined[-1].stop == part.start:
+            part = joined.pop()._replace(stop=part.stop)  # noqa: PLW2901
+        joined.append(part)
+
+    def join(*whole: Any) -> Any:
+        if not isinstance(whole[0], torch.Tensor):
+            return whole[0]
+        pieces = [x[part.start : part.stop] for x, part in zip(whole, joined, strict=True)]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+    return tree_map(join, *(part.output for part in joined))
+
+
+def _content(tensor: Tensor) -> bytes:
+    return hashlib.sha256(_bytes(tensor).tobytes()).digest()
+
+
+def _bytes(tensor: Tensor) -> Any:
+    """The content as a NumPy array of bytes, rows first."""
+    import torch
+
+    return tensor.detach().cpu().contiguous().reshape(len(tensor), -1).view(torch.uint8).numpy()

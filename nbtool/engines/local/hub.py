@@ -1,0 +1,443 @@
+"""Many pipelines at once, their networks' forwards shared.
+
+Each image is made by its pipeline's own, unmodified `__call__`, run as a greenlet. Where it calls
+a network it is suspended, and its question waits in the hub. At each tick the hub answers the
+questions of one kind, of as many images as there are, with one forward, and lets them go on.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, cast
+
+from greenlet import getcurrent, greenlet
+
+from nbtool.engines.local import batching, memory, widths
+from nbtool.engines.local.answers import Answers
+
+# What is answered at once, since an image waits for it to join the others; what is asked over and
+# over and answered in wide batches; and what comes last and may wait for company.
+FIRST, STEADY, LAST = range(3)
+FIRST_WIDTH = 16  # rows of an encoder's forward
+PATIENCE = 4  # ticks that a decode waits for others
+NEW, ALONE = "new", "alone"
+
+# Text encoders are not among them: prompts are encoded once for all, without being asked twice.
+_METHODS = {
+    "image_encoder": {"forward": FIRST},
+    "unet": {"forward": STEADY},
+    "transformer": {"forward": STEADY},
+    "controlnet": {"forward": STEADY},
+    "vae": {"encode": FIRST, "decode": LAST},
+}
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
+# Pipelines hand these a generator that they do not use.
+_DECODES_WITHOUT_CHANCE = ("AutoencoderKL", "AutoencoderTiny")
+
+
+class Stopped(BaseException):
+    """Thrown into a pipeline to leave it; no `except Exception` inside holds it up."""
+
+
+class BrokenDeviceError(Exception):
+    """The device refuses everything from now on."""
+
+
+@dataclass
+class Outcome:
+    """What came of a question or of a whole pipeline: a value, or an error."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(eq=False)
+class Cell:
+    """One image in the making.
+
+    Args:
+        work: Calls the pipeline; what it returns is the outcome.
+        done: Told the cell and its outcome.
+        priority: Higher ones are answered first.
+        size: Cells of one size have questions in common.
+        exact: Answered at a fixed width, whatever else runs.
+    """
+
+    work: Callable[[], Any]
+    done: Callable[[Cell, Outcome], None]
+    priority: int = 0
+    size: Hashable = None
+    exact: bool = False
+    rows: int = 2  # of its last steady question
+    width: int = 0  # rows of the widest steady forward that it took part in
+    seconds: float = 0.0  # its share of the time that ticks took
+    # What it has asked each network so far; cells of one kin have asked the same.
+    kin: dict[Any, Hashable] = field(default_factory=dict)
+    question: Question | None = None
+    thread: _Thread | None = None
+
+
+@dataclass(eq=False)
+class Question:
+    """A network's call that waits for its answer."""
+
+    cell: Cell
+    module: Any
+    method: str
+    kind: int
+    call: batching.Call
+    asked: int  # the tick
+
+    @property
+    def group(self) -> Hashable:
+        """What one forward can answer together."""
+        return self.module, self.method, self.cell.exact, self.call.signature
+
+    @property
+    def width_key(self) -> Hashable:
+        """What a width is remembered for."""
+        return self.module, self.method, self.cell.exact, self.call.shapes
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return -self.cell.priority, self.asked
+
+
+_Answer = batching.Rows | Exception  # to one row of a question
+
+
+class _Thread(greenlet):  # type: ignore[misc] # greenlet has no types
+    cell: Cell
+
+
+class Hub:
+    """The images in the making and what their networks are asked. Used from one thread."""
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+        self.rows: Counter[str] = Counter()  # computed so far, by network and method
+        self._widths = widths.Widths()
+        self._answers = Answers()
+        self._ticks = 0
+        self._most: float = math.inf  # images at once
+        self._steady: dict[Hashable, Hashable] = {}  # the width's key for each size of image
+        self._stand_ins: dict[Any, Any] = {}
+
+    def adopt(self, pipeline: Any) -> Any:
+        """A copy of a pipeline, to be called inside a cell's `work`.
+
+        Its networks are stand-ins that ask the hub; those of the pipeline stay as they are.
+        """
+        batching.register_distributions()
+        own = copy.copy(pipeline)
+        # Found out once: it takes a pipeline longer than a denoising step.
+        known = {"_execution_device": pipeline._execution_device}  # noqa: SLF001
+        if hasattr(pipeline, "encode_prompt"):
+            known["encode_prompt"] = self._remembering(pipeline)
+        own.__class__ = type(type(pipeline).__name__, (type(pipeline),), known)
+        for name, component in pipeline.components.items():
+            for prefix, methods in _METHODS.items():
+                if component is not None and name.startswith(prefix):
+                    # Past the pipeline's __setattr__, which would write out its configuration.
+                    own.__dict__[name] = self._stand_in(component, methods)
+        # With offloading it would tear the hooks off under the other images.
+        own.__dict__["maybe_free_model_hooks"] = lambda: None
+        return own
+
+    def start(self, cell: Cell) -> None:
+        """Lets an image run up to its first question."""
+        cell.thread = _Thread(functools.partial(_work, cell))
+        cell.thread.cell = cell
+        self.cells.append(cell)
+        self._resume(cell, Outcome())
+
+    def stop(self, cell: Cell) -> None:
+        """Leaves an image unfinished; its outcome is the error `Stopped`."""
+        self._resume(cell, Outcome(error=Stopped()))
+
+    def room(self, priority: int, size: Hashable, waiting: int) -> bool:
+        """Whether the next of `waiting` images of this size should join.
+
+        Images of lower priority take no room from it.
+        """
+        if len(self.cells) >= self._most:
+            return False
+        key = self._steady.get(size)
+        width = widths.SMALLEST if key is None else self._widths.rows(key)
+        rows = sum(c.rows for c in self.cells if c.size == size and c.priority >= priority)
+        total = rows + 2 * waiting
+        # As many rows as make all forwards equally full: 20 and 20 rather than 32 and 8.
+        return rows < -(-total // -(-total // width))
+
+    def thin_out(self) -> bool:
+        """After a want of memory: fewer images at once from now on; False if there is but one."""
+        memory.release()
+        self._most = max(1, len(self.cells) // 2)
+        return bool(self.cells)
+
+    def tick(self) -> None:
+        """Answers one group of questions and lets their images go on."""
+        self._ticks += 1
+        if not (group := self._next_group()):
+            return
+        started = time.perf_counter()
+        for question, outcome in zip(group, self._answer(group), strict=True):
+            self._resume(question.cell, outcome)
+        spent = time.perf_counter() - started
+        rows = sum(question.call.rows for question in group)
+        for question in group:
+            question.cell.seconds += spent * question.call.rows / rows
+
+    def forget(self) -> None:
+        """Frees what is remembered of networks; for when one is unloaded or changed."""
+        self._answers.clear()
+        self._widths.clear()
+        self._steady.clear()
+        self._stand_ins.clear()
+
+    def _remembering(self, pipeline: Any) -> Callable[..., Any]:
+        """A pipeline's `encode_prompt`, which encodes only what it has not encoded before."""
+        encode = type(pipeline).encode_prompt
+        parts = [
+            pipeline.components[name]
+            for name in sorted(pipeline.components)
+            if name.startswith(("text_encoder", "tokenizer"))
+        ]
+
+        @functools.wraps(encode)
+        def encode_prompt(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            if not all(map(batching.is_plain, (*args, *kwargs.values()))):
+                return encode(self_, *args, **kwargs)
+            asked = (encode, *parts, args, *kwargs.items())
+            encoded = self._answers.get(asked)
+            if encoded is None:
+                encoded = encode(self_, *args, **kwargs)
+                self._answers.put(asked, encoded)
+            return encoded
+
+        return encode_prompt
+
+    def _stand_in(self, module: Any, methods: dict[str, int]) -> Any:
+        """A shallow copy of a network, with its weights, whose methods ask the hub."""
+        if module not in self._stand_ins:
+            own = copy.copy(module)
+            for method, kind in methods.items():
+                own.__dict__[method] = functools.partial(self._ask, module, method, kind)
+            for hooks in _HOOKS:  # the network itself runs them
+                own.__dict__[hooks] = OrderedDict()
+            own.__dict__["_compiled_call_impl"] = None
+            # SDXL's pipelines cast the shared VAE back and forth; ours keeps the dtype it has.
+            own.__dict__["to"] = lambda *_, **__: own
+            self._stand_ins[module] = own
+        return self._stand_ins[module]
+
+    def _ask(self, module: Any, method: str, kind: int, *args: Any, **kwargs: Any) -> Any:
+        """Called by a pipeline in place of a network: suspends it until there is an answer."""
+        thread = getcurrent()
+        if not isinstance(thread, _Thread):
+            return _call(module, method, args, kwargs)
+        if method != "forward":
+            args = (args[0].to(next(module.parameters()).dtype), *args[1:])
+            if type(module).__name__ in _DECODES_WITHOUT_CHANCE:
+                kwargs.pop("generator", None)
+        call = batching.describe(args, kwargs)
+        if kind == STEADY:
+            thread.cell.rows = call.rows
+        return thread.parent.switch(
+            Question(thread.cell, module, method, kind, call, asked=self._ticks)
+        )
+
+    def _resume(self, cell: Cell, outcome: Outcome) -> None:
+        thread = cast("_Thread", cell.thread)
+        cell.question = None
+        if outcome.error is not None:
+            reply = thread.throw(outcome.error)
+        else:
+            reply = thread.switch(outcome.value)
+        if isinstance(reply, Question):
+            cell.question = reply
+        else:
+            self.cells.remove(cell)
+            cell.thread = None
+            self._most += 1
+            cell.done(cell, reply)
+
+    def _next_group(self) -> list[Question]:
+        """The questions to answer now: of the most urgent group, as many as fit one forward."""
+        groups: dict[Hashable, list[Question]] = {}
+        for cell in self.cells:
+            if cell.question:
+                groups.setdefault(cell.question.group, []).append(cell.question)
+        if not groups:
+            return []
+        group: list[Question] = min(groups.values(), key=self._urgency)
+        return _fitting(sorted(group, key=lambda q: q.order), self._width(group[0]))
+
+    def _urgency(self, group: list[Question]) -> tuple[int, int, int]:
+        priority, asked = min(question.order for question in group)
+        kind = group[0].kind
+        rows = sum(question.call.rows for question in group)
+        waited = self._ticks - asked
+        if kind == LAST and (rows >= self._width(group[0]) or waited >= PATIENCE):
+            kind = FIRST
+        return priority, kind, asked
+
+    def _width(self, question: Question) -> int:
+        if question.kind == FIRST:
+            return 1 if question.cell.exact else FIRST_WIDTH
+        if question.cell.exact:
+            exact = widths.EXACT if question.kind == STEADY else 1
+            self._widths.fix(question.width_key, exact)
+        elif _is_compiled(question.module):
+            self._widths.fix(question.width_key, widths.COMPILED)
+        if question.kind == STEADY:
+            self._steady[question.cell.size] = question.width_key
+        return self._widths.rows(question.width_key)
+
+    def _answer(self, group: Sequence[Question]) -> list[Outcome]:
+        """An outcome for each question of a group; a failure falls on those that it belongs to."""
+        error = None
+        try:
+            return self._answer_together(group)
+        except Exception as raised:
+            if memory.is_broken_device(raised):
+                raise BrokenDeviceError(str(raised)) from None
+            error = raised.with_traceback(None)  # which would pin tensors
+        if len(group) == 1:
+            return [Outcome(error=error)]
+        return [outcome for question in group for outcome in self._answer([question])]
+
+    def _answer_together(self, group: Sequence[Question]) -> list[Outcome]:
+        asked = self._asked(group)
+        keep, places = batching.unique(asked)
+        answers: dict[int, _Answer] = {}
+        for row in keep:
+            known = self._answers.get(asked[row])
+            if known is not None:
+                answers[row] = batching.Rows(known, 0, 1)
+        missing = [row for row in keep if row not in answers]
+        if missing:
+            merged = batching.merge([question.call for question in group], missing)
+            answers.update(zip(missing, self._compute(group, merged), strict=True))
+        for row in missing:
+            answer = answers[row]
+            if asked[row] and isinstance(answer, batching.Rows):
+                self._answers.put(asked[row], batching.gather([answer]))
+        rows = (answers[keep[place]] for place in places)
+        return [_outcome(list(islice(rows, question.call.rows))) for question in group]
+
+    def _asked(self, group: Sequence[Question]) -> list[Hashable]:
+        """For each row what it asks, where it may have been asked before or twice; else None.
+
+        That is so for encoders, for an image's first steady question, and for images that have
+        asked the same all along, such as two of which neither is guided.
+        """
+        module, kind = group[0].module, group[0].kind
+        kin = [question.cell.kin.get(module, NEW) for question in group]
+        relatives = Counter(kin)
+        chosen = [
+            kind == FIRST or (kind == STEADY and (k == NEW or (k != ALONE and relatives[k] > 1)))
+            for k in kin
+        ]
+        digests = iter(
+            batching.row_digests([q.call for q, yes in zip(group, chosen, strict=True) if yes])
+        )
+        asked: list[Hashable] = []
+        for question, yes in zip(group, chosen, strict=True):
+            rows = tuple(islice(digests, question.call.rows)) if yes else ()
+            question.cell.kin[module] = rows or ALONE
+            asked += [(question.group, row) for row in rows] or [None] * question.call.rows
+        return asked
+
+    def _compute(self, group: Sequence[Question], merged: batching.Call) -> list[_Answer]:
+        """For each row of a merged call its answer, or the error of what did not fit alone."""
+        first = group[0]
+        answers: list[_Answer] = []
+        while len(answers) < merged.rows:
+            width = self._width(first)
+            start, stop = len(answers), min(merged.rows, len(answers) + width)
+            padded = first.cell.exact or _is_compiled(first.module)
+            arguments = batching.arguments(merged, start, stop, width if padded else 0)
+            try:
+                output = self._forward(first, *arguments, rows=stop - start)
+            except Exception as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+                output = str(error)  # the error itself would pin tensors
+            del arguments
+            if not isinstance(output, str):
+                answers += [batching.Rows(output, row, row + 1) for row in range(stop - start)]
+                if first.kind == STEADY:
+                    for question in group:
+                        rows = width if padded else stop - start
+                        question.cell.width = max(question.cell.width, rows)
+                continue
+            memory.release()
+            if width > 1:
+                self._widths.too_wide(first.width_key, width if padded else stop - start)
+            else:
+                answers.append(MemoryError(output))
+        return answers
+
+    def _forward(
+        self, question: Question, args: list[Any], kwargs: dict[str, Any], *, rows: int
+    ) -> Any:
+        """One real forward; while the best width is not known, its time and memory are taken."""
+        self.rows[f"{type(question.module).__name__}.{question.method}"] += rows
+        key = question.width_key
+        if question.kind == FIRST or self._widths.settled(key):
+            return _call(question.module, question.method, args, kwargs)
+        meter = memory.Meter(next(question.module.parameters()).device)
+        started = time.perf_counter()
+        output = _call(question.module, question.method, args, kwargs)
+        used = meter.stop()
+        self._widths.measured(key, rows, time.perf_counter() - started, used)
+        return output
+
+
+def _work(cell: Cell, _: Any = None) -> Outcome:
+    try:
+        return Outcome(cell.work())
+    except BaseException as error:
+        return Outcome(error=error.with_traceback(None))  # which would pin tensors
+
+
+def _call(module: Any, method: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    function = module if method == "forward" else getattr(module, method)
+    return function(*args, **kwargs)
+
+
+def _outcome(answers: list[_Answer]) -> Outcome:
+    for answer in answers:
+        if isinstance(answer, Exception):
+            return Outcome(error=answer)
+    return Outcome(batching.gather(cast("list[batching.Rows]", answers)))
+
+
+def _fitting(group: Sequence[Question], width: int) -> list[Question]:
+    """The first questions, and later ones where they still fit; one at least."""
+    chosen: list[Question] = []
+    room = width
+    for question in group:
+        if question.call.rows <= room or not chosen:
+            chosen.append(question)
+            room -= question.call.rows
+    return chosen
+
+
+def _is_compiled(module: Any) -> bool:
+    """True for `module.compile()`: a new width would be compiled anew."""
+    return module._compiled_call_impl is not None  # noqa: SLF001 - torch has no public word for it

@@ -1,0 +1,72 @@
+"""Memory of the device: what is free, what a forward took, and what is no memory left."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import Any
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    return isinstance(error, MemoryError) or should_reduce_batch_size(error)
+
+
+def is_broken_device(error: BaseException) -> bool:
+    """True when the GPU refuses everything from now on, until the process ends."""
+    return "device-side assert" in str(error) or "illegal memory access" in str(error)
+
+
+def release() -> None:
+    """Gives back what is not in use. Call it outside `except`: a traceback pins tensors."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+class Meter:
+    """What a forward takes of a device's memory, in bytes."""
+
+    def __init__(self, device: Any) -> None:
+        """Waits until the device is idle, and starts to watch."""
+        import psutil
+        import torch
+
+        self._device = device
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+            torch.cuda.reset_peak_memory_stats(device)
+            self._before = torch.cuda.memory_allocated(device)
+            free, _ = torch.cuda.mem_get_info(device)
+            self._free = free + torch.cuda.memory_reserved(device) - self._before
+        else:
+            self._before = psutil.Process().memory_info().rss
+            self._free = psutil.virtual_memory().available
+
+    def stop(self) -> tuple[int, int]:
+        """Waits until the device is idle; what was used at most, and what had been free."""
+        import torch
+
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+            peak = torch.cuda.max_memory_allocated(self._device)
+        else:
+            peak = _peak_resident()
+        return max(0, peak - self._before), self._free
+
+
+def _peak_resident() -> int:
+    """The most memory that this process ever had: right for a forward larger than those before."""
+    import psutil
+
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,276 @@
+"""The one thread on which pipelines run, and the threads that write what it makes."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Protocol
+
+from nbtool.engines.local import memory
+from nbtool.engines.local.hub import BrokenDeviceError, Cell, Hub, Outcome, Stopped
+from nbtool.engines.local.pipelines import quiet
+from nbtool.engines.local.previews import Previews
+from nbtool.errors import GenerationError, NbtoolError
+from nbtool.recipe import Recipe
+
+LOOKAHEAD = 128  # recipes among which one is sought whose size has room
+WRITERS = max(2, min(8, (os.cpu_count() or 2) // 2))  # threads
+BACKLOG = 32  # images that may wait to be written
+
+
+Size = tuple[Hashable, ...]
+
+
+class Task(Protocol):
+    """What an engine does for one run. All but the writing is called on the worker's thread."""
+
+    def prepare(self, hub: Hub) -> Previews:
+        """Loads the model.
+
+        Raises:
+            ModelError: It cannot be loaded.
+        """
+
+    def size(self, recipe: Recipe) -> Size:
+        """Equal for images whose networks are asked questions of one kind."""
+
+    def begin(self, recipe: Recipe) -> Callable[[], object]:
+        """What calls the pipeline for an image."""
+
+    def finish(self, recipe: Recipe, cell: Cell, outcome: Outcome) -> Callable[[], None]:
+        """Takes what came of an image; the rest is done by what it returns, on another thread."""
+
+    def cancelled(self, recipe: Recipe) -> bool:
+        """Whether an image is not wanted any more."""
+
+
+class Run:
+    """Images asked for together.
+
+    Args:
+        task: What to do for each.
+        recipes: In the order in which they should be begun.
+        priority: A run of higher priority goes ahead of the others from the next tick on.
+        exact: Whether images must not depend on what they are batched with.
+    """
+
+    def __init__(
+        self, task: Task, recipes: Iterable[Recipe], *, priority: int, exact: bool
+    ) -> None:
+        self.task = task
+        self.priority = priority
+        self.exact = exact
+        self.previews: Previews | None = None  # there are some once the model is loaded
+        self.cells: dict[Cell, Recipe] = {}
+        self.unwritten = 0
+        self.error: NbtoolError | None = None
+        self.over = threading.Event()
+        self._recipes: Iterator[Recipe] = iter(recipes)
+        self._next: deque[Recipe] = deque()
+
+    @property
+    def begun(self) -> bool:
+        """True when nothing is left to begin."""
+        self._next.extend(islice(self._recipes, LOOKAHEAD - len(self._next)))
+        return not self._next
+
+    def take(self, has_room: Callable[[Size, int], bool]) -> Recipe | None:
+        """Takes the next recipe of a size for which there is room.
+
+        `has_room` is asked with the size and how many of it are next.
+        """
+        if self.begun:
+            return None
+        sizes = [self.task.size(recipe) for recipe in self._next]
+        for size in dict.fromkeys(sizes):
+            if has_room(size, sizes.count(size)):
+                position = sizes.index(size)
+                recipe = self._next[position]
+                del self._next[position]
+                return recipe
+        return None
+
+    def put_back(self, recipe: Recipe) -> None:
+        self._next.appendleft(recipe)
+
+    def drop_unwanted(self) -> list[Cell]:
+        """Drops what is cancelled and not begun; returns the cells that are begun."""
+        unwanted = self.task.cancelled if self.error is None else _all
+        self._next = deque(recipe for recipe in self._next if not unwanted(recipe))
+        return [cell for cell, recipe in self.cells.items() if unwanted(recipe)]
+
+    def fail(self, error: Exception) -> None:
+        """Begins nothing more; the first error is the run's."""
+        if not isinstance(error, NbtoolError):
+            error = GenerationError(f"generation stopped: {type(error).__name__}: {error}")
+        self.error = self.error or error
+        self._recipes = iter(())
+
+
+class Worker:
+    """Advances all runs together, one tick after the other, on a thread of its own.
+
+    The thread ends with the last run: the threads that torch keeps for it would slow down those
+    that it keeps for others.
+    """
+
+    def __init__(self) -> None:
+        self.hub = Hub()
+        self._runs: list[Run] = []
+        self._unwritten: queue.Queue[tuple[Run, Callable[[], None]]] = queue.Queue(BACKLOG)
+        self._changed = threading.Condition()
+        self._working = False
+        self._writing = False
+        self._forget = False
+
+    def run(self, run: Run) -> None:
+        """Returns when nothing of the run is left to do.
+
+        Raises:
+            NbtoolError: What stopped the run.
+        """
+        with self._changed:
+            self._runs.append(run)
+            self._runs.sort(key=lambda r: -r.priority)
+            self._changed.notify_all()
+            if not self._working:
+                self._working = True
+                _start(self._work)
+            if not self._writing:
+                self._writing = True
+                for _ in range(WRITERS):
+                    _start(self._write)
+        run.over.wait()
+        if run.error is not None:
+            raise run.error
+
+    def forget(self) -> None:
+        """Lets go of what is remembered of networks, so that they can be freed."""
+        with self._changed:
+            if not self._working:
+                self.hub.forget()
+                return
+            self._forget = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._forget)
+
+    def _work(self) -> None:
+        import torch
+
+        with torch.no_grad():
+            going_on = True
+            while going_on:
+                runs = self._busy_runs()
+                try:
+                    with quiet():
+                        self._advance(runs)
+                except BrokenDeviceError as error:
+                    for run in runs:
+                        run.fail(_restart(error))
+                except Exception as error:  # the thread must live on, and users must hear of it
+                    for run in runs:
+                        run.fail(error)
+                going_on = self._close_finished(runs)
+
+    def _busy_runs(self) -> list[Run]:
+        """Waits until there is something to do; the runs for which there is."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._forget or any(map(_busy, self._runs)))
+            if self._forget:
+                self.hub.forget()
+                self._forget = False
+                self._changed.notify_all()
+            return [run for run in self._runs if _busy(run)]
+
+    def _advance(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            try:
+                self._refresh(run)
+            except Exception as error:  # this run's alone
+                run.fail(error)
+        previews = {run.previews for run in runs if run.previews}
+        for preview in previews:
+            preview.show()
+        self.hub.tick()
+        for preview in previews:
+            preview.compute()
+
+    def _refresh(self, run: Run) -> None:
+        """Leaves what is cancelled, and begins what there is room for."""
+        if run.previews is None and run.error is None:
+            run.previews = run.task.prepare(self.hub)
+        for cell in run.drop_unwanted():
+            self.hub.stop(cell)
+        while recipe := run.take(partial(self.hub.room, run.priority)):
+            cell = Cell(
+                work=run.task.begin(recipe),
+                done=partial(self._done, run, recipe),
+                priority=run.priority,
+                size=run.task.size(recipe),
+                exact=run.exact,
+            )
+            run.cells[cell] = recipe
+            self.hub.start(cell)
+
+    def _done(self, run: Run, recipe: Recipe, cell: Cell, outcome: Outcome) -> None:
+        del run.cells[cell]
+        error = outcome.error
+        if isinstance(error, Stopped) or run.error is not None:
+            return
+        if error is not None and memory.is_out_of_memory(error) and self.hub.thin_out():
+            run.put_back(recipe)
+            return
+        write = run.task.finish(recipe, cell, outcome)
+        with self._changed:
+            run.unwritten += 1
+        self._unwritten.put((run, write))
+
+    def _close_finished(self, runs: Sequence[Run]) -> bool:
+        """Closes what is done; whether there is more to do."""
+        with self._changed:
+            for run in runs:
+                if run.begun and not run.cells and not run.unwritten:
+                    self._runs.remove(run)
+                    run.over.set()
+            self._working = self._forget or bool(self._runs)
+            return self._working
+
+    def _write(self) -> None:
+        while True:
+            run, write = self._unwritten.get()
+            try:
+                write()
+            except Exception as error:  # what cannot be kept ends the run
+                run.fail(error)
+            del write  # it holds pixels
+            with self._changed:
+                run.unwritten -= 1
+                self._changed.notify_all()
+
+
+def _busy(run: Run) -> bool:
+    """Whether the worker has something to do for it, or to close it."""
+    return not run.begun or bool(run.cells) or not run.unwritten
+
+
+def _start(loop: Callable[[], None]) -> None:
+    threading.Thread(target=loop, name="nbtool", daemon=True).start()
+
+
+def _all(_: Recipe) -> bool:
+    return True
+
+
+def _restart(error: Exception) -> GenerationError:
+    return GenerationError(
+        f"the GPU stopped working and needs a new process ({str(error).splitlines()[0]}); "
+        f"restart the kernel and run the same again: what was made is kept"
+    )
+
+
+worker = Worker()

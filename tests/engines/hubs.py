@@ -1,0 +1,61 @@
+"""Pipelines run through a hub, and one by one."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import diffusers
+import torch
+
+from nbtool import schedulers
+from nbtool.engines.local.hub import Cell, Hub
+
+
+class Together:
+    """Runs calls of pipelines through one hub."""
+
+    def __init__(self):
+        self.hub = Hub()
+
+    def outcomes(self, calls, *, exact=False, each_tick=None):
+        """The outcome of each (pipeline, keyword arguments), in order."""
+        outcomes = {}
+        with torch.no_grad():
+            waiting = list(enumerate(calls))
+            while waiting or self.hub.cells:
+                while waiting and self.hub.room(0, None, len(waiting)):
+                    number, (pipeline, kwargs) = waiting.pop(0)
+                    cell = Cell(
+                        work=partial(one, self.hub.adopt(pipeline), kwargs),
+                        done=lambda _, outcome, number=number: outcomes.update({number: outcome}),
+                        exact=exact,
+                    )
+                    self.hub.start(cell)
+                self.hub.tick()
+                if each_tick:
+                    each_tick(self.hub)
+        return [outcomes[number] for number in range(len(calls))]
+
+    def images(self, calls, **options):
+        outcomes = self.outcomes(calls, **options)
+        for outcome in outcomes:
+            if outcome.error:
+                raise outcome.error
+        return [outcome.value for outcome in outcomes]
+
+
+def one(pipeline, kwargs):
+    """The image of one plain call, as diffusers' documentation shows it."""
+    generator = torch.Generator().manual_seed(kwargs.get("seed", 0))
+    kwargs = {name: value for name, value in kwargs.items() if name != "seed"}
+    return pipeline(**kwargs, generator=generator, output_type="np").images[0]
+
+
+def with_scheduler(pipeline, name=None):
+    """A copy of a pipeline with a scheduler of its own, of the pipeline's own kind by default."""
+    copied = copy.copy(pipeline)
+    wanted = schedulers.resolve(name or type(pipeline.scheduler).__name__)
+    scheduler = getattr(diffusers, wanted.class_name)
+    copied.scheduler = scheduler.from_config(pipeline.scheduler.config, **wanted.options)
+    return copied

@@ -1,0 +1,158 @@
+"""What the hub makes together is what each pipeline makes alone."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hubs import one, with_scheduler
+
+TOLERANCE = 1e-4  # of images from 0 to 1
+GUIDANCE = (0, 1, 4, 9)
+SCHEDULERS = (
+    "ddim", "deis", "dpm++2m", "dpm++2m_sde", "dpm2_a", "euler", "euler_a", "heun", "lms", "pndm",
+    "unipc",
+)  # fmt: skip
+SIZES = ({"height": 64, "width": 64}, {"height": 32, "width": 64})
+PROMPTS = ("a red star", "blue")
+
+
+def _text_to_image(size):
+    return size
+
+
+def _image_to_image(size):
+    height, width = size.values()
+    return {"image": tiny.picture().resize((width, height)), "strength": 0.8}
+
+
+def _inpainting(size):
+    height, width = size.values()
+    half = tiny.picture("black")
+    half.paste("white", (0, 0, 32, 64))
+    pictures = {"image": tiny.picture(), "mask_image": half}
+    return size | {name: picture.resize((width, height)) for name, picture in pictures.items()}
+
+
+def _controlled(size):
+    height, width = size.values()
+    return {"image": tiny.picture().resize((width, height)), "controlnet_conditioning_scale": 0.7}
+
+
+PIPELINES = {
+    "stable_diffusion": _text_to_image,
+    "img2img": _image_to_image,
+    "inpaint": _inpainting,
+    "controlnet": _controlled,
+    "stable_diffusion_xl": _text_to_image,
+    "stable_diffusion_3": _text_to_image,
+    "flux": _text_to_image,
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_mixed_grid_equals_plain_calls(name, together):
+    pipeline = getattr(tiny, name)()
+    pipeline.set_progress_bar_config(disable=True)
+    flow = name in ("stable_diffusion_3", "flux")
+    names = itertools.cycle([None] if flow else SCHEDULERS)
+    cells = itertools.product(GUIDANCE, SIZES, PROMPTS, (3, 5))
+    calls = []
+    for seed, (guidance, size, prompt, steps) in enumerate(cells):
+        scheduler = next(names)
+        kwargs = {
+            "prompt": prompt, "guidance_scale": guidance, "num_inference_steps": steps,
+            "seed": seed % 2, **PIPELINES[name](size),
+        }  # fmt: skip
+        calls.append((scheduler, kwargs))
+    images = together.images([(with_scheduler(pipeline, s), kwargs) for s, kwargs in calls])
+    assert len(images) == 32
+    for image, (scheduler, kwargs) in zip(images, calls, strict=True):
+        plain = one(with_scheduler(pipeline, scheduler), kwargs)
+        assert np.abs(image - plain).max() < TOLERANCE, (scheduler, kwargs)
+
+
+def test_the_embedded_model_equals_plain_calls_with_every_scheduler(together, embedded):
+    cells = itertools.product(SCHEDULERS, GUIDANCE)
+    calls = [
+        (scheduler, {
+            "prompt": f"a large {colour} star on a white background", "guidance_scale": guidance,
+            "num_inference_steps": steps, "seed": number % 3, **size,
+        })
+        for number, ((scheduler, guidance), colour, steps, size) in enumerate(zip(
+            cells, itertools.cycle(("red", "blue")), itertools.cycle((2, 3, 4)),
+            itertools.cycle(({"height": 64, "width": 64}, {"height": 64, "width": 96})),
+            strict=False,
+        ))
+    ]  # fmt: skip
+    images = together.images([(with_scheduler(embedded, s), kwargs) for s, kwargs in calls])
+    for image, (scheduler, kwargs) in zip(images, calls, strict=True):
+        plain = one(with_scheduler(embedded, scheduler), kwargs)
+        assert np.abs(image - plain).max() < TOLERANCE, (scheduler, kwargs)
+
+
+def test_in_exact_mode_no_bit_depends_on_the_company(together, embedded):
+    wanted = {
+        "prompt": "a small green circle on a black background", "guidance_scale": 4,
+        "num_inference_steps": 4, "seed": 5, "height": 64, "width": 64,
+    }  # fmt: skip
+    alone = together.images([(with_scheduler(embedded, "euler_a"), wanted)], exact=True)[0]
+    others = [
+        wanted | {"seed": seed, "guidance_scale": guidance, "num_inference_steps": steps}
+        for seed, guidance, steps in itertools.product((5, 6, 7), (1, 4.5), (3, 4))
+    ]
+    for position in (0, 3, 11):
+        crowd = [*others[:position], wanted, *others[position:]]
+        calls = [(with_scheduler(embedded, "euler_a"), kwargs) for kwargs in crowd]
+        images = together.images(calls, exact=True)
+        assert np.array_equal(images[position], alone)
+
+
+def test_networks_are_asked_once_where_the_question_is_the_same(together):
+    pipeline = tiny.stable_diffusion()
+    pipeline.set_progress_bar_config(disable=True)
+    size = {"height": 64, "width": 64, "num_inference_steps": 3}
+    calls = [
+        (with_scheduler(pipeline, "ddim"), {"prompt": "a", "guidance_scale": g, "seed": s, **size})
+        for s, g in itertools.product((1, 2), (1, 4, 9))
+    ]
+    encoded = []
+    pipeline.text_encoder.register_forward_pre_hook(lambda *_: encoded.append(1))
+    together.images(calls)
+    assert len(encoded) == 3  # the prompt, with guidance and without, and the empty one
+    rows = together.hub.rows
+    # At the first step a seed's cells ask about the same latents, with and without the prompt:
+    # 2 rows for each seed. Then one row where there is no guidance, and two where there is.
+    assert rows["UNet2DConditionModel.forward"] == 2 * 2 + 2 * 2 * (1 + 2 + 2)
+    assert rows["AutoencoderKL.decode"] == 6
+    together.images(calls)
+    assert len(encoded) == 3  # kept across runs
+    # Cells that differ in nothing the networks see stay together to the end.
+    unguided = [{"prompt": "b", "guidance_scale": g, "seed": 1, **size} for g in (0, 0.5, 1)]
+    before = together.hub.rows["UNet2DConditionModel.forward"]
+    together.images([(with_scheduler(pipeline, "ddim"), kwargs) for kwargs in unguided])
+    assert together.hub.rows["UNet2DConditionModel.forward"] - before == 3
+
+
+def test_an_input_image_is_encoded_once(together):
+    pipeline = tiny.img2img()
+    pipeline.set_progress_bar_config(disable=True)
+    calls = [
+        (with_scheduler(pipeline, "ddim"),
+         {"prompt": "a", "image": tiny.picture(), "num_inference_steps": 2, "seed": seed})
+        for seed in range(3)
+    ]  # fmt: skip
+    images = together.images(calls)
+    assert together.hub.rows["AutoencoderKL.encode"] == 1
+    assert not np.array_equal(images[0], images[1])  # each draws its own sample of the encoding
+
+
+def test_the_shared_pipeline_is_left_as_it_was(together, embedded):
+    unet, vae = embedded.unet, embedded.vae
+    before = dict(unet.__dict__), dict(vae.__dict__), dict(embedded.__dict__)
+    together.images([(with_scheduler(embedded, "lms"), {"prompt": "a", "num_inference_steps": 2})])
+    assert (unet.__dict__, vae.__dict__, embedded.__dict__) == before
+    assert torch.is_grad_enabled()

@@ -1,0 +1,186 @@
+"""Real diffusers pipelines with tiny random networks, one builder for each kind."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import diffusers
+import torch
+import transformers
+from PIL import Image
+
+VOCABULARY = 100
+
+
+def stable_diffusion(scheduler=None, **more):
+    return diffusers.StableDiffusionPipeline(
+        **_sd_parts(), scheduler=scheduler or _ddim(), feature_extractor=None,
+        safety_checker=None, requires_safety_checker=False, **more,
+    )  # fmt: skip
+
+
+def img2img():
+    return diffusers.StableDiffusionImg2ImgPipeline(
+        **_sd_parts(), scheduler=_ddim(), feature_extractor=None, safety_checker=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def inpaint():
+    return diffusers.StableDiffusionInpaintPipeline(
+        **_sd_parts(), scheduler=_ddim(), feature_extractor=None, safety_checker=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def controlnet():
+    torch.manual_seed(1)
+    network = diffusers.ControlNetModel(
+        block_out_channels=(8, 16), layers_per_block=1, in_channels=4, norm_num_groups=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), cross_attention_dim=16,
+        attention_head_dim=4, conditioning_embedding_out_channels=(8, 8),
+    )  # fmt: skip
+    for parameter in network.parameters():  # else its last layers are zero and it does nothing
+        torch.nn.init.normal_(parameter, std=0.1)
+    return diffusers.StableDiffusionControlNetPipeline(
+        **_sd_parts(), controlnet=network.eval(), scheduler=_ddim(), feature_extractor=None,
+        safety_checker=None, requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def stable_diffusion_xl():
+    torch.manual_seed(2)
+    unet = diffusers.UNet2DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, sample_size=8, in_channels=4,
+        out_channels=4, norm_num_groups=4, cross_attention_dim=32, attention_head_dim=(2, 4),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), use_linear_projection=True,
+        addition_embed_type="text_time", addition_time_embed_dim=8,
+        transformer_layers_per_block=(1, 2), projection_class_embeddings_input_dim=64,
+    )  # fmt: skip
+    projected = transformers.CLIPTextModelWithProjection(_clip_config(projection_dim=16))
+    return diffusers.StableDiffusionXLPipeline(
+        vae=_vae(), unet=unet.eval(), text_encoder=_clip(), text_encoder_2=projected.eval(),
+        tokenizer=tokenizer(), tokenizer_2=tokenizer(),
+        scheduler=diffusers.EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+        ),
+    )  # fmt: skip
+
+
+def stable_diffusion_3():
+    torch.manual_seed(3)
+    transformer = diffusers.SD3Transformer2DModel(
+        sample_size=8, patch_size=1, in_channels=4, num_layers=1, attention_head_dim=8,
+        num_attention_heads=4, joint_attention_dim=32, caption_projection_dim=32,
+        pooled_projection_dim=32, out_channels=4,
+    )  # fmt: skip
+    projected = [
+        transformers.CLIPTextModelWithProjection(_clip_config(projection_dim=16)).eval()
+        for _ in range(2)
+    ]
+    return diffusers.StableDiffusion3Pipeline(
+        transformer=transformer.eval(), vae=_vae(shift_factor=0.06),
+        text_encoder=projected[0], text_encoder_2=projected[1], text_encoder_3=_t5(),
+        tokenizer=tokenizer(), tokenizer_2=tokenizer(), tokenizer_3=tokenizer(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )  # fmt: skip
+
+
+def flux():
+    torch.manual_seed(4)
+    transformer = diffusers.FluxTransformer2DModel(
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=32, pooled_projection_dim=16,
+        axes_dims_rope=(4, 4, 8), guidance_embeds=True,
+    )  # fmt: skip
+    return diffusers.FluxPipeline(
+        transformer=transformer.eval(), vae=_vae(shift_factor=0.06),
+        text_encoder=_clip(), text_encoder_2=_t5(), tokenizer=tokenizer(),
+        tokenizer_2=tokenizer(), scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )  # fmt: skip
+
+
+def with_safety_checker(folder, *, unsafe):
+    """Saves a pipeline whose safety checker finds all pictures unsafe, or none."""
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+
+    vision = {
+        "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2,
+        "num_hidden_layers": 1, "image_size": 32, "patch_size": 16, "projection_dim": 8,
+    }  # fmt: skip
+    config = transformers.CLIPConfig(vision_config=vision, projection_dim=8)
+    checker = StableDiffusionSafetyChecker(config).eval()
+    checker.concept_embeds_weights.fill_(-2.0 if unsafe else 2.0)  # thresholds of a cosine
+    checker.special_care_embeds_weights.fill_(2.0)
+    pipeline = diffusers.StableDiffusionPipeline(
+        **_sd_parts(), scheduler=_ddim(), safety_checker=checker,
+        feature_extractor=transformers.CLIPImageProcessorPil(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        ),
+    )  # fmt: skip
+    pipeline.save_pretrained(folder)
+
+
+def picture(colour="red", size=64):
+    return Image.new("RGB", (size, size), colour)
+
+
+def _ddim():
+    return diffusers.DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+        set_alpha_to_one=False,
+    )  # fmt: skip
+
+
+def _sd_parts():
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, sample_size=32, in_channels=4,
+        out_channels=4, norm_num_groups=4, cross_attention_dim=16, attention_head_dim=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    )  # fmt: skip
+    return {
+        "unet": unet.eval(),
+        "vae": _vae(),
+        "text_encoder": _clip(),
+        "tokenizer": tokenizer(),
+    }
+
+
+def _vae(**more):
+    vae = diffusers.AutoencoderKL(
+        block_out_channels=(8, 16), in_channels=3, out_channels=3, latent_channels=4,
+        norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2, **more,
+    )  # fmt: skip
+    return vae.eval()
+
+
+def _clip_config(**more):
+    return transformers.CLIPTextConfig(
+        hidden_size=16, intermediate_size=16, num_attention_heads=2, num_hidden_layers=2,
+        vocab_size=VOCABULARY, max_position_embeddings=77, bos_token_id=0, eos_token_id=1,
+        pad_token_id=1, **more,
+    )  # fmt: skip
+
+
+def _clip():
+    return transformers.CLIPTextModel(_clip_config()).eval()
+
+
+def _t5():
+    config = transformers.T5Config(
+        d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4, vocab_size=VOCABULARY
+    )
+    return transformers.T5EncoderModel(config).eval()
+
+
+@cache
+def tokenizer():
+    """Letters as tokens, in the form of CLIP's tokenizer."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{c}</w>" for c in letters)]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    return transformers.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)

@@ -1,0 +1,126 @@
+"""Jobs side by side: who goes ahead, and who is cancelled."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+
+import nbtool
+from nbtool.store import Store
+
+PROMPT = "a large red circle on a blue background"
+
+
+@pytest.fixture
+def gen(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    return nbtool.Generator(
+        store=tmp_path / "images", device="cpu", num_inference_steps=4, width=64, height=64
+    )
+
+
+def until(job, condition):
+    """Waits for a job to come so far."""
+    with job._changed:
+        assert job._changed.wait_for(lambda: condition(job.progress), timeout=120)
+
+
+def test_who_waits_goes_ahead_of_a_running_sweep(gen):
+    sweep = gen.submit(PROMPT, seed=range(400), guidance_scale=2)
+    until(sweep, lambda progress: progress.made)
+    image = gen(PROMPT, seed=1000)
+    assert image.path.exists()
+    assert not sweep.done
+    assert sweep.progress.done < 200
+    # The same size and model: it was batched with the sweep.
+    assert image.provenance.batch_width > 2
+    sweep.cancel()
+    sweep.join()
+
+
+def test_another_model_and_size_run_beside_a_sweep(gen, tmp_path):
+    import shutil
+
+    shutil.copytree(gen.engine.model.folder, tmp_path / "other")
+    other = nbtool.Generator(
+        str(tmp_path / "other"), store=gen.store, device="cpu", num_inference_steps=4
+    )
+    sweep = gen.submit(PROMPT, seed=range(400), width=96)
+    until(sweep, lambda progress: progress.made)
+    assert other(PROMPT, seed=1, width=64, height=64).recipe.model == str(tmp_path / "other")
+    assert not sweep.done
+    sweep.cancel()
+    sweep.join()
+
+
+def test_sizes_run_side_by_side(gen):
+    """Neither of two sizes waits until the other is done."""
+    job = gen.submit(PROMPT, width=[64, 96], seed=range(60))
+    widths = [image.recipe.width for image in job]
+    assert len(widths) == 120
+    assert set(widths[:40]) == {64, 96}
+
+
+def test_some_cells_can_be_cancelled_by_their_labels(gen):
+    job = gen.submit(PROMPT, seed=range(40), guidance_scale=[1, 2, 3])
+    until(job, lambda progress: progress.begun)
+    job.cancel(guidance_scale=[2, 3], seed=list(range(20, 40)))
+    with pytest.raises(nbtool.AxisError, match="no guidance_scale 7"):
+        job.cancel(guidance_scale=7)
+    grid = job.wait()
+    assert {guidance for _, guidance in grid.missing} == {2, 3}
+    assert {seed for seed, _ in grid.missing} <= set(range(20, 40))
+    assert len(grid) + len(grid.missing) == 120
+    assert not grid.failed
+
+
+def test_a_recipe_that_another_cell_wants_is_not_cancelled(gen):
+    recipe = nbtool.Recipe(prompt=PROMPT, seed=1)
+    job = gen.submit([recipe, recipe, recipe.replace(seed=2)])
+    job.cancel(recipe=[0, 2])
+    assert job.wait().isel(recipe=[0, 1]).missing == []
+
+
+def test_everything_can_be_cancelled(gen):
+    jobs = [gen.submit(PROMPT, seed=range(200), guidance_scale=scale) for scale in (2, 3)]
+    until(jobs[0], lambda progress: progress.made)
+    nbtool.cancel()
+    for job in jobs:
+        job.join(60)
+        assert job.done
+        assert job.cancelled
+    assert 0 < len(gen.store) < 400
+    assert len(gen.store) == sum(len(job.grid) for job in jobs)
+
+
+def test_a_sweep_holds_no_pictures(gen, monkeypatch):
+    from PIL import Image
+
+    put, alive = Store.put, []
+    changed = threading.Lock()
+
+    def counted(*arguments):
+        with changed:
+            gc.collect()
+            alive.append(sum(issubclass(type(x), Image.Image) for x in gc.get_objects()))
+        return put(*arguments)
+
+    monkeypatch.setattr(Store, "put", counted)
+    grid = gen.grid(PROMPT, seed=range(80), num_inference_steps=1)
+    assert len(grid) == 80
+    assert max(alive[40:]) <= max(alive[:40]) + 2
+
+
+def test_progress_counts_the_steps_of_all_images_in_the_making(gen):
+    job = gen.submit(PROMPT, seed=range(20), num_inference_steps=10)
+    fractions = []
+    while not job.done:
+        with job._changed:
+            job._changed.wait(1)
+        fractions.append(job.progress.fraction)
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert any(0 < fraction < 0.05 for fraction in fractions)
+    assert job.progress.seconds > 0

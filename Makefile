@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check venv lab notebooks clean
+.PHONY: demo test check venv lab notebooks bench clean
 
 demo: venv
 	$(BIN)/nbtool demo
@@ -22,6 +22,10 @@ notebooks: venv # and the picture in the README
 	$(BIN)/python tests/notebooks/execute.py
 	NBTOOL_STORE=$$(mktemp -d) $(BIN)/nbtool grid "a large yellow star on a blue background" \
 		seed=0-3 "guidance_scale=1,2,3,5" -o docs/demo.png
+
+bench: venv # the tables of benchmarks/README.md; keep the machine free for them
+	$(BIN)/python benchmarks/grids.py
+	$(BIN)/python benchmarks/scale.py
 
 venv: .venv/installed
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,22 +74,23 @@ def _compare(grid: Grid, rounds: int, *, compiled: bool) -> None:
     if compiled:
         pipeline.unet.compile()
         pipelines.load(grid.folder, grid.device, grid.dtype).unet.compile()
-    warm = Grid(**{**vars(grid), "seeds": 1, "steps": (2,)})
+    warm = replace(grid, seeds=1, steps=(2,))
     ways = {
-        "loop": partial(plain_loop, grid, pipeline),
-        "nbtool": partial(with_nbtool, grid),
+        "loop": lambda fresh: plain_loop(fresh, pipeline),
+        "nbtool": with_nbtool,
     }
     plain_loop(warm, pipeline)
     with_nbtool(grid)  # finds its widths
     if not compiled:  # compiled anew for each batch size, it is no fair rival
         plain_batches(warm, pipeline)
-        ways["batches"] = partial(plain_batches, grid, pipeline)
-    ways["floor"] = Floor(grid)
+        ways["batches"] = lambda fresh: plain_batches(fresh, pipeline)
+    floor = Floor(grid)
+    ways["floor"] = lambda _: floor()
     times = Times()
-    for _ in range(rounds):
+    for round_ in range(rounds):
         for way, work in ways.items():
             synchronize(grid)
-            times.add(way, work)
+            times.add(way, partial(work, grid.anew(round_)))
     cells = [
         f"{times.median(way):.2f} s" if way in ways else "—"
         for way in ("loop", "batches", "nbtool", "floor")
@@ -96,7 +98,6 @@ def _compare(grid: Grid, rounds: int, *, compiled: bool) -> None:
     ratios = [times.ratio("loop", "nbtool"), times.ratio("nbtool", "floor")]
     name = grid.name + (", compiled" if compiled else "")
     print("|", " | ".join([name, *cells, *(f"{ratio:.2f}" for ratio in ratios)]), "|", flush=True)
-    floor = ways["floor"]
     print(f"floor at {floor.width} and {floor.decode_width} rows", flush=True)
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from methods import (
     Floor,
     Grid,
     Times,
+    alone,
     generator,
     load,
     parameters,
@@ -34,6 +35,7 @@ from methods import (
 )
 
 from nbtool import models
+from nbtool.engines.local import memory
 
 SHAPES = models.find("shapes").folder
 BASE = Grid(
@@ -80,16 +82,17 @@ def main() -> None:
 
 
 def _compare(grid: Grid, pipeline: object, rounds: int) -> None:
-    small = Grid(**{**vars(grid), "seeds": 1, "guidance": (3,)})
+    small = replace(grid, seeds=1, guidance=(3,))
     for way in (plain_loop, plain_batches):
-        way(small, pipeline)  # the first call is slower in every way
+        alone(partial(way, small, pipeline))  # the first call is slower in every way
     with_nbtool(grid)  # finds its widths
-    floor = Floor(grid)
+    floor = alone(partial(Floor, grid))
     times = Times()
-    for _ in range(rounds):
-        times.add("loop", partial(plain_loop, grid, pipeline))
-        times.add("batches", partial(plain_batches, grid, pipeline))
-        times.add("nbtool", partial(with_nbtool, grid))
+    for round_ in range(rounds):
+        fresh = grid.anew(round_)
+        times.add("loop", partial(plain_loop, fresh, pipeline))
+        times.add("batches", partial(plain_batches, fresh, pipeline))
+        times.add("nbtool", partial(with_nbtool, fresh))
         times.add("floor", floor)
     cells = [f"{times.median(way):.2f} s" for way in ("loop", "batches", "nbtool", "floor")]
     ratios = [times.ratio("loop", "nbtool"), times.ratio("nbtool", "floor")]
@@ -109,7 +112,7 @@ def _again(rounds: int) -> None:
             store = Path(folder) / "images"
             times.add("made", partial(with_nbtool, BASE, store))
             times.add("rerun", partial(with_nbtool, BASE, store))
-            more = Grid(**{**vars(BASE), "guidance": (*BASE.guidance, 9.0 + round_)})
+            more = replace(BASE, guidance=(*BASE.guidance, 9.0 + round_))
             times.add("column", partial(with_nbtool, more, store))
     print(f"| rerun of the 8 × 4 grid from its store | {times.median('rerun') * 1e3:.0f} ms, "
           f"{times.ratio('made', 'rerun'):.0f} times as fast as making it |")  # fmt: skip
@@ -131,11 +134,13 @@ def _cancel(rounds: int) -> None:
                     if time.perf_counter() - changes[-1] > 0.01:  # a tick, not one image's step
                         changes.append(time.perf_counter())
                 time.sleep(0.001)
+            forward = max(b - a for a, b in pairwise(changes[1:]))
+            time.sleep(forward * (round_ % 4) / 4)  # from its beginning to shortly before its end
             started = time.perf_counter()
             job.cancel()
             job.join()
             stops.append(time.perf_counter() - started)
-            forwards.append(max(b - a for a, b in pairwise(changes[1:])))
+            forwards.append(forward)
     stops.sort()
     forwards.sort()
     print(f"| from cancel to stop, median and longest of {len(stops)} | "
@@ -155,7 +160,7 @@ def _peak_memory(way: str) -> float:
         plain_loop(BASE, load(BASE))
     else:
         with_nbtool(BASE)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return memory.peak_resident() / 1e6
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,15 @@ class Grid:
     dtype: str = "float32"
     widths: tuple[int, ...] = (4, 8, 16, 32, 64)  # tried for the floor
     name: str = ""
+    first_seed: int = 0
+
+    def anew(self, round_: int) -> Grid:
+        """The same grid with other seeds: nothing of another round can be of use."""
+        return replace(self, first_seed=1000 * (1 + round_))
+
+    @property
+    def seed_range(self) -> range:
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def images(self) -> int:
@@ -75,7 +85,7 @@ def plain_loop(grid: Grid, pipeline: Any) -> None:
     """One call for each image."""
     for scheduler, steps, guidance in grid.settings():
         _use(pipeline, scheduler)
-        for seed in range(grid.seeds):
+        for seed in grid.seed_range:
             pipeline(
                 PROMPT,
                 num_inference_steps=steps,
@@ -91,7 +101,7 @@ def plain_batches(grid: Grid, pipeline: Any) -> None:
     for scheduler, steps, guidance in grid.settings():
         _use(pipeline, scheduler)
         for start in range(0, grid.seeds, 8):
-            seeds = range(start, min(start + 8, grid.seeds))
+            seeds = grid.seed_range[start : start + 8]
             pipeline(
                 [PROMPT] * len(seeds),
                 num_inference_steps=steps,
@@ -120,7 +130,7 @@ def generator(grid: Grid, store: Path) -> nbtool.Generator:
 
 def parameters(grid: Grid) -> dict[str, Any]:
     return {
-        "seed": range(grid.seeds),
+        "seed": grid.seed_range,
         "guidance_scale": grid.guidance,
         "num_inference_steps": grid.steps,
         "scheduler": grid.schedulers,
@@ -195,13 +205,7 @@ class Times:
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, way: str, work: Callable[[], object]) -> None:
-        """Times `work` once, on a thread of its own.
-
-        OpenMP keeps threads for each thread that has computed. Where there are more than cores
-        they stop spinning, and whatever comes next is slower: no way may leave its own behind.
-        """
-        with ThreadPoolExecutor(1) as thread:
-            self.seconds.setdefault(way, []).append(thread.submit(_seconds, work).result())
+        self.seconds.setdefault(way, []).append(alone(partial(_seconds, work)))
 
     def median(self, way: str) -> float:
         return statistics.median(self.seconds[way])
@@ -210,6 +214,16 @@ class Times:
         """The median of the rounds' own ratios: what disturbs a round disturbs both."""
         pairs = zip(self.seconds[way], self.seconds[other], strict=True)
         return statistics.median(a / b for a, b in pairs)
+
+
+def alone(work: Callable[[], Any]) -> Any:
+    """The result of `work`, done on a thread that ends with it.
+
+    OpenMP keeps threads for each thread that has computed. Where there are more than cores they
+    stop spinning, and whatever comes next is slower: no way may leave its own behind.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()
 
 
 def _seconds(work: Callable[[], object]) -> float:

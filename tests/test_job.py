@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import threading
+import weakref
 
 import pytest
 
@@ -96,21 +95,17 @@ def test_everything_can_be_cancelled(gen):
 
 
 def test_a_sweep_holds_no_pictures(gen, monkeypatch):
-    from PIL import Image
+    put, pictures, alive = Store.put, [], []
 
-    put, alive = Store.put, []
-    changed = threading.Lock()
-
-    def counted(*arguments):
-        with changed:
-            gc.collect()
-            alive.append(sum(issubclass(type(x), Image.Image) for x in gc.get_objects()))
-        return put(*arguments)
+    def counted(store, picture, *arguments):
+        pictures.append(weakref.ref(picture))
+        alive.append(sum(picture() is not None for picture in pictures))
+        return put(store, picture, *arguments)
 
     monkeypatch.setattr(Store, "put", counted)
-    grid = gen.grid(PROMPT, seed=range(80), num_inference_steps=1)
-    assert len(grid) == 80
-    assert max(alive[40:]) <= max(alive[:40]) + 2
+    grid = gen.grid(PROMPT, seed=range(400), num_inference_steps=1)
+    assert len(grid) == len(alive) == 400
+    assert max(alive) < 100
 
 
 def test_progress_counts_the_steps_of_all_images_in_the_making(gen):

@@ -24,7 +24,7 @@ class Together:
         with torch.no_grad():
             waiting = list(enumerate(calls))
             while waiting or self.hub.cells:
-                while waiting and self.hub.room(0, None, len(waiting)):
+                while waiting and self.hub.room(0, None):
                     number, (pipeline, kwargs) = waiting.pop(0)
                     cell = Cell(
                         work=partial(one, self.hub.adopt(pipeline), kwargs),

@@ -168,19 +168,18 @@ class Hub:
         """Leaves an image unfinished; its outcome is the error `Stopped`."""
         self._resume(cell, Outcome(error=Stopped()))
 
-    def room(self, priority: int, size: Hashable, waiting: int) -> bool:
-        """Whether the next of `waiting` images of this size should join.
+    def room(self, priority: int, size: Hashable) -> bool:
+        """Whether another image of this size should join.
 
         Images of lower priority take no room from it.
         """
         if len(self.cells) >= self._most:
             return False
         key = self._steady.get(size)
-        width = widths.SMALLEST if key is None else self._widths.rows(key)
-        rows = sum(c.rows for c in self.cells if c.size == size and c.priority >= priority)
-        total = rows + 2 * waiting
-        # As many rows as make all forwards equally full: 20 and 20 rather than 32 and 8.
-        return rows < -(-total // -(-total // width))
+        width = widths.SMALLEST if key is None else self._widths.most(key)
+        denoising = (c for c in self.cells if not (c.question and c.question.kind == LAST))
+        rows = sum(c.rows for c in denoising if c.size == size and c.priority >= priority)
+        return rows < width
 
     def thin_out(self) -> bool:
         """After a want of memory: fewer images at once from now on; False if there is but one."""

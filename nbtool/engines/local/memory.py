@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -56,17 +57,19 @@ class Meter:
             torch.cuda.synchronize(self._device)
             peak = torch.cuda.max_memory_allocated(self._device)
         else:
-            peak = _peak_resident()
+            peak = peak_resident()
         return max(0, peak - self._before), self._free
 
 
-def _peak_resident() -> int:
+def peak_resident() -> int:
     """The most memory that this process ever had: right for a forward larger than those before."""
     import psutil
 
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
+    status = Path("/proc/self/status")  # on Linux getrusage may mean the process that started ours
+    if status.exists():
+        return int(status.read_text(encoding="utf-8").partition("VmHWM:")[2].split()[0]) * 1024
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 EXACT = 8  # rows; fixed, so that an image does not depend on what it is batched with
 COMPILED = 16  # rows; fixed, since a compiled network is compiled anew for each width
-SMALLEST, LARGEST = 2, 64  # rows; the ends of what is tried
-TRIES = 2  # forwards at a width before it is judged: the first may be slow for being new
-NEAR = 1.02  # as good as the best, for a width that takes less memory
+SMALLEST, LARGEST = 4, 64  # rows; the ends of what is tried
+TRIES = 4  # forwards at each of two widths before they are judged, by the best: some are disturbed
+GAIN = 1.01  # that a width twice as large must bring for each row
 FULL = 0.75  # of the width must be rows for a forward to say something of it
 RESERVE = 0.8  # of the free memory may be used
 
@@ -18,8 +18,15 @@ RESERVE = 0.8  # of the free memory may be used
 class _Width:
     rows: int = SMALLEST
     settled: bool = False
-    tries: int = 0
-    seconds_per_row: dict[int, float] = field(default_factory=dict)  # the best at each width
+    narrow: list[float] = field(default_factory=list)  # seconds a row at this width,
+    wide: list[float] = field(default_factory=list)  # and at twice this width
+    known: set[int] = field(default_factory=set)  # rows of forwards that are not the first of such
+
+    @property
+    def next(self) -> int:
+        """The two widths take turns: what disturbs one for a while disturbs both."""
+        wide = not self.settled and len(self.wide) < len(self.narrow)
+        return 2 * self.rows if wide else self.rows
 
 
 class Widths:
@@ -34,7 +41,12 @@ class Widths:
 
     def rows(self, question: Hashable) -> int:
         """How many rows to put into the next forward."""
-        return self._of(question).rows
+        return self._of(question).next
+
+    def most(self, question: Hashable) -> int:
+        """How many rows the next few forwards may have."""
+        width = self._of(question)
+        return width.rows if width.settled else 2 * width.rows
 
     def settled(self, question: Hashable) -> bool:
         """True when nothing more needs to be measured."""
@@ -50,22 +62,25 @@ class Widths:
     ) -> None:
         """A forward of this many rows took so long, and so much of the memory that was free."""
         width = self._of(question)
-        if width.settled or rows < FULL * width.rows:
+        if width.settled or rows < FULL * width.next:
             return
-        times = width.seconds_per_row
-        times[width.rows] = min(seconds / rows, times.get(width.rows, seconds / rows))
-        width.tries += 1
-        if width.tries < TRIES:
+        if rows not in width.known:  # a processor's kernels are compiled for each number of rows
+            width.known.add(rows)
             return
-        used, free = memory
-        best = min(times.values())
-        # Two doublings that brought nothing: one alone may have been disturbed.
-        in_vain = best * NEAR >= times.get(width.rows // 4, float("inf"))
-        if in_vain or 2 * width.rows > LARGEST or 2 * used > RESERVE * free:
-            width.rows = min(rows for rows, each in times.items() if each <= NEAR * best)
-            width.settled = True
+        if width.next > width.rows:
+            width.wide.append(seconds / rows)
         else:
-            width.rows, width.tries = 2 * width.rows, 0
+            width.narrow.append(seconds / rows)
+            used, free = memory
+            width.settled = 2 * used > RESERVE * free
+        if len(width.wide) < TRIES:
+            return
+        if min(width.wide) * GAIN < min(width.narrow):
+            twice = 2 * width.rows
+            settled = 2 * twice > LARGEST
+            self._widths[question] = _Width(rows=twice, settled=settled, known=width.known)
+        else:
+            width.settled = True
 
     def too_wide(self, question: Hashable, rows: int) -> None:
         """A forward of this many rows ran out of memory."""

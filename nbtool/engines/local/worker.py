@@ -79,20 +79,17 @@ class Run:
         self._next.extend(islice(self._recipes, LOOKAHEAD - len(self._next)))
         return not self._next
 
-    def take(self, has_room: Callable[[Size, int], bool]) -> Recipe | None:
-        """Takes the next recipe of a size for which there is room.
-
-        `has_room` is asked with the size and how many of it are next.
-        """
+    def take(self, has_room: Callable[[Size], bool]) -> Recipe | None:
+        """Takes the next recipe of a size for which there is room."""
         if self.begun:
             return None
-        sizes = [self.task.size(recipe) for recipe in self._next]
-        for size in dict.fromkeys(sizes):
-            if has_room(size, sizes.count(size)):
-                position = sizes.index(size)
-                recipe = self._next[position]
+        full: set[Size] = set()
+        for position, recipe in enumerate(self._next):
+            size = self.task.size(recipe)
+            if size not in full and has_room(size):
                 del self._next[position]
                 return recipe
+            full.add(size)
         return None
 
     def put_back(self, recipe: Recipe) -> None:

@@ -13,7 +13,7 @@ from hubs import one, with_scheduler
 TOLERANCE = 1e-4  # of images from 0 to 1
 GUIDANCE = (0, 1, 4, 9)
 SCHEDULERS = (
-    "ddim", "deis", "dpm++2m", "dpm++2m_sde", "dpm2_a", "euler", "euler_a", "heun", "lms", "pndm",
+    "ddim", "deis", "dpm++2m", "dpm++2m_sde", "dpm++2s", "dpm2_a", "euler", "euler_a", "heun", "lms", "pndm",
     "unipc",
 )  # fmt: skip
 SIZES = ({"height": 64, "width": 64}, {"height": 32, "width": 64})

@@ -155,6 +155,13 @@ def test_an_error_in_a_shared_forward_falls_on_its_own_cell(gen, embedded):
     assert "ValueError: these latents are too large" in str(grid.failed[0, 1e4])
 
 
+def test_a_scheduler_that_cannot_fails_its_own_cells_with_its_own_words(gen):
+    grid = gen.grid(PROMPT, seed=range(2), scheduler=["ddim", "FlowMatchHeunDiscreteScheduler"])
+    assert {scheduler for _, scheduler in grid.failed} == {"FlowMatchHeunDiscreteScheduler"}
+    assert len(grid.failed) == len(grid) == 2
+    assert "FlowMatchHeun" in str(grid.failed[0, "FlowMatchHeunDiscreteScheduler"])
+
+
 @pytest.mark.parametrize("tick", [1, 2, 3, 4])
 def test_fault_06_an_interrupt_at_any_tick_leaves_the_pipeline_usable(embedded, tick):
     calls = [

@@ -7,11 +7,10 @@ questions of one kind, of as many images as there are, with one forward, and let
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,29 +20,12 @@ from greenlet import getcurrent, greenlet
 
 from nbtool.engines.local import batching, memory, widths
 from nbtool.engines.local.answers import Answers
+from nbtool.engines.local.stand_ins import FIRST, LAST, STEADY, StandIns
 
-# What is answered at once, since an image waits for it to join the others; what is asked over and
-# over and answered in wide batches; and what comes last and may wait for company.
-FIRST, STEADY, LAST = range(3)
 FIRST_WIDTH = 16  # rows of an encoder's forward
 PATIENCE = 4  # ticks that a decode waits for others
 NEW, ALONE = "new", "alone"
 
-# Text encoders are not among them: prompts are encoded once for all, without being asked twice.
-_METHODS = {
-    "image_encoder": {"forward": FIRST},
-    "unet": {"forward": STEADY},
-    "transformer": {"forward": STEADY},
-    "controlnet": {"forward": STEADY},
-    "vae": {"encode": FIRST, "decode": LAST},
-}
-_HOOKS = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-)
 # Pipelines hand these a generator that they do not use.
 _DECODES_WITHOUT_CHANCE = ("AutoencoderKL", "AutoencoderTiny")
 
@@ -134,28 +116,14 @@ class Hub:
         self._ticks = 0
         self._most: float = math.inf  # images at once
         self._steady: dict[Hashable, Hashable] = {}  # the width's key for each size of image
-        self._stand_ins: dict[Any, Any] = {}
+        self._stand_ins = StandIns(self._ask, self._answers)
 
     def adopt(self, pipeline: Any) -> Any:
         """A copy of a pipeline, to be called inside a cell's `work`.
 
         Its networks are stand-ins that ask the hub; those of the pipeline stay as they are.
         """
-        batching.register_distributions()
-        own = copy.copy(pipeline)
-        # Found out once: it takes a pipeline longer than a denoising step.
-        known = {"_execution_device": pipeline._execution_device}  # noqa: SLF001
-        if hasattr(pipeline, "encode_prompt"):
-            known["encode_prompt"] = self._remembering(pipeline)
-        own.__class__ = type(type(pipeline).__name__, (type(pipeline),), known)
-        for name, component in pipeline.components.items():
-            for prefix, methods in _METHODS.items():
-                if component is not None and name.startswith(prefix):
-                    # Past the pipeline's __setattr__, which would write out its configuration.
-                    own.__dict__[name] = self._stand_in(component, methods)
-        # With offloading it would tear the hooks off under the other images.
-        own.__dict__["maybe_free_model_hooks"] = lambda: None
-        return own
+        return self._stand_ins.adopt(pipeline)
 
     def start(self, cell: Cell) -> None:
         """Lets an image run up to its first question."""
@@ -206,42 +174,6 @@ class Hub:
         self._widths.clear()
         self._steady.clear()
         self._stand_ins.clear()
-
-    def _remembering(self, pipeline: Any) -> Callable[..., Any]:
-        """A pipeline's `encode_prompt`, which encodes only what it has not encoded before."""
-        encode = type(pipeline).encode_prompt
-        parts = [
-            pipeline.components[name]
-            for name in sorted(pipeline.components)
-            if name.startswith(("text_encoder", "tokenizer"))
-        ]
-
-        @functools.wraps(encode)
-        def encode_prompt(self_: Any, *args: Any, **kwargs: Any) -> Any:
-            if not all(map(batching.is_plain, (*args, *kwargs.values()))):
-                return encode(self_, *args, **kwargs)
-            asked = (encode, *parts, args, *kwargs.items())
-            encoded = self._answers.get(asked)
-            if encoded is None:
-                encoded = encode(self_, *args, **kwargs)
-                self._answers.put(asked, encoded)
-            return encoded
-
-        return encode_prompt
-
-    def _stand_in(self, module: Any, methods: dict[str, int]) -> Any:
-        """A shallow copy of a network, with its weights, whose methods ask the hub."""
-        if module not in self._stand_ins:
-            own = copy.copy(module)
-            for method, kind in methods.items():
-                own.__dict__[method] = functools.partial(self._ask, module, method, kind)
-            for hooks in _HOOKS:  # the network itself runs them
-                own.__dict__[hooks] = OrderedDict()
-            own.__dict__["_compiled_call_impl"] = None
-            # SDXL's pipelines cast the shared VAE back and forth; ours keeps the dtype it has.
-            own.__dict__["to"] = lambda *_, **__: own
-            self._stand_ins[module] = own
-        return self._stand_ins[module]
 
     def _ask(self, module: Any, method: str, kind: int, *args: Any, **kwargs: Any) -> Any:
         """Called by a pipeline in place of a network: suspends it until there is an answer."""

@@ -159,13 +159,12 @@ class Worker:
     def _work(self) -> None:
         import torch
 
-        with torch.no_grad():
+        with torch.no_grad(), quiet():
             going_on = True
             while going_on:
                 runs = self._busy_runs()
                 try:
-                    with quiet():
-                        self._advance(runs)
+                    self._advance(runs)
                 except BrokenDeviceError as error:
                     for run in runs:
                         run.fail(_restart(error))

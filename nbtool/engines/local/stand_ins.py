@@ -1,0 +1,103 @@
+"""Copies of pipelines whose networks ask in place of computing."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from nbtool.engines.local import batching
+from nbtool.engines.local.answers import Answers
+
+# What is answered at once, since an image waits for it to join the others; what is asked over and
+# over and answered in wide batches; and what comes last and may wait for company.
+FIRST, STEADY, LAST = range(3)
+
+# Text encoders are not among them: prompts are encoded once for all, without being asked twice.
+_METHODS = {
+    "image_encoder": {"forward": FIRST},
+    "unet": {"forward": STEADY},
+    "transformer": {"forward": STEADY},
+    "controlnet": {"forward": STEADY},
+    "vae": {"encode": FIRST, "decode": LAST},
+}
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
+
+
+class StandIns:
+    """The stand-ins of networks, one for each.
+
+    Args:
+        ask: Called as `ask(network, method, kind, *args, **kwargs)` for the network's answer.
+        answers: Where encoded prompts are kept.
+    """
+
+    def __init__(self, ask: Callable[..., Any], answers: Answers) -> None:
+        self._ask = ask
+        self._answers = answers
+        self._known: dict[Any, Any] = {}
+
+    def adopt(self, pipeline: Any) -> Any:
+        """A copy of a pipeline with stand-ins for its networks; the pipeline stays as it is."""
+        batching.register_distributions()
+        own = copy.copy(pipeline)
+        # Found out once: it takes a pipeline longer than a denoising step.
+        known = {"_execution_device": pipeline._execution_device}  # noqa: SLF001
+        if hasattr(pipeline, "encode_prompt"):
+            known["encode_prompt"] = self._remembering(pipeline)
+        own.__class__ = type(type(pipeline).__name__, (type(pipeline),), known)
+        for name, component in pipeline.components.items():
+            for prefix, methods in _METHODS.items():
+                if component is not None and name.startswith(prefix):
+                    # Past the pipeline's __setattr__, which would write out its configuration.
+                    own.__dict__[name] = self._stand_in(component, methods)
+        # With offloading it would tear the hooks off under the other images.
+        own.__dict__["maybe_free_model_hooks"] = lambda: None
+        return own
+
+    def clear(self) -> None:
+        self._known.clear()
+
+    def _remembering(self, pipeline: Any) -> Callable[..., Any]:
+        """A pipeline's `encode_prompt`, which encodes only what it has not encoded before."""
+        encode = type(pipeline).encode_prompt
+        parts = [
+            pipeline.components[name]
+            for name in sorted(pipeline.components)
+            if name.startswith(("text_encoder", "tokenizer"))
+        ]
+
+        @functools.wraps(encode)
+        def encode_prompt(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            if not all(map(batching.is_plain, (*args, *kwargs.values()))):
+                return encode(self_, *args, **kwargs)
+            asked = (encode, *parts, args, *kwargs.items())
+            encoded = self._answers.get(asked)
+            if encoded is None:
+                encoded = encode(self_, *args, **kwargs)
+                self._answers.put(asked, encoded)
+            return encoded
+
+        return encode_prompt
+
+    def _stand_in(self, module: Any, methods: dict[str, int]) -> Any:
+        """A shallow copy of a network, with its weights, whose methods ask."""
+        if module not in self._known:
+            own = copy.copy(module)
+            for method, kind in methods.items():
+                own.__dict__[method] = functools.partial(self._ask, module, method, kind)
+            for hooks in _HOOKS:  # the network itself runs them
+                own.__dict__[hooks] = OrderedDict()
+            own.__dict__["_compiled_call_impl"] = None
+            # SDXL's pipelines cast the shared VAE back and forth; ours keeps the dtype it has.
+            own.__dict__["to"] = lambda *_, **__: own
+            self._known[module] = own
+        return self._known[module]

@@ -84,21 +84,30 @@ class Job:
         self._results: dict[str, Cell] = {}
         self._settled: list[Cell] = []  # the same in the order in which they came
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
-        self._progress = Progress(total=len(self._cells))
+        self._counts = Progress(total=len(self._cells))  # without what changes at each step
+        self._step = (0, 0)
         self._changed = threading.Condition(threading.RLock())
         self._unwanted: set[str] = set()
         self._cancelled = threading.Event()
         self._finished = threading.Event()
         self._error: NbtoolError | None = None
         self._notes: dict[str, None] = {}
-        self._started = 0.0
+        self._started = self._heard = 0.0  # of the first and of the last event
         self._thread = threading.Thread(target=self._run, name="nbtool job", daemon=True)
         _jobs.add(self)
         self._thread.start()
 
     @property
     def progress(self) -> Progress:
-        return self._progress
+        with self._changed:
+            step, steps = self._step
+            return replace(
+                self._counts,
+                begun=math.fsum(self._begun.values()),
+                step=step,
+                steps=steps,
+                seconds=self._heard - self._started,
+            )
 
     @property
     def done(self) -> bool:
@@ -225,9 +234,9 @@ class Job:
             self._update(activity=f"loading {event.what}")
         elif isinstance(event, Started):
             self._started = self._started or time.monotonic()
-            self._begin(event.recipe.key, 0, 0)
+            self._update(activity="generating")
         elif isinstance(event, Stepped):
-            self._begin(event.recipe.key, event.step, event.steps)
+            self._advance(event)
         elif isinstance(event, Failed):
             self._settle(event.recipe.key, GenerationError(event.reason), failed=1)
         elif isinstance(event, Finished):
@@ -247,26 +256,28 @@ class Job:
                 self._notes.setdefault(note)
         self._settle(key, image, made=1)
 
-    def _begin(self, key: str, step: int, steps: int) -> None:
+    def _advance(self, event: Stepped) -> None:
+        """Called for every step of every image: no more than notes it."""
         with self._changed:
-            self._begun[key] = step / steps if steps else 0.0
-            self._update(activity="generating", step=step, steps=steps)
+            self._begun[event.recipe.key] = event.step / event.steps
+            self._step = event.step, event.steps
+            self._heard = time.monotonic()
+            self._changed.notify_all()
 
     def _settle(self, key: str, cell: Cell, **counts: int) -> None:
         with self._changed:
             self._results[key] = cell
             self._settled.append(cell)
             self._begun.pop(key, None)
-            now = {name: getattr(self._progress, name) + n for name, n in counts.items()}
+            now = {name: getattr(self._counts, name) + n for name, n in counts.items()}
             self._update(**now)
 
     def _update(self, **changes: Any) -> None:
-        """Events come from several threads: each sees the progress that the last one left."""
+        """Events come from several threads: each sees the counts that the last one left."""
         with self._changed:
             if self._started:
-                changes["seconds"] = time.monotonic() - self._started
-            begun = math.fsum(self._begun.values())
-            self._progress = replace(self._progress, begun=begun, **changes)
+                self._heard = time.monotonic()
+            self._counts = replace(self._counts, **changes)
             self._changed.notify_all()
 
 

@@ -33,14 +33,14 @@ class Started:
 class Stepped:
     """A denoising step is done: `step` of `steps`, counted from 1.
 
-    Now and then it comes with a preview: a small picture of the image as it was a step or two
-    before.
+    Now and then it comes with a preview: what makes, when called, on whatever thread, a small
+    picture of the image as it stands.
     """
 
     recipe: Recipe
     step: int
     steps: int
-    preview: Image | None = None
+    preview: Callable[[], Image] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from nbtool._version import __version__
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.hub import Cell, Hub, Outcome
-from nbtool.engines.local.previews import Previews
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError
 from nbtool.hardware import DEVICES, DTYPES, PACKAGES, hardware
@@ -112,18 +111,17 @@ class _Task:
         self.cancelled = cancelled
         self._engine = engine
         self._emit = emit
-        self._pictures: dict[Recipe, Image] = {}  # previews to go with the next event
         self._schedulers: dict[str, Any] = {}
 
-    def prepare(self, hub: Hub) -> Previews:
+    def prepare(self, hub: Hub) -> None:
         model = self._engine.model
         self._device, self._dtype, _ = self._engine.place()
         if not pipelines.is_loaded(model.folder, self._device, self._dtype):
             self._emit(Loading(model.name))
         pipeline = pipelines.load(model.folder, self._device, self._dtype)
         self._pipeline = hub.adopt(pipeline)
+        self._developed = not pictures.leave_undeveloped(self._pipeline)
         self._previews = pipelines.previews(pipeline)
-        return self._previews
 
     def size(self, recipe: Recipe) -> tuple[Hashable, ...]:
         return self._pipeline.unet, recipe.width, recipe.height
@@ -150,6 +148,7 @@ class _Task:
             generator=torch.Generator("cpu").manual_seed(recipe.seed or 0),
             output_type="pt",
             callback_on_step_end=partial(self._stepped, recipe),
+            callback_on_step_end_tensor_inputs=[],  # handing them over takes a pipeline its time
         )
 
     def _scheduler(self, name: str) -> Any:
@@ -162,14 +161,13 @@ class _Task:
         self, recipe: Recipe, pipeline: Any, step: int, _: Any, tensors: dict[str, Any]
     ) -> dict[str, Any]:
         done, steps = step + 1, len(pipeline.scheduler.timesteps)
+        preview = None
         if done % PREVIEW_EVERY == 2 and done + 2 <= steps:
-            expected = pipeline.scheduler.expected
-            self._previews.ask(expected, partial(self._pictures.__setitem__, recipe))
-        self._emit(Stepped(recipe, done, steps, self._pictures.pop(recipe, None)))
+            preview = self._previews.of(pipeline.scheduler.expected)
+        self._emit(Stepped(recipe, done, steps, preview))
         return tensors
 
     def finish(self, recipe: Recipe, cell: Cell, outcome: Outcome) -> Callable[[], None]:
-        self._pictures.pop(recipe, None)
         if outcome.error is not None:
             # Only the text is kept: an error with its traceback would pin tensors.
             return partial(self._emit, Failed(recipe, _reason(outcome.error)))
@@ -187,7 +185,7 @@ class _Task:
             versions=_versions(),
             notes=self._truncations(recipe),
         )
-        fetched = pictures.fetch_picture(outcome.value.images[0])
+        fetched = pictures.fetch_picture(outcome.value.images[0], developed=self._developed)
         return partial(self._write, recipe, provenance, fetched)
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:

@@ -331,11 +331,14 @@ class Hub:
         key = question.width_key
         if question.kind == FIRST or self._widths.settled(key):
             return _call(question.module, question.method, args, kwargs)
-        meter = memory.Meter(next(question.module.parameters()).device)
+        device = next(question.module.parameters()).device
+        largest = widths.LARGEST_ON_PROCESSORS if device.type == "cpu" else widths.LARGEST
+        meter = memory.Meter(device)
         started = time.perf_counter()
         output = _call(question.module, question.method, args, kwargs)
         used = meter.stop()
-        self._widths.measured(key, rows, time.perf_counter() - started, used)
+        seconds = time.perf_counter() - started
+        self._widths.measured(key, rows, seconds, used, largest=largest)
         return output
 
 

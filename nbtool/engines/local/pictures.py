@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ def fetch(tensor: Tensor) -> Callable[[], ndarray[Any, Any]]:
     """Starts to copy a tensor off its device; what it returns waits for that, on any thread."""
     import torch
 
-    copy = tensor.to("cpu", non_blocking=True)
+    on_host = tensor.to("cpu", non_blocking=True)
     copied: Any = None
     if tensor.is_cuda:
         copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -24,24 +25,61 @@ def fetch(tensor: Tensor) -> Callable[[], ndarray[Any, Any]]:
     def fetched() -> ndarray[Any, Any]:
         if copied is not None:
             copied.synchronize()
-        array: ndarray[Any, Any] = copy.numpy()
+        array: ndarray[Any, Any] = on_host.numpy()
         return array
 
     return fetched
 
 
-def fetch_picture(pixels: Tensor) -> Callable[[], tuple[Image, bool]]:
-    """Starts to copy an image, (3, height, width) from 0 to 1; rounded as diffusers does.
+def leave_undeveloped(pipeline: Any) -> bool:
+    """Makes an adopted pipeline return what its decoder made, from -1 to 1, if that is float32.
 
-    What it returns has the picture, and whether all of its pixels are numbers.
+    With torch, turning it to colours wakes all cores for a moment, and the images in the making
+    wait if one of them is busy. `fetch_picture` does the same to the bit, on another thread.
     """
     import torch
+
+    processor = getattr(pipeline, "image_processor", None)
+    if pipeline.vae.dtype != torch.float32 or not processor or not processor.config.do_normalize:
+        return False
+
+    def postprocess(image: Any, output_type: str = "pil", *args: Any, **kwargs: Any) -> Any:
+        if output_type == "pt":
+            return image
+        return processor.postprocess(image, output_type, *args, **kwargs)
+
+    own = copy.copy(processor)
+    own.postprocess = postprocess
+    # Past the pipeline's __setattr__, which would write out its configuration.
+    pipeline.__dict__["image_processor"] = own
+    return True
+
+
+def fetch_picture(pixels: Tensor, *, developed: bool) -> Callable[[], tuple[Image, bool]]:
+    """Starts to copy an image; what it returns rounds it as diffusers does.
+
+    Args:
+        pixels: (3, height, width), from 0 to 1 if it is developed, else from -1 to 1.
+        developed: Whether the pipeline has turned what its decoder made to colours.
+
+    Returns:
+        Gives the picture, and whether all of its pixels are numbers.
+    """
+    import numpy as np
     from PIL import Image
 
-    pixels = pixels.permute(1, 2, 0).float()
-    colours = fetch((pixels * 255).round().to(torch.uint8).contiguous())
-    finite = fetch(torch.isfinite(pixels).all())
-    return lambda: (Image.fromarray(colours()), bool(finite()))
+    fetched = fetch(pixels.float())
+
+    def picture() -> tuple[Image.Image, bool]:
+        colours = fetched()
+        finite = bool(np.isfinite(colours).all())
+        if not developed:
+            colours = (colours * 0.5 + 0.5).clip(0, 1)
+        with np.errstate(invalid="ignore"):
+            rounded = (colours * 255).round().astype(np.uint8)
+        return Image.fromarray(rounded.transpose(1, 2, 0)), finite
+
+    return picture
 
 
 def fault(picture: Image, dtype: str, *, finite: bool) -> str | None:

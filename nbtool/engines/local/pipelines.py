@@ -51,8 +51,12 @@ def forget() -> None:
 
 def with_scheduler(shared: Any, scheduler: Any) -> Any:
     """A shallow copy of a shared pipeline with a scheduler of its own, like the one given."""
+    import torch
+
     pipeline = copy.copy(shared)
-    scheduler = copy.deepcopy(scheduler)
+    # Lists of a scheduler change from step to step; its tensors are only ever replaced.
+    tensors = (value for value in vars(scheduler).values() if isinstance(value, torch.Tensor))
+    scheduler = copy.deepcopy(scheduler, {id(tensor): tensor for tensor in tensors})
     if next(shared.unet.parameters()).is_cuda:
         _keep_on_host(scheduler)
     keep_expected(scheduler)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 EXACT = 8  # rows; fixed, so that an image does not depend on what it is batched with
 COMPILED = 16  # rows; fixed, since a compiled network is compiled anew for each width
 SMALLEST, LARGEST = 4, 64  # rows; the ends of what is tried
+LARGEST_ON_PROCESSORS = 32  # more rows bring nothing and hold up who cancels
 TRIES = 4  # forwards at each of two widths before they are judged, by the best: some are disturbed
+CLEARLY = 1.15  # a gain for which half of the tries will do
 GAIN = 1.01  # that a width twice as large must bring for each row
 FULL = 0.75  # of the width must be rows for a forward to say something of it
 RESERVE = 0.8  # of the free memory may be used
@@ -27,6 +29,15 @@ class _Width:
         """The two widths take turns: what disturbs one for a while disturbs both."""
         wide = not self.settled and len(self.wide) < len(self.narrow)
         return 2 * self.rows if wide else self.rows
+
+    @property
+    def gain(self) -> float | None:
+        """What a row gains at twice the width, as a ratio; None until that can be said."""
+        if not self.wide:
+            return None
+        gain = min(self.narrow) / min(self.wide)
+        enough = TRIES // 2 if gain > CLEARLY else TRIES
+        return gain if len(self.wide) >= enough else None
 
 
 class Widths:
@@ -58,7 +69,13 @@ class Widths:
             self._widths[question] = _Width(rows=rows, settled=True)
 
     def measured(
-        self, question: Hashable, rows: int, seconds: float, memory: tuple[int, int]
+        self,
+        question: Hashable,
+        rows: int,
+        seconds: float,
+        memory: tuple[int, int],
+        *,
+        largest: int = LARGEST,
     ) -> None:
         """A forward of this many rows took so long, and so much of the memory that was free."""
         width = self._of(question)
@@ -73,11 +90,11 @@ class Widths:
             width.narrow.append(seconds / rows)
             used, free = memory
             width.settled = 2 * used > RESERVE * free
-        if len(width.wide) < TRIES:
+        if width.gain is None:
             return
-        if min(width.wide) * GAIN < min(width.narrow):
+        if width.gain > GAIN:
             twice = 2 * width.rows
-            settled = 2 * twice > LARGEST
+            settled = 2 * twice > largest
             self._widths[question] = _Width(rows=twice, settled=settled, known=width.known)
         else:
             width.settled = True

@@ -14,7 +14,6 @@ from typing import Protocol
 from nbtool.engines.local import memory
 from nbtool.engines.local.hub import BrokenDeviceError, Cell, Hub, Outcome, Stopped
 from nbtool.engines.local.pipelines import quiet
-from nbtool.engines.local.previews import Previews
 from nbtool.errors import GenerationError, NbtoolError
 from nbtool.recipe import Recipe
 
@@ -29,7 +28,7 @@ Size = tuple[Hashable, ...]
 class Task(Protocol):
     """What an engine does for one run. All but the writing is called on the worker's thread."""
 
-    def prepare(self, hub: Hub) -> Previews:
+    def prepare(self, hub: Hub) -> None:
         """Loads the model.
 
         Raises:
@@ -65,7 +64,7 @@ class Run:
         self.task = task
         self.priority = priority
         self.exact = exact
-        self.previews: Previews | None = None  # there are some once the model is loaded
+        self.prepared = False
         self.cells: dict[Cell, Recipe] = {}
         self.unwritten = 0
         self.error: NbtoolError | None = None
@@ -189,17 +188,13 @@ class Worker:
                 self._refresh(run)
             except Exception as error:  # this run's alone
                 run.fail(error)
-        previews = {run.previews for run in runs if run.previews}
-        for preview in previews:
-            preview.show()
         self.hub.tick()
-        for preview in previews:
-            preview.compute()
 
     def _refresh(self, run: Run) -> None:
         """Leaves what is cancelled, and begins what there is room for."""
-        if run.previews is None and run.error is None:
-            run.previews = run.task.prepare(self.hub)
+        if not run.prepared and run.error is None:
+            run.task.prepare(self.hub)
+            run.prepared = True
         for cell in run.drop_unwanted():
             self.hub.stop(cell)
         while recipe := run.take(partial(self.hub.room, run.priority)):

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check venv lab notebooks bench clean
+.PHONY: demo test check venv lab notebooks screenshots bench clean
 
 demo: venv
 	$(BIN)/nbtool demo
@@ -23,15 +23,21 @@ notebooks: venv # and the picture in the README
 	NBTOOL_STORE=$$(mktemp -d) $(BIN)/nbtool grid "a large yellow star on a blue background" \
 		seed=0-3 "guidance_scale=1,2,3,5" -o docs/demo.png
 
+screenshots: venv # the pictures of the README, from a real browser
+	$(BIN)/python tests/ui/screenshots.py
+
 bench: venv # the tables of benchmarks/README.md; keep the machine free for them
 	$(BIN)/python benchmarks/grids.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/panel.py
 
 venv: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps \
+		--target .venv/ipykernel6 ipykernel==6.31.0 # for a kernel of the last generation
 	touch $@
 
 clean:

@@ -6,6 +6,8 @@ gen.grid("a red star on a white background", seed=range(4), guidance_scale=[1, 3
 ```
 """
 
+from typing import TYPE_CHECKING, Any
+
 from nbtool._version import __version__
 from nbtool.axes import paired, random_seeds, replace
 from nbtool.errors import (
@@ -26,6 +28,18 @@ from nbtool.job import Job, cancel
 from nbtool.recipe import Provenance, Recipe
 from nbtool.store import Store
 
+if TYPE_CHECKING:
+    from nbtool.widgets.panel import Panel
+
+
+def __getattr__(name: str) -> Any:
+    """The widgets, which are imported only where they are used."""
+    if name == "Panel":
+        from nbtool.widgets.panel import Panel
+
+        return Panel
+    raise AttributeError(f"module 'nbtool' has no attribute {name!r}")
+
 
 def unload() -> None:
     """Frees every loaded model; the next image loads its model again."""
@@ -45,6 +59,7 @@ __all__ = [
     "MetadataError",
     "ModelError",
     "NbtoolError",
+    "Panel",
     "Plan",
     "Provenance",
     "Recipe",

@@ -13,7 +13,8 @@ from typing import Any
 
 import nbtool
 from nbtool.errors import NbtoolError, RecipeError
-from nbtool.recipe import INTEGERS, PARAMETERS, REALS
+from nbtool.generator import default_store
+from nbtool.recipe import INTEGERS, PARAMETERS, REALS, printable
 
 DEMO_PROMPT = "a large yellow star on a blue background"
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
@@ -78,6 +79,19 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--store", help="folder for the images (default: nbtool-images)")
         command.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
 
+    images = commands.add_parser("images", help="list the images of a store, oldest first")
+    images.add_argument("--starred", action="store_true", help="only those with a star")
+    images.set_defaults(run=_images)
+
+    star = commands.add_parser("star", help="star images, or note something about them")
+    star.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG of the store, or its key")
+    star.add_argument("--remove", action="store_true", help="take the star away")
+    star.add_argument("--note", help="what to remember of them")
+    star.set_defaults(run=_star)
+
+    for command in (images, star):
+        command.add_argument("--store", help="folder of the images (default: nbtool-images)")
+
     lab = commands.add_parser("lab", help="open JupyterLab on a copy of the notebooks")
     lab.add_argument("folder", nargs="?", type=Path, default=Path("nbtool-notebooks"))
     lab.set_defaults(run=_lab)
@@ -114,6 +128,24 @@ def _make_grid(
     for output in outputs:
         print(f"{_kind(output)}: {grid.save(output).absolute()}")
     return 1 if grid.failed else 0
+
+
+def _images(options: argparse.Namespace) -> int:
+    store = default_store(options.store)
+    for image in store.starred if options.starred else store:
+        mark = store.mark(image.recipe.key)
+        note = f"  ({printable(mark.note)})" if mark.note else ""
+        print(f"{'★' if mark.starred else ' '} {image.path}  {image.caption}{note}")
+    return 0
+
+
+def _star(options: argparse.Namespace) -> int:
+    store = default_store(options.store)
+    for given in options.images:
+        known = Path(given).exists()
+        key = nbtool.Recipe.from_file(given).key if known else given
+        store.set_mark(key, starred=not options.remove, note=options.note)
+    return 0
 
 
 def _kind(output: Path) -> str:

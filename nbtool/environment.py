@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 
 FRONT_ENDS = ("colab", "kaggle", "databricks", "vscode", "marimo", "jupyter", "terminal", "plain")
 PROGRESS_VARIABLE = "NBTOOL_PROGRESS"
-PROGRESS_STYLES = ("notebook", "terminal", "plain", "off")
+# Where a widget is drawn while the cell that shows it is still running.
+_LIVE = ("jupyter", "vscode", "kaggle", "colab")
+PROGRESS_STYLES = ("live", "notebook", "terminal", "plain", "off")
+WIDGET_PACKAGES = ("ipywidgets", "anywidget")
 
 
 def front_end() -> str:
@@ -24,7 +28,28 @@ def front_end() -> str:
 
 def progress_style() -> str:
     """How progress is shown here: one of PROGRESS_STYLES."""
-    return style_of(os.environ.get(PROGRESS_VARIABLE, ""), front_end())
+    wanted = os.environ.get(PROGRESS_VARIABLE, "")
+    return style_of(wanted, front_end(), widgets=not why_no_widgets())
+
+
+def why_no_widgets() -> str:
+    """Why widgets cannot be shown here, and what to do; empty where they can."""
+    missing = [name for name in WIDGET_PACKAGES if find_spec(name) is None]
+    return widget_hint(front_end(), missing)
+
+
+def why_no_panel() -> str:
+    """The same of the panel, which is made of many widgets."""
+    if front_end() == "marimo":
+        return "marimo shows single widgets only, such as grid.view(); the panel needs JupyterLab"
+    return why_no_widgets()
+
+
+def prepare_widgets() -> None:
+    """Asks the front end for what it needs to show widgets that are not its own."""
+    if front_end() == "colab":
+        output = sys.modules["google.colab.output"]
+        output.enable_custom_widget_manager()
 
 
 def identify(
@@ -49,13 +74,23 @@ def identify(
     return "terminal" if terminal else "plain"
 
 
-def style_of(wanted: str, where: str) -> str:
+def style_of(wanted: str, where: str, *, widgets: bool) -> str:
     """The progress style for a front end; what the variable asks for comes first."""
     if wanted in PROGRESS_STYLES:
         return wanted
     if where in ("terminal", "plain"):
         return where
-    return "notebook"
+    return "live" if widgets and where in _LIVE else "notebook"
+
+
+def widget_hint(where: str, missing: Sequence[str]) -> str:
+    """Why a front end cannot show widgets, and what to do; empty where it can."""
+    if where in ("terminal", "plain"):
+        return "widgets need a notebook, such as JupyterLab (`nbtool lab` opens one)"
+    if missing:
+        names = " ".join(missing)
+        return f"widgets need {' and '.join(missing)}: run %pip install {names}, restart the kernel"
+    return ""
 
 
 def _shell_class() -> str:

@@ -7,20 +7,23 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbtool import axes, models
+from nbtool import axes, environment, models
 from nbtool.axes import Axis, Sweep
 from nbtool.display import progress
 from nbtool.display.card import card
 from nbtool.engines.base import Engine
 from nbtool.engines.local import LocalEngine
-from nbtool.errors import AxisError, RecipeError, StoreError
+from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
 from nbtool.grid import Grid
 from nbtool.image import GeneratedImage
 from nbtool.job import Job
 from nbtool.recipe import PARAMETERS, Recipe
 from nbtool.store import Store
+
+if TYPE_CHECKING:
+    from nbtool.widgets.panel import Panel
 
 MODEL_VARIABLE = "NBTOOL_MODEL"
 STORE_VARIABLE = "NBTOOL_STORE"
@@ -68,11 +71,9 @@ class Generator:
         **defaults: Any,
     ) -> None:
         model = model or os.environ.get(MODEL_VARIABLE) or models.EMBEDDED
-        if store is None:
-            store = os.environ.get(STORE_VARIABLE) or STORE_FOLDER
         checked = Recipe(**defaults)
         self.defaults = {name: getattr(checked, name) for name in defaults}
-        self.store = store if isinstance(store, Store) else Store(os.fspath(store))
+        self.store = store if isinstance(store, Store) else default_store(store)
         self.engine: Engine = LocalEngine(model, device=device, dtype=dtype, exact=exact)
 
     def __call__(self, prompt: str | Recipe = "", **parameters: Any) -> GeneratedImage:
@@ -150,6 +151,18 @@ class Generator:
             disk_bytes=pixels * 3,
         )
 
+    def panel(self) -> Panel:
+        """A widget panel with every parameter, live previews, a gallery and sweeps.
+
+        Raises:
+            NbtoolError: Widgets cannot be shown here; the message says what to do.
+        """
+        if hint := environment.why_no_panel():
+            raise NbtoolError(f"{hint}; gen(…) and gen.grid(…) work everywhere")
+        from nbtool.widgets.panel import Panel
+
+        return Panel(self)
+
     def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
         for name in parameters.keys() & {"model", "revision"}:
             raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
@@ -160,7 +173,7 @@ class Generator:
 
     def _wait(self, job: Job) -> Grid:
         try:
-            progress.watch(job)
+            _watch(job)
         except BaseException:
             # An interrupt: stop within a step, keep what is done, let it through.
             job.cancel()
@@ -202,6 +215,21 @@ class Generator:
             ),
             "Images": f"{len(self.store)} in {self.store.path}",
         }
+
+
+def default_store(folder: str | os.PathLike[str] | None = None) -> Store:
+    """The store in a folder; None: the variable NBTOOL_STORE, or else "nbtool-images"."""
+    return Store(os.fspath(folder or os.environ.get(STORE_VARIABLE) or STORE_FOLDER))
+
+
+def _watch(job: Job) -> None:
+    """Shows a job until it is over: a grid fills where that can be drawn meanwhile."""
+    if job.sweep.axes and environment.progress_style() == "live":
+        from nbtool.widgets.live import watch
+
+        watch(job)
+    else:
+        progress.watch(job)
 
 
 @dataclass(frozen=True)

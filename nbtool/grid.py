@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbtool import environment
 from nbtool.axes import Axis, Index, format_label
 from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
 from nbtool.image import GeneratedImage
@@ -16,6 +18,8 @@ from nbtool.recipe import PARAMETERS, Recipe, printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
+
+    from nbtool.widgets.view import GridView
 
 Cell = GeneratedImage | GenerationError
 Position = int | slice | Sequence[int]
@@ -85,6 +89,11 @@ class Grid:
         missing = (index for index in self.indices() if index not in self._cells)
         return [tuple(self.labels(index).values()) for index in missing]
 
+    @property
+    def starred(self) -> list[GeneratedImage]:
+        """The starred images, in the order of the axes."""
+        return [image for image in self if image.starred]
+
     def sel(self, **labels: Any) -> Any:
         """The image at these labels; fewer labels than axes, or lists of them: a smaller Grid.
 
@@ -152,6 +161,18 @@ class Grid:
         from nbtool.display.figure import figure
 
         return figure(self, rows=rows, cols=cols)
+
+    def view(self, *, rows: str | None = None, cols: str | None = None) -> GridView | Grid:
+        """The grid as a widget to explore: rearrange axes, enlarge, compare, star, select.
+
+        Where widgets cannot be shown it says why, and the grid itself is shown.
+        """
+        if hint := environment.why_no_widgets():
+            warnings.warn(f"{hint}; this is the static view", stacklevel=2)
+            return self
+        from nbtool.widgets.view import GridView
+
+        return GridView(self, rows=rows, cols=cols)
 
     def save(self, path: str | Path) -> Path:
         """Writes the grid and returns the path; the suffix says as what.

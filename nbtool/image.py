@@ -16,6 +16,8 @@ from nbtool.recipe import Provenance, Recipe, printable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from nbtool.store import Store
+
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -23,7 +25,8 @@ class GeneratedImage:
     """One generated image. Shows itself as the picture.
 
     A stored image holds no pixels: they are read from `path` when asked for. `generate`, set on
-    images that come from a generator, makes the images of `vary`.
+    images that come from a generator, makes the images of `vary`. `store` is where its star and
+    its note are kept.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class GeneratedImage:
         png: bytes | None = None,
         path: Path | None = None,
         generate: Callable[[Recipe], GeneratedImage] | None = None,
+        store: Store | None = None,
     ) -> None:
         self.recipe = recipe
         self.provenance = provenance
         self.path = path
         self._png = png
         self.generate = generate
+        self.store = store
 
     @property
     def png(self) -> bytes:
@@ -75,6 +80,24 @@ class GeneratedImage:
 
         return digest(self.image)
 
+    @property
+    def starred(self) -> bool:
+        """Whether it is starred. Kept in the store; may be set."""
+        return self.store is not None and self.store.mark(self.recipe.key).starred
+
+    @starred.setter
+    def starred(self, starred: bool) -> None:
+        self._kept_in().set_mark(self.recipe.key, starred=starred)
+
+    @property
+    def note(self) -> str:
+        """What somebody wrote about it. Kept in the store; may be set."""
+        return self.store.mark(self.recipe.key).note if self.store is not None else ""
+
+    @note.setter
+    def note(self, note: str) -> None:
+        self._kept_in().set_mark(self.recipe.key, note=note)
+
     def save(self, path: str | Path) -> Path:
         """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
 
@@ -109,6 +132,13 @@ class GeneratedImage:
     def caption(self) -> str:
         """The prompt and the settings on one line."""
         return " · ".join([str(self.recipe), *settings(self.recipe)])
+
+    def _kept_in(self) -> Store:
+        if self.store is None:
+            raise StoreError(
+                "this image is not in a store: it could not be written when it was made"
+            )
+        return self.store
 
     def __repr__(self) -> str:
         return f"<GeneratedImage: {self.caption}>"

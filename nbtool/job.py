@@ -10,8 +10,9 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nbtool import environment
 from nbtool.axes import Index, Sweep
 from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.errors import GenerationError, NbtoolError, StoreError
@@ -20,6 +21,11 @@ from nbtool.image import GeneratedImage
 from nbtool.order import order
 from nbtool.recipe import Recipe
 from nbtool.store import Store
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from nbtool.widgets.view import GridView
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,9 @@ class Job:
             self._cells.setdefault(recipe.key, []).append(index)
         store.prepare()
         self._results: dict[str, Cell] = {}
-        self._settled: list[Cell] = []  # the same in the order in which they came
+        self._settled: list[tuple[str, Cell]] = []  # the same in the order in which they came
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
+        self._previews: dict[str, Callable[[], Image] | None] = {}  # of the same images
         self._counts = Progress(total=len(self._cells))  # without what changes at each step
         self._step = (0, 0)
         self._changed = threading.Condition(threading.RLock())
@@ -137,6 +144,35 @@ class Job:
         cells = {index: cell for key, cell in results.items() for index in self._cells[key]}
         return Grid(self.sweep.base, self.sweep.axes, cells)
 
+    @property
+    def previews(self) -> dict[Index, Callable[[], Image] | None]:
+        """The cells in the making: what makes a small picture of each as it stands, if there is.
+
+        Call it only where the picture is looked at: it is made then, on the calling thread.
+        """
+        with self._changed:
+            previews = dict(self._previews)
+        return {index: preview for key, preview in previews.items() for index in self._cells[key]}
+
+    def changes(self, seen: int = 0) -> tuple[list[tuple[Index, Cell]], int]:
+        """The cells that came since the first `seen` images or failures, and how many there are.
+
+        fresh, seen = job.changes(seen)
+        """
+        with self._changed:
+            fresh = self._settled[seen:]
+        return [(index, cell) for key, cell in fresh for index in self._cells[key]], seen + len(
+            fresh
+        )
+
+    def view(self, *, rows: str | None = None, cols: str | None = None) -> GridView | Grid:
+        """The grid as a widget that fills while the job runs; see `Grid.view`."""
+        if environment.why_no_widgets():
+            return self.grid.view(rows=rows, cols=cols)
+        from nbtool.widgets.view import GridView
+
+        return GridView(self.grid, job=self, rows=rows, cols=cols)
+
     def cancel(self, **labels: Any) -> None:
         """Stops within one denoising step; finished images are kept.
 
@@ -181,7 +217,7 @@ class Job:
             if not fresh:
                 break
             seen += len(fresh)
-            yield from (cell for cell in fresh if isinstance(cell, GeneratedImage))
+            yield from (cell for _, cell in fresh if isinstance(cell, GeneratedImage))
         if self._error is not None:
             raise self._error
 
@@ -207,6 +243,7 @@ class Job:
             self._error = GenerationError(f"generation stopped: {type(error).__name__}: {error}")
         finally:
             with self._changed:
+                self._previews.clear()
                 self._finished.set()
                 self._changed.notify_all()
 
@@ -234,6 +271,8 @@ class Job:
             self._update(activity=f"loading {event.what}")
         elif isinstance(event, Started):
             self._started = self._started or time.monotonic()
+            with self._changed:
+                self._previews[event.recipe.key] = None
             self._update(activity="generating")
         elif isinstance(event, Stepped):
             self._advance(event)
@@ -260,6 +299,8 @@ class Job:
         """Called for every step of every image: no more than notes it."""
         with self._changed:
             self._begun[event.recipe.key] = event.step / event.steps
+            if event.preview:
+                self._previews[event.recipe.key] = event.preview
             self._step = event.step, event.steps
             self._heard = time.monotonic()
             self._changed.notify_all()
@@ -267,8 +308,9 @@ class Job:
     def _settle(self, key: str, cell: Cell, **counts: int) -> None:
         with self._changed:
             self._results[key] = cell
-            self._settled.append(cell)
+            self._settled.append((key, cell))
             self._begun.pop(key, None)
+            self._previews.pop(key, None)
             now = {name: getattr(self._counts, name) + n for name, n in counts.items()}
             self._update(**now)
 

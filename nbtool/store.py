@@ -4,6 +4,7 @@
       nbtool-store.json                  the schema number
       <key>-<hash>.png                   one image, its recipe inside
       <key>.json                         recipe, provenance and the PNG's SHA-256
+      <key>.mark.json                    what people made of it: a star, a note
       damaged/                           what could not be read, set aside
 
 The PNG is written first, the JSON last: the JSON is the commit mark. `<key>` is the start of the
@@ -25,7 +26,7 @@ import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbtool import metadata
 from nbtool._version import __version__
@@ -44,7 +45,9 @@ ABANDONED = 3600  # seconds after which an unfinished file has no writer any mor
 _COMMITTED = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
 _PICTURE = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-[0-9a-f]{{8}}\.png")
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
+_MARK = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.mark\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+MAX_NOTE = 20_000  # characters
 
 
 class _DamagedError(Exception):
@@ -63,6 +66,13 @@ class Listing:
 
     def __contains__(self, key: str) -> bool:
         return key[:KEY_DIGITS] in self._names
+
+
+class Mark(NamedTuple):
+    """What people made of an image; kept beside it, never part of its recipe."""
+
+    starred: bool = False
+    note: str = ""
 
 
 class Store:
@@ -124,7 +134,52 @@ class Store:
         except StoreError as error:
             error.unsaved = GeneratedImage(recipe, provenance, png=png)
             raise
-        return GeneratedImage(recipe, provenance, path=path)
+        return GeneratedImage(recipe, provenance, path=path, store=self)
+
+    def mark(self, key: str) -> Mark:
+        """The star and the note of an image; those of one that has neither are empty."""
+        try:
+            return _parse_mark(_read(self._mark(key)))
+        except (OSError, ValueError, KeyError):
+            return Mark()
+
+    def set_mark(self, key: str, *, starred: bool | None = None, note: str | None = None) -> Mark:
+        """Stars an image or takes the star away, and notes something; what is None stays.
+
+        Raises:
+            StoreError: There is no such image, or it could not be written.
+        """
+        if not _SHA256.fullmatch(key) or not self.has(key):
+            raise StoreError(f"{self.path} holds no image with the key {key!r}")
+        before = self.mark(key)
+        mark = Mark(
+            before.starred if starred is None else bool(starred),
+            before.note if note is None else str(note)[:MAX_NOTE],
+        )
+        if mark == Mark():
+            with self._explained("write in"):
+                self._mark(key).unlink(missing_ok=True)
+        elif mark != before:
+            record = {"schema": SCHEMA, "key": key, **mark._asdict()}
+            text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True)
+            self._write(self._mark(key), text.encode("ascii"))
+        return mark
+
+    def marks(self) -> dict[str, Mark]:
+        """Every mark by the key of its image."""
+        marks: dict[str, Mark] = {}
+        for entry in self._entries():
+            if _MARK.fullmatch(entry.name):
+                with contextlib.suppress(OSError, ValueError, KeyError):
+                    data = _read(Path(entry))
+                    marks[metadata.strict_json(data.decode("ascii"))["key"]] = _parse_mark(data)
+        return marks
+
+    @property
+    def starred(self) -> list[GeneratedImage]:
+        """The starred images, oldest first."""
+        marked = (self.get(key) for key, mark in self.marks().items() if mark.starred)
+        return sorted(filter(None, marked), key=lambda image: image.provenance.created)
 
     def get(self, key: str) -> GeneratedImage | None:
         """The image of a key, verified against its hash; None when there is none.
@@ -211,6 +266,9 @@ class Store:
     def _record(self, key: str) -> Path:
         return self.path / f"{key[:KEY_DIGITS]}.json"
 
+    def _mark(self, key: str) -> Path:
+        return self.path / f"{key[:KEY_DIGITS]}.mark.json"
+
     def _picture(self, key: str, digest: str) -> Path:
         return self.path / f"{key[:KEY_DIGITS]}-{digest[:8]}.png"
 
@@ -274,13 +332,17 @@ class Store:
             raise _DamagedError("its PNG does not match its hash")
         if not newer and recipe.key[:KEY_DIGITS] != name:
             raise _DamagedError("its recipe is not the one its name stands for")
-        return GeneratedImage(recipe, provenance, path=path)
+        return GeneratedImage(recipe, provenance, path=path, store=self)
 
     def _set_aside(self, name: str, error: _DamagedError) -> str:
         """Moves the files of an image away; returns what was wrong and where they are now."""
         if isinstance(error, _NewerError) or self._schema() > SCHEMA:
             return f"{name}: {error}; left in {self.path}, since a newer nbtool wrote it"
-        files = [Path(entry) for entry in self._entries() if entry.name.startswith(name)]
+        files = [
+            Path(entry)
+            for entry in self._entries()
+            if entry.name.startswith(name) and not _MARK.fullmatch(entry.name)
+        ]
         return f"{name}: {error}; {self._move_aside(files)}"
 
     def _move_aside(self, paths: Iterable[Path]) -> str:
@@ -337,6 +399,11 @@ def _parse(data: bytes) -> dict[str, Any]:
         return metadata.strict_json(data.decode("ascii"))
     except (UnicodeDecodeError, MetadataError) as error:
         raise _DamagedError(f"its JSON cannot be read ({error})") from None
+
+
+def _parse_mark(data: bytes) -> Mark:
+    record = metadata.strict_json(data.decode("ascii"))
+    return Mark(record.get("starred") is True, str(record.get("note", "")))
 
 
 def _read(path: Path) -> bytes:

@@ -8,6 +8,7 @@ import types
 
 import pytest
 
+import nbtool
 from nbtool import environment
 from nbtool.environment import FRONT_ENDS, PROGRESS_STYLES, front_end, progress_style, style_of
 
@@ -22,6 +23,12 @@ LOOKS = {
     "jupyter": (ZMQ, [], {}, False, False),
     "terminal": ("TerminalInteractiveShell", [], {}, False, True),
     "plain": ("", [], {}, False, False),
+}
+STYLES = dict.fromkeys(LOOKS, "live") | {
+    "databricks": "notebook",
+    "marimo": "notebook",
+    "terminal": "terminal",
+    "plain": "plain",
 }
 
 
@@ -55,12 +62,13 @@ def surround(monkeypatch):
 def test_each_front_end_is_recognised_and_gets_its_progress(surround, monkeypatch, name):
     surround(*LOOKS[name])
     assert front_end() == name
-    assert progress_style() == (name if name in ("terminal", "plain") else "notebook")
+    assert progress_style() == STYLES[name]
     for style in PROGRESS_STYLES:
         monkeypatch.setenv("NBTOOL_PROGRESS", style)
         assert progress_style() == style
     monkeypatch.setenv("NBTOOL_PROGRESS", "sparkles")
-    assert progress_style() == style_of("", name)
+    assert progress_style() == STYLES[name]
+    assert style_of("", name, widgets=False) in ("notebook", name)
 
 
 def test_the_table_has_every_front_end():
@@ -97,3 +105,38 @@ def test_a_process_without_ipython_or_standard_error_is_plain(surround, monkeypa
     assert front_end() == "plain"
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
     assert environment.front_end() == "plain"
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_widgets_are_shown_where_they_work_and_else_a_hint(surround, monkeypatch, name, tmp_path):
+    surround(*LOOKS[name])
+    gen = nbtool.Generator(store=tmp_path / "images", num_inference_steps=1, device="cpu")
+    if name in ("terminal", "plain"):
+        assert "need a notebook" in environment.why_no_widgets()
+        with pytest.raises(nbtool.NbtoolError, match=r"need a notebook.*gen\.grid"):
+            gen.panel()
+        grid = nbtool.Grid(nbtool.Recipe(prompt="a star"), [], {})
+        with pytest.warns(UserWarning, match="this is the static view"):
+            assert grid.view() is grid
+    else:
+        assert environment.why_no_widgets() == ""
+        assert environment.why_no_panel() == "" or name == "marimo"
+    monkeypatch.setattr(environment, "find_spec", lambda name: None)
+    assert environment.why_no_widgets()
+    if name == "jupyter":
+        assert environment.why_no_widgets() == (
+            "widgets need ipywidgets and anywidget: "
+            "run %pip install ipywidgets anywidget, restart the kernel"
+        )
+        assert progress_style() == "notebook"
+
+
+def test_colab_is_asked_for_its_widget_manager(surround):
+    surround(*LOOKS["colab"])
+    asked = []
+    sys.modules["google.colab.output"].enable_custom_widget_manager = lambda: asked.append(1)
+    environment.prepare_widgets()
+    assert asked == [1]
+    surround(*LOOKS["jupyter"])
+    environment.prepare_widgets()
+    assert asked == [1]

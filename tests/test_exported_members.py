@@ -22,6 +22,7 @@ def test_the_public_names_are_locked_and_sorted():
         "MetadataError",
         "ModelError",
         "NbtoolError",
+        "Panel",
         "Plan",
         "Provenance",
         "Recipe",

@@ -94,6 +94,26 @@ def test_everything_can_be_cancelled(gen):
     assert len(gen.store) == sum(len(job.grid) for job in jobs)
 
 
+def test_what_is_in_the_making_can_be_looked_at(gen):
+    job = gen.submit(PROMPT, seed=range(6), num_inference_steps=12)
+    seen, came, pictures = 0, [], {}
+    while not job.done:
+        job.join(0.02)
+        previews = job.previews
+        pictures |= {index: preview() for index, preview in previews.items() if preview}
+        fresh, seen = job.changes(seen)
+        came += fresh
+        assert not {index for index, _ in came} & (job.previews.keys() - previews.keys())
+    fresh, seen = job.changes(seen)
+    came += fresh
+    assert sorted(index for index, _ in came) == [(i,) for i in range(6)]
+    assert seen == 6
+    assert job.changes(seen) == ([], 6)
+    assert job.previews == {}
+    assert pictures
+    assert all(picture.size == (8, 8) for picture in pictures.values())
+
+
 def test_a_sweep_holds_no_pictures(gen, monkeypatch):
     put, pictures, alive = Store.put, [], []
 

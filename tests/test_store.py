@@ -704,3 +704,38 @@ def test_fault_38_a_png_that_is_another_image_is_refused_by_its_hash(store, comp
     image.path.write_bytes(other)
     with pytest.warns(UserWarning, match="does not match its hash"):
         assert store.get(image.recipe.key) is None
+
+
+def test_stars_and_notes_are_kept_beside_the_image(store, complete, picture):
+    first, second = (
+        store.put(picture, complete.replace(seed=seed), Provenance()) for seed in (1, 2)
+    )
+    assert (first.starred, first.note) == (False, "")
+    first.starred = True
+    first.note = "the \ud800 one <b>"
+    again = Store(store.path)[first.recipe.key]
+    assert (again.starred, again.note) == (True, "the \ud800 one <b>")
+    assert [image.recipe for image in store.starred] == [first.recipe]
+    assert store.marks() == {first.recipe.key: (True, "the \ud800 one <b>")}
+    second.starred = True
+    second.starred = False
+    assert len(names(store.path, "*.mark.json")) == 1  # nothing is kept of nothing
+    assert len(store) == 2
+    assert store.check() == []
+
+
+def test_a_mark_needs_an_image_and_survives_damage(store, complete, picture):
+    with pytest.raises(StoreError, match="no image with the key"):
+        store.set_mark(complete.key, starred=True)
+    with pytest.raises(StoreError, match="no image with the key"):
+        store.set_mark("../../x", starred=True)
+    image = store.put(picture, complete, Provenance())
+    image.starred = True
+    image.path.write_bytes(b"torn")
+    with pytest.warns(UserWarning, match="does not match its hash"):
+        assert store.get(complete.key) is None
+    store.put(picture, complete, Provenance())
+    assert store[complete.key].starred
+    (store.path / f"{complete.key[:32]}.mark.json").write_text("[")
+    assert not store[complete.key].starred
+    assert store.marks() == {}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NOT_MADE = "not made"
 MAX_REASON = 500  # characters
+MANY = 500  # images
 MAX_PIECE, MAX_STEM = 40, 160  # characters of a file's name
 
 
@@ -65,6 +66,9 @@ def ellipsized(text: str, length: int) -> str:
 
 def largest(grid: Grid) -> tuple[int, int]:
     """The width and height that every picture of a grid fits into."""
+    if len(grid) > MANY:  # opening every file would take long
+        recipes = [image.recipe for image in grid]
+        return max(r.width or 512 for r in recipes), max(r.height or 512 for r in recipes)
     sizes = [found for cell in grid if (found := size(cell))]
     if not sizes:
         return min(512, grid.base.width or 256), min(512, grid.base.height or 256)

@@ -11,20 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
-from nbtool.display import cells
-from nbtool.display.layout import arrange, label_text
+from nbtool.display import cells, viewer
+from nbtool.display.details import as_python, details
+from nbtool.display.layout import Layout, arrange, label_text
 from nbtool.errors import StoreError
 from nbtool.image import GeneratedImage
-from nbtool.recipe import Recipe, printable
+from nbtool.recipe import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbtool.grid import Grid
 
+__all__ = ["as_python", "described", "json_for_script", "page", "starred", "viewer_data"]
+
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
 MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become
 NOTE = "The images on this page are WebP copies without recipes inside, to keep the page small."
+
+TEMPLATE = Path(__file__).with_name("page.html")
 
 Source = tuple[str, bytes]  # format and file
 
@@ -42,16 +47,16 @@ def page(grid: Grid) -> str:
     parts = {
         "TITLE": html.escape(f"{title} – nbtool"),
         "VERSION": html.escape(__version__),
-        "STYLE": _resource("page.css"),
-        "SCRIPT": _resource("page_dialog.js") + _resource("page.js"),
+        "STYLE": viewer.style(),
+        "SCRIPT": viewer.page_module(),
         "DATA": json_for_script(data),
     }
     # In one pass: what is put in is not searched again.
-    return re.sub(r"@@([A-Z]+)@@", lambda match: parts[match[1]], _resource("page.html"))
+    return re.sub(r"@@([A-Z]+)@@", lambda match: parts[match[1]], TEMPLATE.read_text("utf-8"))
 
 
 def viewer_data(grid: Grid) -> dict[str, Any]:
-    """What `render` in page.js shows: axes, a cell for each index, the images once each.
+    """What the viewer's host.js takes: axes, a cell for each index, the images once each.
 
     A cell is the number of its image, the reason why it failed, or None if it was not made.
     """
@@ -69,21 +74,36 @@ def viewer_data(grid: Grid) -> dict[str, Any]:
                 f"{len(grid):,} images are too large for one page; save a part of the grid, "
                 f"such as grid.isel({names[0]}=range(4)), or all of it as .zip"
             ) from None
+    return described(grid, layout, cells.largest(grid)) | {
+        "summary": " · ".join(cells.summary(grid)),
+        "note": note,
+        "stars": starred(grid),
+        "cells": where,
+        "images": images,
+    }
+
+
+def described(grid: Grid, layout: Layout, size: tuple[int, int]) -> dict[str, Any]:
+    """What the viewer has to know of a grid whatever is in it: title, axes and their places."""
+    names = list(grid.axes)
     return {
         "version": __version__,
         "title": grid.title,
-        "summary": " · ".join(cells.summary(grid)),
-        "note": note,
+        "note": "",
         "axes": [
             {"name": printable(name), "labels": [label_text(label) for label in labels]}
             for name, labels in grid.axes.items()
         ],
         "rows": names.index(layout.rows) if layout.rows is not None else None,
         "cols": names.index(layout.cols) if layout.cols is not None else None,
-        "size": cells.largest(grid),
-        "cells": where,
-        "images": images,
+        "size": size,
     }
+
+
+def starred(grid: Grid) -> list[int]:
+    """The starred cells, by number with the last axis fastest."""
+    cells_in_order = enumerate(map(grid.cell, grid.indices()))
+    return [n for n, cell in cells_in_order if isinstance(cell, GeneratedImage) and cell.starred]
 
 
 def json_for_script(data: object) -> str:
@@ -120,7 +140,8 @@ def _collected(
                 raise _TooLargeError
             numbers[key] = len(images)
             stem = cells.file_stem(grid.labels(index))
-            images.append(_described(cell, f"{stem}.{kind}", kind, data))
+            src = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+            images.append(details(cell, f"{stem}.{kind}") | {"src": src})
         where.append(numbers[key])
     return images, where
 
@@ -133,34 +154,3 @@ def _reduced(cell: GeneratedImage) -> Source:
     buffer = io.BytesIO()
     cell.image.save(buffer, "WEBP", quality=90)
     return "webp", buffer.getvalue()
-
-
-def _described(cell: GeneratedImage, file: str, kind: str, data: bytes) -> dict[str, Any]:
-    made = {name: value for name, value in cell.provenance.to_dict().items() if value}
-    if versions := made.pop("versions", {}):
-        made["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
-    if notes := made.pop("notes", []):
-        made["notes"] = "\n".join(notes)
-    return {
-        "src": f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}",
-        "size": cells.size(cell) or (1, 1),
-        "file": file,
-        "caption": cell.caption,
-        "recipe": [[name, str(value)] for name, value in cell.recipe.to_dict().items()],
-        "made": [[name, str(value)] for name, value in made.items()],
-        "python": as_python(cell.recipe),
-    }
-
-
-def as_python(recipe: Recipe) -> str:
-    """Code that makes the image again."""
-    lines = [f"    {name}={value!r},\n" for name, value in recipe.to_dict().items()]
-    model = repr(recipe.model) if recipe.model else ""
-    return (
-        f"import nbtool\n\ngen = nbtool.Generator({model})\n"
-        f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
-    )
-
-
-def _resource(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -19,13 +19,23 @@ REFRESH = 0.1  # seconds between two looks at the job
 def watch(job: Job) -> None:
     """Shows a job's progress until it is over. Draws from the calling thread only."""
     style = progress_style()
-    display = {"notebook": _Notebook, "terminal": _Terminal, "plain": _Plain}.get(style, _Off)()
+    display = {
+        "live": _Notebook,
+        "notebook": _Notebook,
+        "terminal": _Terminal,
+        "plain": _Plain,
+    }.get(style, _Off)()
     # Work that is over at once, such as a rerun from the store, shows no bar that flickers by.
     job.join(REFRESH)
     while not job.done:
         display.update(job.progress)
         job.join(REFRESH)
     display.close(job.progress, summary(job.progress, job.grid))
+
+
+def final(job: Job) -> dict[str, str]:
+    """The bundle of the one line that stays."""
+    return _line(_timed(summary(job.progress, job.grid), job.progress))
 
 
 def summary(progress: Progress, grid: Grid) -> str:
@@ -83,6 +93,14 @@ def line_html(text: str, fraction: float | None = None) -> str:
     )
 
 
+def _line(text: str, fraction: float | None = None) -> dict[str, str]:
+    return {"text/plain": text, "text/html": line_html(text, fraction)}
+
+
+def _timed(text: str, progress: Progress) -> str:
+    return f"{text} · {duration(progress.seconds)}" if progress.seconds else text
+
+
 class _Off:
     def update(self, progress: Progress) -> None:
         """Nothing is shown."""
@@ -108,14 +126,12 @@ class _Notebook(_Off):
         self._show(status(progress), progress.fraction)
 
     def close(self, progress: Progress, text: str) -> None:
-        if progress.seconds:
-            text += f" · {duration(progress.seconds)}"
-        self._show(text)
+        self._show(_timed(text, progress))
 
     def _show(self, text: str, fraction: float | None = None) -> None:
         from IPython.display import display
 
-        bundle = {"text/plain": text, "text/html": line_html(text, fraction)}
+        bundle = _line(text, fraction)
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
@@ -144,6 +160,4 @@ class _Terminal(_Off):
     def close(self, progress: Progress, text: str) -> None:
         if self._bar is not None:
             self._bar.close()
-        if progress.seconds:
-            text += f" · {duration(progress.seconds)}"
-        print(text, file=sys.stderr)  # noqa: T201 - the bar was there
+        print(_timed(text, progress), file=sys.stderr)  # noqa: T201 - the bar was there

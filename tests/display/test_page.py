@@ -11,6 +11,7 @@ import pytest
 
 from nbtool import Recipe
 from nbtool.display import page as module
+from nbtool.display import viewer
 from nbtool.display.page import as_python, page
 from nbtool.errors import StoreError
 
@@ -69,9 +70,11 @@ def test_nothing_comes_from_elsewhere(grid):
     policy = [a["content"] for t, a in elements.found if "http-equiv" in a]
     assert policy[0].startswith("default-src 'none'; img-src data: blob:;")
     assert not [a for _, a in elements.found if {"src", "href"} & a.keys()]
-    script = module._resource("page.js") + module._resource("page_dialog.js")
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval|fetch", script)
-    assert "http" not in script
+    script = viewer.page_module()
+    assert script in text
+    forbidden = r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|Function\(|\bfetch\b"
+    assert not re.search(forbidden, script)
+    assert not re.search(r"http|\bimport\b|url\(", script + viewer.style())
 
 
 def test_large_images_are_held_as_copies_and_the_page_says_so(grid, monkeypatch):
@@ -124,6 +127,19 @@ def test_fault_36_hostile_text_stays_data(hostile):
 
 @pytest.mark.skipif(not shutil.which("node"), reason="node reads the script's syntax")
 def test_the_script_is_valid(tmp_path):
-    path = tmp_path / "page.js"
-    path.write_text(module._resource("page_dialog.js") + module._resource("page.js"))
+    path = tmp_path / "viewer.mjs"
+    path.write_text(viewer.page_module())
     subprocess.run(["node", "--check", path], check=True)
+
+
+def test_the_page_remembers_what_was_starred(grid, monkeypatch):
+    starred = [image.recipe.key for image in list(grid)[1:3]]
+    kept = property(lambda image: image.recipe.key in starred)
+    monkeypatch.setattr("nbtool.image.GeneratedImage.starred", kept)
+    assert _data(page(grid))["stars"] == [2, 3]
+
+
+def test_the_viewer_is_one_module_that_exports_what_widgets_need():
+    assert viewer.module().count("export default viewer;") == 1
+    assert "import " not in viewer.module()
+    assert viewer.page_module().startswith(viewer.module())

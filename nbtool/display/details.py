@@ -1,0 +1,36 @@
+"""What the viewer shows beside an enlarged image: recipe, provenance, and code to copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbtool.display import cells
+from nbtool.image import GeneratedImage
+from nbtool.recipe import Recipe
+
+
+def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
+    """Everything about an image in words, and a name for its file."""
+    made = {name: value for name, value in cell.provenance.to_dict().items() if value}
+    if versions := made.pop("versions", {}):
+        made["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    if notes := made.pop("notes", []):
+        made["notes"] = "\n".join(notes)
+    return {
+        "size": cells.size(cell) or (1, 1),
+        "file": file,
+        "caption": cell.caption,
+        "recipe": [[name, str(value)] for name, value in cell.recipe.to_dict().items()],
+        "made": [[name, str(value)] for name, value in made.items()],
+        "python": as_python(cell.recipe),
+    }
+
+
+def as_python(recipe: Recipe) -> str:
+    """Code that makes the image again."""
+    lines = [f"    {name}={value!r},\n" for name, value in recipe.to_dict().items()]
+    model = repr(recipe.model) if recipe.model else ""
+    return (
+        f"import nbtool\n\ngen = nbtool.Generator({model})\n"
+        f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
+    )

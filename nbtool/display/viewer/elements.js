@@ -1,0 +1,39 @@
+// Elements from text that is never read as HTML.
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+function button(text, label, action) {
+  const element = make("button", { type: "button", class: "button", "aria-label": label }, text);
+  element.title = label === text ? "" : label;
+  element.addEventListener("click", action);
+  return element;
+}
+
+// Sets what has changed only: a page that fills must not disturb what is being read.
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function pairsTable(pairs) {
+  const rows = pairs.map(([name, value]) =>
+    make("tr", {}, make("th", { scope: "row" }, name), make("td", { dir: "auto" }, value)));
+  return make("table", {}, make("tbody", {}, ...rows));
+}
+
+async function copyText(text, beside) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = make("textarea", { "aria-hidden": true });
+    area.value = text;
+    beside.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}

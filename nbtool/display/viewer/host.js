@@ -1,0 +1,83 @@
+// The model of a page that a grid was saved as: the same few methods that a widget's has, over
+// the data in the page. Stars live as long as the page is open.
+
+class PageModel {
+  constructor(data) {
+    this.cells = data.cells;
+    this.images = data.images;
+    this.listeners = new Map();
+    const failed = data.cells.map((cell, i) => [i, cell]).filter(([, cell]) => typeof cell === "string");
+    this.values = {
+      info: { ...data, cells: null, images: null, live: false, cancellable: false, token: "page" },
+      states: data.cells.map((cell) => ({ number: "d", string: "f" })[typeof cell] ?? ".").join(""),
+      failures: Object.fromEntries(failed),
+      stars: data.stars,
+      selection: [],
+      summary: data.summary,
+      progress: {},
+    };
+    this.queue = [];
+  }
+
+  get(name) {
+    return this.values[name];
+  }
+
+  set(name, value) {
+    this.values[name] = value;
+    this.tell(`change:${name}`);
+  }
+
+  save_changes() {}
+
+  on(event, listener) {
+    if (!this.listeners.has(event)) this.listeners.set(event, new Set());
+    this.listeners.get(event).add(listener);
+  }
+
+  off(event, listener) {
+    this.listeners.get(event)?.delete(listener);
+  }
+
+  tell(event, ...rest) {
+    for (const listener of this.listeners.get(event) ?? []) listener(...rest);
+  }
+
+  send(content) {
+    if (content.kind === "want") {
+      const idle = !this.queue.length;
+      this.queue = content.cells.filter((number) => typeof this.cells[number] === "number");
+      this.edge = content.edge;
+      if (idle) setTimeout(() => this.answer());
+    } else if (content.kind === "whole") {
+      const { src, ...details } = this.images[this.cells[content.cell]];
+      const [type, bytes] = decoded(src);
+      setTimeout(() =>
+        this.tell("msg:custom", { ...details, kind: "whole", cell: content.cell, types: [type] }, [bytes]));
+    }
+  }
+
+  // A few at a time, so that the page goes on answering.
+  answer() {
+    const cells = this.queue.splice(0, 12);
+    if (!cells.length) return;
+    const files = cells.map((number) => decoded(this.images[this.cells[number]].src));
+    const content = { kind: "thumbnails", cells, edge: 1e6, types: files.map(([type]) => type) };
+    this.tell("msg:custom", content, files.map(([, bytes]) => bytes));
+    setTimeout(() => this.answer());
+  }
+}
+
+function decoded(src) {
+  const [head, body] = src.split(",", 2);
+  const bytes = Uint8Array.from(atob(body), (character) => character.charCodeAt(0));
+  return [head.slice(5, head.indexOf(";")), bytes];
+}
+
+{
+  const element = document.getElementById("nbtool-data");
+  const model = new PageModel(JSON.parse(element.textContent));
+  element.remove();
+  viewer.initialize({ model });
+  viewer.render({ model, el: document.body });
+}

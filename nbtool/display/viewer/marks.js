@@ -1,0 +1,72 @@
+// What is marked: stars and the selection, which the model keeps, and pins, which are the view's.
+
+const MAX_PINS = 12;
+
+class Marks {
+  constructor(view) {
+    this.view = view;
+    this.model = view.model;
+    this.pins = [];
+    this.read();
+  }
+
+  read() {
+    this.stars = new Set(this.model.get("stars"));
+    this.selection = new Set(this.model.get("selection"));
+  }
+
+  of(number) {
+    const marks = [];
+    if (this.stars.has(number)) marks.push("starred");
+    if (this.selection.has(number)) marks.push("selected");
+    if (this.pins.includes(number)) marks.push("pinned");
+    return marks;
+  }
+
+  put(name, numbers) {
+    this.model.set(name, [...numbers].sort((a, b) => a - b));
+    this.model.save_changes();
+  }
+
+  star(number) {
+    if (this.view.state(number) !== "d") return;
+    const stars = new Set(this.model.get("stars"));
+    if (!stars.delete(number)) stars.add(number);
+    this.put("stars", stars);
+  }
+
+  select(numbers) {
+    if (this.view.info.live) this.put("selection", numbers);
+  }
+
+  toggle(number) {
+    const selection = new Set(this.model.get("selection"));
+    if (!selection.delete(number)) selection.add(number);
+    this.anchor = number;
+    this.select(selection);
+  }
+
+  // All between the cell that was selected last and this one, as they lie on the sheet.
+  extend(number) {
+    const { layout } = this.view.sheet;
+    const selection = new Set(this.model.get("selection"));
+    const ends = [layout.find(this.anchor ?? this.view.current), layout.find(number)];
+    const [rows, columns] = [0, 1].map((i) => ends.map((end) => end[i]).sort((a, b) => a - b));
+    for (let row = rows[0]; row <= rows[1]; row += 1)
+      for (let column = columns[0]; column <= columns[1]; column += 1)
+        if (layout.cell(row, column) !== null) selection.add(layout.cell(row, column));
+    this.select(selection);
+  }
+
+  pin(number) {
+    if (this.view.state(number) !== "d") return;
+    if (this.pins.includes(number)) this.pins = this.pins.filter((other) => other !== number);
+    else this.pins = [...this.pins, number].slice(-MAX_PINS);
+    this.view.changed();
+  }
+
+  unpin() {
+    this.pins = [];
+    this.view.changed();
+  }
+}

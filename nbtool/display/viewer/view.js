@@ -1,0 +1,299 @@
+// One view of a grid: what is chosen in it, what the keys do, and the parts that show it.
+
+class View {
+  constructor(model, el) {
+    this.model = model;
+    this.info = model.get("info");
+    this.shelf = shelfOf(model);
+    this.places = new Places(this.info.axes);
+    this.rows = this.info.rows;
+    this.cols = this.info.cols;
+    this.current = 0;
+    this.filter = "all";
+    this.marks = new Marks(this);
+    this.read();
+    this.root = make("div", { class: "nbtool-view", role: "region", "aria-label": "Grid of images" });
+    this.root.classList.toggle("pixels", Math.max(...this.info.size) < 96);
+    this.root.classList.toggle("whole-page", !this.info.live);
+    this.sheet = new Sheet({
+      dress: (node, number) => this.dress(node, number),
+      seen: (numbers) => this.shelf.see(this, numbers, this.sharp()),
+    });
+    this.sheet.shape = this.info.size[1] / this.info.size[0];
+    this.toolbar = new Toolbar(this);
+    this.line = make("output", { "aria-live": "off", dir: "auto" });
+    const made = make("span", {}, `nbtool ${this.info.version}`);
+    const footer = make("footer", {}, this.line, this.toolbar.clear, this.toolbar.compare, made);
+    this.enlarged = new Enlarged(this);
+    this.comparison = new Compare(this);
+    this.root.append(this.toolbar.element, this.sheet.element, footer,
+      this.enlarged.element, this.comparison.element);
+    if (this.info.live) this.root.append(this.hideStill());
+    el.append(this.root);
+    this.listen();
+    this.draw();
+  }
+
+  // The static grid in the notebook stands in for the viewer where there is no kernel.
+  hideStill() {
+    const name = `.nbtool-still-${this.info.token.replace(/\W/g, "")}`;
+    return make("style", {}, `${name}, .jp-OutputArea-child:has(${name}) { display: none !important; }`);
+  }
+
+  // The model.
+
+  read() {
+    const { model } = this;
+    this.states = model.get("states");
+    this.failures = model.get("failures");
+    this.marks.read();
+    this.running = Boolean(model.get("progress").running);
+  }
+
+  listen() {
+    const arrived = (numbers) => {
+      this.sheet.refresh(numbers);
+      if (this.enlarged.open) this.enlarged.update();
+    };
+    const changed = () => (this.soon ??= requestAnimationFrame(() => this.changed()));
+    const names = ["states", "failures", "stars", "selection", "summary", "progress"];
+    for (const name of names) this.model.on(`change:${name}`, changed);
+    this.shelf.watchers.add(arrived);
+    const sized = new ResizeObserver(() => this.sized());
+    sized.observe(this.sheet.element);
+    this.close = () => {
+      for (const name of names) this.model.off(`change:${name}`, changed);
+      this.shelf.watchers.delete(arrived);
+      this.shelf.sights.delete(this);
+      sized.disconnect();
+      cancelAnimationFrame(this.soon);
+      this.root.remove();
+    };
+    this.keys = new Keys(this);
+    const { body, element } = this.sheet;
+    body.addEventListener("pointerover", (event) => this.about(event));
+    element.addEventListener("pointerleave", () => this.tell(null));
+    body.addEventListener("focusin", (event) => {
+      const number = this.under(event);
+      if (number === null) return;
+      this.current = number;
+      this.sheet.enter(number);
+      this.tell(number);
+    });
+  }
+
+  changed() {
+    this.soon = undefined;
+    const before = this.states;
+    this.read();
+    if (this.filter !== "all" && String(this.listed(this.filter)) !== String(this.shown)) this.draw();
+    else this.sheet.refresh();
+    this.toolbar.update();
+    if (!this.enlarged.open) return;
+    const { number } = this.enlarged;
+    if (before[number] !== "d" && this.state(number) === "d") this.enlarged.show(number);
+    else this.enlarged.update();
+  }
+
+  state(number) {
+    return this.states[number] ?? ".";
+  }
+
+  reason(number) {
+    return this.failures[number] ?? "";
+  }
+
+  caption(number) {
+    return this.places.caption(number) || this.info.title;
+  }
+
+  // The labels that tell pinned cells apart.
+  differing(numbers, i) {
+    const all = numbers.map((number) => this.places.place(number));
+    const { axes } = this.places;
+    const some = axes.map((_, axis) => axis).filter((axis) => all.some((p) => p[axis] !== all[0][axis]));
+    return some.map((axis) => `${axes[axis].name} ${axes[axis].labels[all[i][axis]]}`).join(" · ");
+  }
+
+  dress(node, number) {
+    dressCell(node, {
+      state: this.state(number),
+      url: this.shelf.picture(number),
+      caption: this.caption(number),
+      reason: this.reason(number),
+      waiting: this.running,
+      roomy: this.sheet.size >= 76,
+      decoding: this.info.live ? "sync" : "async", // small ones at once: no flicker on scrolling
+      marks: this.marks.of(number),
+    });
+  }
+
+  // Drawing.
+
+  paged() {
+    return this.places.axes.map((_, i) => i).filter((i) => i !== this.rows && i !== this.cols);
+  }
+
+  // Whether there are other pages of the table to turn to.
+  turns() {
+    return !this.shown && this.paged().length > 0;
+  }
+
+  listed(filter) {
+    const order = (numbers) => [...numbers].sort((a, b) => a - b);
+    if (filter === "starred") return order(this.marks.stars);
+    if (filter === "selected") return order(this.marks.selection);
+    if (filter === "failed") return order(Object.keys(this.failures).map(Number));
+    return null;
+  }
+
+  layout() {
+    this.shown = this.listed(this.filter);
+    const perLine = this.sheet.perLine();
+    if (this.shown) {
+      const lines = Math.min(4, this.places.axes.length);
+      return new ListLayout(this.shown, perLine, (number) => this.places.words(number), lines);
+    }
+    if (this.rows !== null) return new TableLayout(this.places, this.rows, this.cols, this.current);
+    if (this.cols === null) return new ListLayout([this.current], perLine, null, 0);
+    const { labels } = this.places.axes[this.cols];
+    const numbers = labels.map((_, i) => this.places.with(this.current, this.cols, i));
+    return new ListLayout(numbers, perLine, (number) => [labels[this.places.place(number)[this.cols]]], 1);
+  }
+
+  draw() {
+    const name = (axis) => (axis === null ? "" : this.places.axes[axis].name);
+    this.sheet.current = this.current;
+    this.root.style.setProperty("--size", `${this.sheet.size}px`);
+    this.root.style.setProperty("--tall", `${Math.round(this.sheet.size * this.sheet.shape)}px`);
+    const focus = this.sheet.body.contains(this.root.getRootNode().activeElement);
+    this.sheet.lay(this.layout(), [name(this.rows), name(this.cols)]);
+    const { layout } = this.sheet;
+    if (layout.count) this.sheet.enter(layout.cell(...layout.find(this.current)), { focus });
+    write(this.sheet.nothing, layout.count ? "" : `No cell is ${this.filter}.`);
+    this.sheet.nothing.hidden = Boolean(layout.count);
+    this.tell(null);
+  }
+
+  // The size of cells at first: such that a line of them fits, if that is still to be seen.
+  sized() {
+    const { sheet, toolbar } = this;
+    if (!sheet.element.clientWidth) return;
+    toolbar.slider.min = sheet.smallest();
+    if (!this.fitted) {
+      this.fitted = true;
+      const columns = this.rows === null || this.cols === null ? 6 : this.places.axes[this.cols].labels.length;
+      const room = sheet.room(this.rows === null ? 0 : 110);
+      const fit = Math.min(240, Math.max(128, ...this.info.size), room / columns - GAP);
+      toolbar.slider.value = Math.floor(Math.max(72, fit) / 4) * 4;
+      this.resize(Number(toolbar.slider.value));
+    } else if (sheet.layout instanceof ListLayout && sheet.layout.columns !== this.layout().columns) {
+      this.draw();
+    } else {
+      sheet.later();
+    }
+  }
+
+  // What is at the upper left stays there.
+  resize(size) {
+    const { sheet } = this;
+    const { scrollTop, scrollLeft } = sheet.element;
+    const before = [sheet.height, sheet.width];
+    sheet.size = Math.max(size, sheet.smallest());
+    this.draw();
+    if (!(sheet.layout instanceof TableLayout)) return;
+    sheet.element.scrollTop = (scrollTop * sheet.height) / before[0];
+    sheet.element.scrollLeft = (scrollLeft * sheet.width) / before[1];
+    sheet.draw();
+  }
+
+  // How many pixels a thumbnail should have.
+  sharp() {
+    return this.sheet.size * Math.min(2, window.devicePixelRatio) > 200 ? 448 : 192;
+  }
+
+  under(event) {
+    const node = event.target.closest(".cell");
+    return node ? Number(node.dataset.cell) : null;
+  }
+
+  about(event) {
+    const number = this.under(event);
+    if (number !== null) this.tell(number);
+  }
+
+  tell(number) {
+    if (number === null) {
+      write(this.line, this.info.live ? `${KEYS} · Space or Ctrl-click selects` : KEYS);
+      return;
+    }
+    const state = this.state(number);
+    const rest = state === "d" ? "" : [WORDS[state], this.reason(number)].filter(Boolean).join(": ");
+    const marks = this.marks.stars.has(number) ? "★" : "";
+    write(this.line, [marks, this.caption(number), rest].filter(Boolean).join("  –  "));
+  }
+
+  // What can be chosen.
+
+  arrange(where, axis) {
+    const other = where === "rows" ? "cols" : "rows";
+    if (axis !== null && axis === this[other]) this[other] = this[where];
+    this[where] = axis;
+    this.drawAll();
+  }
+
+  // Exchanges the places of two axes.
+  swap(one, two) {
+    for (const where of ["rows", "cols"]) {
+      if (this[where] === one) this[where] = two;
+      else if (this[where] === two) this[where] = one;
+    }
+    this.drawAll();
+  }
+
+  drawAll() {
+    this.draw();
+    this.toolbar.drawAxes();
+    this.sheet.enter(this.current, { show: true });
+  }
+
+  filterBy(filter) {
+    this.filter = filter;
+    this.draw();
+    this.toolbar.update();
+  }
+
+  goTo(number, turned = false) {
+    if (number === null) return false;
+    this.current = number;
+    if (turned) this.drawAll();
+    else this.sheet.enter(number, { show: true });
+    return true;
+  }
+
+  compare() {
+    if (this.marks.pins.length > 1) this.comparison.show();
+  }
+
+  enlarge(number) {
+    this.enlarged.show(number);
+    this.enlarged.element.onclose = () => this.sheet.enter(this.current, { focus: true, show: true });
+  }
+}
+
+// What a widget needs. The pictures that come before a view is there are kept for it.
+const viewer = {
+  initialize({ model }) {
+    const { token } = model.get("info");
+    shelfOf(model);
+    return () => {
+      shelves.get(token)?.close();
+      shelves.delete(token);
+    };
+  },
+  render({ model, el }) {
+    const view = new View(model, el);
+    return () => view.close();
+  },
+};
+export default viewer;

@@ -1,0 +1,1 @@
+"""Widgets for notebooks. The only place that imports ipywidgets and anywidget."""

@@ -1,0 +1,33 @@
+"""What a panel needs of the browser besides widgets: its style, Ctrl+Enter, the clipboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+
+
+class Root(anywidget.AnyWidget):
+    """Sits in a panel without being seen."""
+
+    _esm = (HERE / "root.js").read_text(encoding="utf-8")
+    _css = (HERE / "panel.css").read_text(encoding="utf-8")
+    still = traitlets.Unicode().tag(sync=True)  # the class of the pictures that stand in for it
+
+    def on_go(self, action: Callable[[], None]) -> None:
+        """Ctrl+Enter or Cmd+Enter anywhere in the panel."""
+
+        def handle(_: object, content: Any, __: object) -> None:
+            if isinstance(content, dict) and content.get("event") == "go":
+                action()
+
+        self.on_msg(handle)
+
+    def copy(self, text: str) -> None:
+        """Puts a text on the clipboard of whoever looks; where that is refused, shows it."""
+        self.send({"copy": text})

@@ -1,0 +1,209 @@
+"""A real JupyterLab with real kernels, driven through a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import Browser, Locator, Page, expect
+
+SECONDS = 60
+OLDER_KERNEL = "ipykernel6"
+LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
+_SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight exist too
+    "docmanager-extension/plugin": {"autosave": False},
+}
+expect.set_options(timeout=SECONDS * 1000)
+
+
+class Lab:
+    """A running JupyterLab; notebooks in it have a folder, a store and a kernel of their own."""
+
+    def __init__(self, browser: Browser, folder: Path, *, theme: str = LIGHT) -> None:
+        self.browser = browser
+        self.folder = folder / "notebooks"
+        self.folder.mkdir()
+        self._token = secrets.token_hex(16)
+        self._settings = folder / "settings"
+        self._count = 0
+        self._pages: list[Page] = []
+        self.theme(theme)
+        for name, settings in _SETTINGS.items():
+            self._set(name, settings)
+        _add_older_kernel(folder / "data")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self._log = (folder / "lab.log").open("w")
+        root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        command = [
+            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", *root, "--ip=127.0.0.1"),
+            *(f"--port={self._url.rpartition(':')[2]}", f"--IdentityProvider.token={self._token}"),
+            *(f"--notebook-dir={self.folder}", "--expose-app-in-browser"),
+            *("--ServerApp.disable_check_xsrf=True", "--LabApp.extension_manager=readonly"),
+        ]
+        ours = ("NBTOOL_", "PYTEST_", "HF_", "JUPYTER")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        environment = kept | {
+            "JUPYTERLAB_SETTINGS_DIR": str(self._settings),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_PATH": str(folder / "data"),
+            "IPYTHONDIR": str(folder / "ipython"),
+            "CUDA_VISIBLE_DEVICES": "",
+            "HF_HUB_OFFLINE": "1",
+        }
+        self._process = subprocess.Popen(
+            command, env=environment, stdout=self._log, stderr=self._log, cwd=folder
+        )
+        self._wait_for_server()
+
+    def theme(self, name: str) -> None:
+        """The theme of the pages that are opened from now on."""
+        self._set("apputils-extension/themes", {"theme": name})
+
+    def notebook(
+        self, sources: list[str] | Path, *, width: int = 1280, kernel: str = "python3"
+    ) -> Notebook:
+        """Opens a new notebook with these cells, or a copy of one, in a page of its own."""
+        self._count += 1
+        folder = self.folder / str(self._count)
+        folder.mkdir()
+        path = folder / "notebook.ipynb"
+        if isinstance(sources, Path):
+            path.write_bytes(sources.read_bytes())
+        else:
+            cells = [nbformat.v4.new_code_cell(source) for source in sources]
+            metadata = {"kernelspec": {"name": kernel, "display_name": kernel}}
+            document = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+            nbformat.write(document, path)
+        return self.open(path, width=width)
+
+    def open(self, path: Path, *, width: int = 1280, kernel: bool = True) -> Notebook:
+        """Opens a notebook of this lab's folder in a new page."""
+        page = self.browser.new_page(viewport={"width": width, "height": 900})
+        page.set_default_timeout(SECONDS * 1000)
+        self._pages.append(page)
+        name = path.relative_to(self.folder)
+        page.goto(f"{self._url}/lab/tree/{name}?token={self._token}&reset")
+        notebook = Notebook(page, path)
+        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.content?.model")
+        page.evaluate("jupyterapp.shell.collapseLeft()")
+        if kernel:
+            notebook.wait_for_kernel()
+        return notebook
+
+    def close_pages(self) -> None:
+        """Closes what is open and ends its kernels."""
+        for page in self._pages:
+            with contextlib.suppress(Exception):
+                page.evaluate("jupyterapp.serviceManager.sessions.shutdownAll()")
+            page.close()
+        self._pages.clear()
+
+    def close(self) -> None:
+        self.close_pages()
+        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def _set(self, plugin: str, settings: dict[str, object]) -> None:
+        path = self._settings / f"@jupyterlab/{plugin}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
+
+    def _wait_for_server(self) -> None:
+        stop = time.monotonic() + SECONDS
+        while time.monotonic() < stop and self._process.poll() is None:
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{self._url}/api?token={self._token}"),
+            ):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(Path(self._log.name).read_text())
+
+
+def _add_older_kernel(data: Path) -> None:
+    """A kernel like the usual one, but with ipykernel 6."""
+    launch = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    path = {"PYTHONPATH": str(Path(sys.prefix) / OLDER_KERNEL)}  # `make venv` puts it there
+    specification = {"argv": launch, "display_name": OLDER_KERNEL, "env": path}
+    folder = data / "kernels" / OLDER_KERNEL
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(specification))
+
+
+class Notebook:
+    """A notebook that is open in a page."""
+
+    def __init__(self, page: Page, path: Path) -> None:
+        self.page = page
+        self.path = path
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    @property
+    def store(self) -> Path:
+        """Where the notebook's generators keep their images by default."""
+        return self.path.parent / "nbtool-images"
+
+    def run_all(self) -> None:
+        """Runs every cell and waits for the last one."""
+        self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.evaluate("window.scrollTo(0, 0)")
+
+    def run(self, cell: int, *, wait: bool = True) -> None:
+        """Runs one cell; without waiting, it goes on in the background."""
+        action = (
+            "cell => { jupyterapp.shell.currentWidget.content.activeCellIndex = cell;"
+            "  const done = jupyterapp.commands.execute('notebook:run-cell'); RETURN }"
+        )
+        self.page.evaluate(action.replace("RETURN", "return done" if wait else ""), cell)
+
+    def output(self, cell: int) -> Locator:
+        """The outputs below a cell."""
+        cells = self.page.locator(".jp-Notebook .jp-CodeCell")
+        return cells.nth(cell).locator(".jp-Cell-outputArea .jp-OutputArea-output")
+
+    def text(self, cell: int) -> str:
+        """What a cell printed or returned, as text."""
+        return "\n".join(self.output(cell).all_inner_texts())
+
+    def save(self) -> None:
+        self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+
+    def restart_kernel(self) -> None:
+        session = "jupyterapp.shell.currentWidget.sessionContext.session"
+        self.page.evaluate(f"{session}.kernel.restart()")
+        self.wait_for_kernel()
+
+    def wait_for_kernel(self) -> None:
+        """Waits until the kernel is there and has nothing to do."""
+        session = "jupyterapp.shell.currentWidget.sessionContext.session"
+        self.page.wait_for_function(f"{session}?.kernel?.status === 'idle'")
+
+
+def visible(text: str) -> re.Pattern[str]:
+    """A pattern for a text as it stands."""
+    return re.compile(re.escape(text))

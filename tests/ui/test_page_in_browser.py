@@ -1,0 +1,206 @@
+"""The page that a grid is saved as, in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from nbtool import axes, metadata
+from nbtool.errors import GenerationError
+from nbtool.grid import Grid
+from nbtool.image import GeneratedImage
+from nbtool.recipe import Provenance
+
+HOSTILE = '<img src=x onerror="window.hit=1"></script><script>window.hit=2</script>'
+DEFAULTS = {"num_inference_steps": 4, "scheduler": "ddim", "model": "shapes", "width": 64}
+
+
+def _grid(prompt, parameters, failed=(), missing=(), size=(64, 64)):
+    sweep = axes.sweep(prompt, (), parameters, {**DEFAULTS, "height": size[1]})
+    cells = {}
+    for number, (index, recipe) in enumerate(sweep):
+        picture = Image.new("RGB", size, (number * 7 % 256, number // 256, 120))
+        png = metadata.encode(picture, recipe.to_dict(), {}, "0")
+        if number in failed:
+            cells[index] = GenerationError(f"out of memory {HOSTILE}")
+        elif number not in missing:
+            cells[index] = GeneratedImage(recipe, Provenance(), png=png)
+    return Grid(sweep.base, sweep.axes, cells)
+
+
+@pytest.fixture
+def opened(chromium, tmp_path):
+    """A function that saves a grid as a page and opens it; nothing may go wrong on the page."""
+    problems = []
+    pages = []
+
+    def make(grid, **options):
+        path = grid.save(tmp_path / "grid.html")
+        page = chromium.new_page(viewport={"width": 1280, "height": 800}, **options)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda line: problems.append(line.text))
+        page.on("request", lambda r: r.url.startswith(("file:", "blob:")) or problems.append(r.url))
+        page.goto(path.as_uri())
+        pages.append(page)
+        expect(page.locator(".cell.pictured").first).to_be_visible()
+        return page
+
+    yield make
+    for page in pages:
+        page.close()
+    assert problems == []
+
+
+@pytest.fixture(scope="module")
+def grid():
+    parameters = {"color": ["red", "blue"], "seed": range(3), "guidance_scale": [1, 3, 5, 7]}
+    return _grid(f"a {{color}} star {HOSTILE}", parameters, failed=[1], missing=[6])
+
+
+def _label(page):
+    return page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
+def test_cells_stand_under_their_labels(opened, grid):
+    page = opened(grid)
+    expect(page.locator(".head .label")).to_have_text(["1", "3", "5", "7"])
+    expect(page.locator(".side .label")).to_have_text(["0", "1", "2"])
+    expect(page.locator(".cell")).to_have_count(12)
+    expect(page.locator(".cell.pictured")).to_have_count(10)
+    expect(page.get_by_alt_text("color red · seed 2 · guidance_scale 5")).to_be_visible()
+
+
+def test_hostile_text_stays_text(opened, grid):
+    page = opened(grid)
+    expect(page.locator("h1")).to_have_text(f"a {{color}} star {HOSTILE}")
+    failed = page.locator(".cell.failed")
+    expect(failed).to_contain_text(HOSTILE)
+    failed.click()
+    expect(page.get_by_role("dialog")).to_contain_text(HOSTILE)
+    assert page.locator("img[src=x]").count() == 0
+    assert page.evaluate("window.hit") is None
+
+
+def test_arrows_move_and_enter_enlarges(opened, grid):
+    page = opened(grid)
+    page.locator(".cell").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert _label(page).startswith("color red · seed 0 · guidance_scale 3, failed, out of memory")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert _label(page) == "color red · seed 2 · guidance_scale 3"
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Enlarged image")
+    heading = dialog.get_by_role("heading")
+    expect(heading).to_have_text("color red · seed 2 · guidance_scale 3")
+    expect(dialog.locator("img")).to_be_visible()
+    expect(dialog.locator("table").first).to_contain_text("a red star")
+    page.keyboard.press("ArrowRight")
+    expect(heading).to_have_text("color red · seed 2 · guidance_scale 5")
+    page.keyboard.press("PageDown")
+    expect(heading).to_have_text("color blue · seed 2 · guidance_scale 5")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert _label(page) == "color blue · seed 2 · guidance_scale 5"
+    expect(page.get_by_label("color", exact=True)).to_have_value("1")
+
+
+def test_the_download_is_the_file_with_its_recipe(opened, grid, tmp_path):
+    page = opened(grid)
+    page.locator(".cell").first.click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download PNG").click()
+    assert download.value.suggested_filename == "color=red,seed=0,guidance_scale=1.png"
+    download.value.save_as(tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes() == grid[0, 0, 0].png
+
+
+def test_stars_and_filters(opened, grid):
+    page = opened(grid)
+    page.locator(".cell").nth(2).focus()
+    page.keyboard.press("s")
+    expect(page.locator(".cell.starred")).to_have_count(1)
+    show = page.get_by_label("Show", exact=True)
+    show.select_option("starred")
+    expect(page.locator(".cell")).to_have_count(1)
+    expect(page.locator(".caption")).to_have_text(["color red\nseed 0\nguidance_scale 5"])
+    page.locator(".cell").focus()
+    page.keyboard.press("s")
+    expect(page.get_by_text("No cell is starred.")).to_be_visible()
+    show.select_option("failed")
+    expect(page.locator(".cell.failed")).to_have_count(1)
+    show.select_option("all")
+    expect(page.locator(".cell")).to_have_count(12)
+
+
+def test_axes_can_be_chosen_and_dragged(opened, grid):
+    page = opened(grid)
+    page.get_by_label("Columns").select_option("color")
+    expect(page.locator(".head .label")).to_have_text(["red", "blue"])
+    zone = page.locator(".zone")
+    zone.filter(has_text="Rows").locator(".handle").drag_to(
+        zone.filter(has=page.get_by_label("Columns"))
+    )
+    expect(page.locator(".head .label")).to_have_text(["0", "1", "2"])
+    expect(page.locator(".side .label")).to_have_text(["red", "blue"])
+    handle = page.locator(".handle", has_text="guidance_scale")
+    handle.drag_to(zone.filter(has=page.get_by_label("Rows")))
+    expect(page.locator(".side .label")).to_have_text(["1", "3", "5", "7"])
+    page.get_by_label("Rows").select_option("–")
+    expect(page.locator(".caption")).to_have_text(["0", "1", "2"])
+
+
+def test_pinned_images_side_by_side_and_their_difference(opened, grid):
+    page = opened(grid)
+    for number in (0, 2):
+        page.locator(".cell").nth(number).focus()
+        page.keyboard.press("p")
+    page.get_by_role("button", name="Compare 2 pinned").click()
+    dialog = page.get_by_role("dialog", name="Pinned images")
+    expect(dialog.locator("figcaption")).to_have_text(["guidance_scale 1", "guidance_scale 5"])
+    dialog.get_by_label("Compare as").select_option("difference")
+    expect(dialog.locator("figcaption").last).to_contain_text("at most 14 of 255")
+    colour = "c => Array.from(c.getContext('2d').getImageData(5, 5, 1, 1).data)"
+    assert dialog.locator("canvas").evaluate(colour) == [8 * 14, 0, 0, 255]
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_everything_can_be_reached_with_the_keyboard(opened, grid):
+    page = opened(grid)
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(_label(page))
+    for name in ("Rows", "Columns", "color", "Next color", "Show", "Size"):
+        assert name in reached
+    assert reached.count("color red · seed 0 · guidance_scale 1") == 1  # one stop for all cells
+
+
+def test_a_long_page_holds_few_nodes_and_follows_the_keyboard(opened):
+    page = opened(_grid("a star", {"seed": range(100), "guidance_scale": range(20)}, size=(16, 16)))
+    count = "document.querySelectorAll('.nbtool-view *').length"
+    assert page.evaluate(count) < 1500
+    page.get_by_label("Size").fill("48")
+    assert page.evaluate(count) < 1500
+    page.locator(".sheet").evaluate("sheet => sheet.scrollTo(0, sheet.scrollHeight)")
+    expect(page.get_by_label("seed 99 · guidance_scale 0")).to_be_visible()
+    assert page.evaluate(count) < 1500
+    page.get_by_label("seed 99 · guidance_scale 0").focus()
+    page.keyboard.press("ArrowUp")
+    assert _label(page) == "seed 98 · guidance_scale 0"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 900])
+def test_the_page_is_readable(opened, grid, scheme, width):
+    page = opened(grid, color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    style = "name => getComputedStyle(document.querySelector('.nbtool-view'))[name]"
+    ink, ground = (page.evaluate(style, name) for name in ("color", "backgroundColor"))
+    light = [sum(map(int, colour[4:-1].split(", "))) for colour in (ink, ground)]
+    assert (light[0] < light[1]) == (scheme == "light")
+    assert abs(light[0] - light[1]) > 500

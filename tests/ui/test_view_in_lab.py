@@ -1,0 +1,229 @@
+"""The grid viewer in a real JupyterLab."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+HOSTILE = "<img src=x onerror=window.hit=1>"
+GRID = f"""
+from PIL import Image
+from nbtool import Store, axes
+from nbtool.errors import GenerationError
+from nbtool.grid import Grid
+from nbtool.recipe import Provenance
+
+store = Store("images")
+store.prepare()
+sweep = axes.sweep(
+    "a {{color}} star {HOSTILE}", (),
+    dict(color=["red", "blue"], seed=range(3), guidance_scale=[1, 2, 3, 4]),
+    dict(num_inference_steps=4, scheduler="ddim", width=64, height=64, model="shapes"),
+)
+cells = {{}}
+for n, (index, recipe) in enumerate(sweep):
+    picture = Image.new("RGB", (64, 64), (10 * n, 90, 200 - 40 * index[2]))
+    cells[index] = store.put(picture, recipe, Provenance())
+cells[0, 0, 2] = GenerationError("out of memory {HOSTILE}")
+del cells[0, 1, 1]
+grid = Grid(sweep.base, sweep.axes, cells)
+"""
+SHOW = "view = grid.view(); view"
+ASK = (
+    "print('selected', [(i.seed, i.recipe.guidance_scale) for i in view.selected],"
+    " 'starred', [i.seed for i in grid.starred], len(view.starred), len(store.starred))"
+)
+MANY = """
+import io
+from PIL import Image
+from nbtool import axes
+from nbtool.grid import Grid
+from nbtool.image import GeneratedImage
+from nbtool.recipe import Provenance
+
+sweep = axes.sweep(
+    "a star", (), dict(seed=range(200), guidance_scale=range(50)),
+    dict(num_inference_steps=4, scheduler="ddim", width=512, height=512, model="shapes"),
+)
+cells = {}
+files = []
+for n in range(50):
+    buffer = io.BytesIO()
+    Image.effect_noise((512, 512), 5 * n).convert("RGB").save(buffer, "PNG")
+    files.append(buffer.getvalue())
+for n, (index, recipe) in enumerate(sweep):
+    cells[index] = GeneratedImage(recipe, Provenance(), png=files[n % 50])
+many = Grid(sweep.base, sweep.axes, cells)
+"""
+LIVE = """
+import nbtool
+
+gen = nbtool.Generator()
+job = gen.submit("a {color} star", color=["red", "blue"], seed=range(4), num_inference_steps=8)
+live = job.view()
+live
+"""
+BLOCKING = (
+    LIVE.partition("job = ")[0]
+    + """
+grid = gen.grid("a {color} star", color=["red", "blue"], seed=range(4), num_inference_steps=30)
+grid
+"""
+)
+NODES = "document.querySelectorAll('*').length"
+
+
+def _viewer(notebook, cell):
+    return notebook.output(cell).locator(".nbtool-view")
+
+
+@pytest.fixture
+def shown(lab):
+    """A notebook in which a grid is viewed."""
+    notebook = lab.notebook([GRID, SHOW, ASK])
+    notebook.run(0)
+    notebook.run(1)
+    expect(_viewer(notebook, 1).locator(".cell.pictured")).to_have_count(10)
+    yield notebook
+    assert notebook.errors == []
+
+
+def test_keys_select_and_star_and_reach_python(shown):
+    page, view = shown.page, _viewer(shown, 1)
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    view.get_by_label("color red · seed 0 · guidance_scale 1").focus()
+    for key in (
+        "Space",
+        "s",
+        "ArrowRight",
+        "Space",
+        "ArrowDown",
+        "ArrowDown",
+        "s",
+        "x",
+        "b",
+        "d",
+        "d",
+    ):
+        page.keyboard.press(key)
+    expect(view.locator(".cell.starred")).to_have_count(2)
+    expect(view.get_by_role("button", name="Clear the selection")).to_have_text("2 selected ✕")
+    expect(view.get_by_role("dialog")).to_have_count(0)
+    shown.run(2)
+    expect(shown.output(2)).to_contain_text("selected [(0, 1.0), (0, 2.0)] starred [0, 2] 2 2")
+    # JupyterLab's own shortcuts on these keys have done nothing.
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+
+
+def test_clicks_select_with_ctrl_and_a_block_with_shift(shown):
+    view = _viewer(shown, 1)
+    view.get_by_label("color red · seed 0 · guidance_scale 3").click(modifiers=["Control"])
+    view.get_by_label("color red · seed 2 · guidance_scale 4").click(modifiers=["Shift"])
+    expect(view.locator(".cell.selected")).to_have_count(6)
+    shown.run(2)
+    selected = "(0, 4.0), (1, 3.0), (1, 4.0), (2, 3.0), (2, 4.0)"  # the failed one has no image
+    expect(shown.output(2)).to_contain_text(f"selected [{selected}]")
+    view.get_by_role("button", name="Clear the selection").click()
+    expect(view.locator(".cell.selected")).to_have_count(0)
+
+
+def test_enlarged_images_show_their_recipe_and_can_be_starred(shown):
+    page, view = shown.page, _viewer(shown, 1)
+    view.get_by_label("color red · seed 0 · guidance_scale 1").click()
+    dialog = view.get_by_role("dialog", name="Enlarged image")
+    expect(dialog.locator("table").first).to_contain_text("a red star")
+    expect(dialog.locator(".stage img")).to_be_visible()
+    page.keyboard.press("PageDown")
+    page.keyboard.press("ArrowDown")
+    expect(dialog.get_by_role("heading")).to_have_text("color blue · seed 1 · guidance_scale 1")
+    expect(dialog.locator("table").first).to_contain_text("a blue star")
+    dialog.get_by_role("button", name="Star").click()
+    expect(dialog.get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    shown.run(2)
+    expect(shown.output(2)).to_contain_text("starred [1] 1 1")
+
+
+def test_python_marks_what_the_viewer_shows(shown):
+    shown.page.evaluate(
+        "code => jupyterapp.shell.currentWidget.content.widgets[2].model.sharedModel.setSource(code)",
+        "view.stars = [0, 4]; view.selection = [1]",
+    )
+    shown.run(2)
+    view = _viewer(shown, 1)
+    expect(view.locator(".cell.starred")).to_have_count(2)
+    expect(view.locator(".cell.selected")).to_have_count(1)
+    view.get_by_label("Show", exact=True).select_option("starred")
+    expect(view.locator(".cell")).to_have_count(2)
+
+
+def test_failed_cells_show_why_and_hostile_text_stays_text(shown):
+    view = _viewer(shown, 1)
+    expect(view.locator(".cell.failed")).to_have_text(f"failed\nout of memory {HOSTILE}")
+    expect(view.locator("h1")).to_have_text(f"a {{color}} star {HOSTILE}")
+    view.get_by_label("Show", exact=True).select_option("failed")
+    expect(view.locator(".cell")).to_have_count(1)
+    view.locator(".cell").click()
+    expect(view.get_by_role("dialog")).to_contain_text(HOSTILE)
+    assert shown.page.evaluate("window.hit") is None
+    assert shown.page.locator("img[src=x]").count() == 0
+
+
+def test_a_reopened_notebook_shows_the_pictures(shown, lab):
+    still = shown.page.locator(".nbtool-still")
+    expect(still).to_be_hidden()
+    shown.save()
+    shown.page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+    lab.close_pages()
+    again = lab.open(shown.path)
+    expect(again.page.locator(".nbtool-still img")).to_have_count(22)
+    expect(again.page.locator(".nbtool-still")).to_be_visible()
+
+
+def test_cells_fill_while_a_job_runs(lab):
+    notebook = lab.notebook([LIVE, "print(job.wait(), live.states)"])
+    notebook.run(0)
+    view = _viewer(notebook, 0)
+    expect(view.locator(".job")).to_be_visible()
+    expect(view.locator(".cell.running").first).to_be_visible()
+    expect(view.locator(".cell.made.pictured").first).to_be_visible()
+    expect(view.locator(".job")).to_be_hidden()
+    expect(view.locator(".cell.made.pictured")).to_have_count(8)
+    expect(view.locator(".summary")).to_contain_text("8 images")
+    notebook.run(1)
+    expect(notebook.output(1)).to_contain_text("dddddddd")
+    assert notebook.errors == []
+
+
+def test_cells_fill_while_the_notebook_waits(lab):
+    notebook = lab.notebook([BLOCKING])
+    notebook.run(0, wait=False)
+    view = _viewer(notebook, 0)
+    expect(view.locator(".cell.made.pictured").first).to_be_visible()
+    expect(view.get_by_role("button", name="Cancel")).to_have_count(0)
+    expect(notebook.output(0).locator(".nbtool-grid img")).to_have_count(8)
+    expect(view).to_have_count(0)
+    assert notebook.errors == []
+
+
+def test_ten_thousand_cells_open_in_seconds_with_few_nodes(lab):
+    notebook = lab.notebook([MANY, "view = many.view(); view"])
+    page = notebook.page
+    notebook.run(0)
+    before = page.evaluate(NODES)
+    start = time.monotonic()
+    notebook.run(1)
+    view = _viewer(notebook, 1)
+    expect(view.locator(".cell.pictured").first).to_be_visible()
+    assert time.monotonic() - start < 8
+    assert page.evaluate(NODES) - before < 3000
+    view.locator(".sheet").evaluate("sheet => sheet.scrollTo(1e6, 1e6)")
+    last = view.get_by_label("seed 199 · guidance_scale 49")
+    expect(last.locator("img")).to_be_visible()
+    view.get_by_label("Size").fill("48")
+    expect(view.locator(".cell.pictured").first).to_be_visible()
+    assert view.locator("*").count() < 1500
+    assert notebook.errors == []

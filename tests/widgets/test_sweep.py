@@ -1,0 +1,165 @@
+"""The Sweep tab without a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+import nbtool
+from nbtool.widgets.axis_row import around, parse
+from nbtool.widgets.panel import Panel
+
+SECONDS = 120
+
+
+@pytest.fixture
+def panel(tmp_path):
+    panel = Panel(nbtool.Generator(store=tmp_path / "images", num_inference_steps=2))
+    panel.join(SECONDS)
+    yield panel
+    panel._sweep._follower.cancel()
+    panel.join(SECONDS)
+    panel.close()
+
+
+def fill(panel, *rows):
+    sweep = panel._sweep
+    while len(sweep.rows) < len(rows):
+        sweep.add.click()
+    for row in sweep.rows:
+        row.fill("", "")
+    for row, (name, values) in zip(sweep.rows, rows, strict=False):
+        row.fill(name, values)
+    panel.join(SECONDS)
+    return sweep
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("guidance_scale", "1-7 (+2)", (1, 3, 5, 7)),
+        ("eta", "0-1 [3]", (0, 0.5, 1)),
+        ("seed", "1,2,3", (1, 2, 3)),
+        ("scheduler", "ddim | Euler a", ("ddim", "euler_a")),
+        ("prompt", "a cat | a dog", ("a cat", "a dog")),
+        ("color", "red|blue", ("red", "blue")),
+    ],
+)
+def test_values_are_read_as_they_are_typed(name, text, values):
+    assert parse(name, text) == values
+
+
+def test_a_replacement_is_an_arrow_between_texts():
+    assert parse("replace", "red → blue | green").labels == ("red", "blue", "green")
+    assert parse("replace", "red -> blue").labels == ("red", "blue")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("guidance_scale", "1-", "is no number or range"),
+        ("guidance_scale", "", "no values yet"),
+        ("num_inference_steps", "0, 4", "num_inference_steps must be a whole number"),
+        ("scheduler", "eulr", "did you mean 'euler'"),
+        ("width", "100", "multiple of 8"),
+        ("replace", "red", "an arrow"),
+        ("color", "red | red", "twice"),
+    ],
+)
+def test_what_is_wrong_is_said_under_the_field(panel, name, text, message):
+    panel._session.settings.prompt.value = "a {color} star"
+    sweep = fill(panel)
+    sweep.rows[0].fill(name, text)
+    assert message in sweep.rows[0].message.text
+    assert sweep.rows[0].message.alarming
+    sweep.run_button.click()
+    assert message in panel._session.notice.text
+
+
+def test_it_counts_the_cells_before_anything_runs(panel):
+    sweep = fill(panel, ("guidance_scale", "1-7 (+2)"), ("seed", "1-3"))
+    assert sweep.rows[0].message.text == "4 values: 1, 3, 5, 7"
+    assert sweep.outlook.text.startswith("4 × 3 = 12 cells: 12 images · ")
+
+
+def test_a_sweep_fills_a_grid_and_keeps_the_images(panel):
+    sweep = fill(panel, ("guidance_scale", "2, 4"), ("seed", "1-3"))
+    sweep.run_button.click()
+    assert len(sweep.results.children) == 1
+    panel.join(SECONDS)
+    assert sweep._job.grid.axes == {"guidance_scale": (2, 4), "seed": (1, 2, 3)}
+    assert len(sweep._job.grid) == 6
+    assert len(panel.generator.store) == 6
+    assert sweep.resume.disabled
+    panel.join(SECONDS)
+    assert "all stored" in sweep.outlook.text
+    assert len(panel._generate.gallery.images) == 6
+
+
+def test_a_cancelled_sweep_is_resumed_with_the_same_seed(panel):
+    panel._session.settings.steps.value = 30
+    sweep = fill(panel, ("guidance_scale", "1-20"))
+    sweep.run_button.click()
+    first = sweep._job
+    next(iter(first))
+    sweep.cancel.click()
+    panel.join(SECONDS)
+    made = len(first.grid)
+    assert 1 <= made < 20
+    assert "not made; Resume" in sweep.outcome.text
+    panel._session.settings.steps.value = 5  # what was begun is resumed as it was
+    sweep.resume.click()
+    panel.join(SECONDS)
+    assert sweep._job is not first
+    assert sweep._job.progress.stored == made
+    assert len(sweep._job.grid) == 20
+    assert sweep._job.sweep.base == first.sweep.base
+
+
+def test_words_in_braces_are_offered_as_axes(panel):
+    panel._session.settings.prompt.value = "a {color} star"
+    sweep = panel._sweep
+    assert ("{color}", "color") in sweep.rows[0].name.options
+    fill(panel, ("color", "red | blue"), ("replace", "star → circle"))
+    sweep.run_button.click()
+    panel.join(SECONDS)
+    prompts = {image.recipe.prompt for image in sweep._job.grid}
+    assert prompts == {
+        f"a {color} {thing}" for color in ("red", "blue") for thing in ("star", "circle")
+    }
+
+
+def test_prompts_are_an_axis_like_any_other(panel):
+    sweep = fill(panel, ("seed", "1, 2"), ("prompt", "a star | a circle"))
+    sweep.run_button.click()
+    panel.join(SECONDS)
+    assert {image.recipe.prompt for image in sweep._job.grid} == {"a star", "a circle"}
+
+
+def test_a_parameter_twice_is_refused(panel):
+    sweep = fill(panel, ("seed", "1, 2"), ("seed", "3, 4"))
+    assert "twice" in sweep.outlook.text
+    sweep.run_button.click()
+    assert "twice" in panel._session.notice.text
+
+
+def test_nothing_to_vary_is_said(panel):
+    sweep = fill(panel)
+    assert sweep.outlook.text == "Choose what to vary."
+    sweep.run_button.click()
+    assert "at least one" in panel._session.notice.text
+
+
+def test_around_stays_within_the_limits():
+    assert around(nbtool.Recipe(guidance_scale=1, num_inference_steps=1)) == {
+        "guidance_scale": "0-4 (+1)",
+        "num_inference_steps": "1, 2",
+    }
+
+
+def test_sweep_around_this_fills_the_tab_and_opens_it(panel):
+    panel._generate.generate.click()
+    panel.join(SECONDS)
+    panel._generate.detail.sweep.click()
+    panel.join(SECONDS)
+    assert panel._tabs.selected_index == 1
+    assert panel._sweep.outlook.text.startswith("5 × 3 = 15 cells: ")

@@ -190,6 +190,14 @@ class Notebook:
         """What a cell printed or returned, as text."""
         return "\n".join(self.output(cell).all_inner_texts())
 
+    def run_until(self, cell: int, text: str) -> None:
+        """Runs a cell again and again until it shows a text: widgets tell Python in their time."""
+        stop = time.monotonic() + SECONDS
+        self.run(cell)
+        while text not in self.text(cell) and time.monotonic() < stop:
+            self.run(cell)
+        expect(self.output(cell).first).to_contain_text(text)
+
     def save(self) -> None:
         self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
 

@@ -210,7 +210,7 @@ def test_code_is_copied(lab):
 
 
 def test_a_hostile_prompt_stays_text(panel):
-    panel.fill(Prompt=HOSTILE, Model=HOSTILE, Steps=2)
+    panel.fill(Prompt=HOSTILE, Steps=2, Model=HOSTILE)
     expect(panel.news.get_by_role("alert")).to_contain_text("<img src=x")
     panel.button("Generate").click()
     panel.wait_for_images(1)

@@ -111,8 +111,7 @@ def test_keys_select_and_star_and_reach_python(shown):
     expect(view.locator(".cell.starred")).to_have_count(2)
     expect(view.get_by_role("button", name="Clear the selection")).to_have_text("2 selected ✕")
     expect(view.get_by_role("dialog")).to_have_count(0)
-    shown.run(2)
-    expect(shown.output(2)).to_contain_text("selected [(0, 1.0), (0, 2.0)] starred [0, 2] 2 2")
+    shown.run_until(2, "selected [(0, 1.0), (0, 2.0)] starred [0, 2] 2 2")
     # JupyterLab's own shortcuts on these keys have done nothing.
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
 
@@ -122,9 +121,8 @@ def test_clicks_select_with_ctrl_and_a_block_with_shift(shown):
     view.get_by_label("color red · seed 0 · guidance_scale 3").click(modifiers=["Control"])
     view.get_by_label("color red · seed 2 · guidance_scale 4").click(modifiers=["Shift"])
     expect(view.locator(".cell.selected")).to_have_count(6)
-    shown.run(2)
     selected = "(0, 4.0), (1, 3.0), (1, 4.0), (2, 3.0), (2, 4.0)"  # the failed one has no image
-    expect(shown.output(2)).to_contain_text(f"selected [{selected}]")
+    shown.run_until(2, f"selected [{selected}]")
     view.get_by_role("button", name="Clear the selection").click()
     expect(view.locator(".cell.selected")).to_have_count(0)
 
@@ -143,8 +141,7 @@ def test_enlarged_images_show_their_recipe_and_can_be_starred(shown):
     expect(dialog.get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    shown.run(2)
-    expect(shown.output(2)).to_contain_text("starred [1] 1 1")
+    shown.run_until(2, "starred [1] 1 1")
 
 
 def test_python_marks_what_the_viewer_shows(shown):

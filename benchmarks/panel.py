@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labs import Notebook
 
 PRESSES = 40
+RUNS = 11
 # A button whose handler changes a label: to Python and back.
 ANSWERING = """
 import ipywidgets
@@ -59,6 +60,23 @@ async presses => {
   return times;
 }
 """
+# Milliseconds from a click on Generate until a preview is drawn; then it waits for the image.
+GENERATE = """
+async () => {
+  const panel = document.querySelector(".nbtool-panel");
+  const button = name => [...panel.querySelectorAll("button")].find(b => b.innerText === name);
+  const until = async condition => {
+    while (!condition()) await new Promise(requestAnimationFrame);
+    return performance.now();
+  };
+  const unfinished = () => panel.querySelector(".nbtool-making img[src]");
+  const clicked = performance.now();
+  button("Generate").click();
+  const shown = await until(unfinished);
+  await until(() => !unfinished() && button("Cancel").disabled);
+  return shown - clicked;
+}
+"""
 
 
 def main() -> None:
@@ -70,9 +88,21 @@ def main() -> None:
             print("| in the browser | median | longest |")
             print("|---|---|---|")
             _presses(lab.notebook([ANSWERING, SWEEP, WAIT_FOR_IMAGES, STOP]))
+            lab.close_pages()
+            _preview(lab.notebook(["import nbtool\nnbtool.Panel()"]))
         finally:
             lab.close()
             browser.close()
+
+
+def _preview(notebook: Notebook) -> None:
+    notebook.run(0)
+    panel = notebook.page.locator(".nbtool-panel")
+    panel.get_by_label("Prompt", exact=True).fill("a large red circle on a blue background")
+    panel.get_by_role("button", name="Generate").wait_for()
+    times = [notebook.page.evaluate(GENERATE) for _ in range(RUNS)]
+    _row("from the first Generate, model to be loaded, to the first preview", times[:1])
+    _row("from Generate to the first preview", times[1:])
 
 
 def _presses(notebook: Notebook) -> None:

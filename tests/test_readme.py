@@ -25,5 +25,6 @@ def test_the_readme_names_every_parameter_and_every_link_leads_somewhere():
     text = README.read_text(encoding="utf-8")
     for name in nbtool.recipe.PARAMETERS:
         assert name in ("model", "revision") or f"`{name}`" in text
-    for target in re.findall(r"\]\(([^)]+)\)", text):
+    pictures = re.findall(r'(?:src|srcset)="([^"]+)"', text)
+    for target in [*re.findall(r"\]\(([^)]+)\)", text), *pictures]:
         assert (README.parent / target).exists(), target

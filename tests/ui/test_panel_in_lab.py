@@ -8,12 +8,18 @@ import re
 import nbconvert
 import nbformat
 import pytest
+from labs import DARK, LIGHT, OLDER_KERNEL
 from playwright.sync_api import expect
 
 import nbtool
 
 PANEL = "import nbtool\npanel = nbtool.Panel()\npanel"
 PICTURE = "images => images.every(image => image.complete && image.naturalWidth > 0)"
+# How bright the text and the ground of an element are, 0 to 255.
+COLOURS = """element => ["color", "backgroundColor"].map(name => {
+  const [red, green, blue] = getComputedStyle(element)[name].match(/\\d+/g).map(Number);
+  return (red + green + blue) / 3;
+})"""
 HOSTILE = '<img src=x onerror="window.hacked=1"><b>bold</b>'
 
 
@@ -51,9 +57,9 @@ class Shown:
         assert self.tiles.locator("img").evaluate_all(PICTURE)
 
 
-@pytest.fixture
-def notebook(lab):
-    notebook = lab.notebook([PANEL, "1 + 1"])
+@pytest.fixture(params=["python3", OLDER_KERNEL])
+def notebook(lab, request):
+    notebook = lab.notebook([PANEL, "1 + 1"], kernel=request.param)
     notebook.run_all()
     yield notebook
     assert notebook.errors == []
@@ -62,6 +68,25 @@ def notebook(lab):
 @pytest.fixture
 def panel(notebook):
     return Shown(notebook)
+
+
+def test_the_older_kernel_is_older(lab):
+    notebook = lab.notebook(["import ipykernel; ipykernel.__version__"], kernel=OLDER_KERNEL)
+    notebook.run_all()
+    assert notebook.text(0).startswith("'6.")
+
+
+def test_it_is_dark_in_a_dark_theme(lab):
+    lab.theme(DARK)
+    notebook = lab.notebook([PANEL])
+    lab.theme(LIGHT)
+    notebook.run_all()
+    panel = Shown(notebook)
+    for name in ("Prompt", "Scheduler", "Seed"):
+        text, ground = panel.field(name).evaluate(COLOURS)
+        assert text > 180
+        assert ground < 80
+    assert panel.page.screenshot()
 
 
 def test_a_click_makes_an_image_of_what_the_form_says(notebook, panel):

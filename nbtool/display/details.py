@@ -1,4 +1,4 @@
-"""What the viewer shows beside an enlarged image: recipe, provenance, and code to copy."""
+"""What the viewer shows beside an enlarged image: recipe, note, provenance, code to copy."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
         "size": cells.size(cell) or (1, 1),
         "file": file,
         "caption": cell.caption,
+        "note": cell.note,
         "recipe": [[name, str(value)] for name, value in cell.recipe.to_dict().items()],
         "made": [[name, str(value)] for name, value in made.items()],
         "python": as_python(cell.recipe),

@@ -65,13 +65,6 @@ job = gen.submit("a {color} star", color=["red", "blue"], seed=range(4), num_inf
 live = job.view()
 live
 """
-BLOCKING = (
-    LIVE.partition("job = ")[0]
-    + """
-grid = gen.grid("a {color} star", color=["red", "blue"], seed=range(4), num_inference_steps=30)
-grid
-"""
-)
 NODES = "document.querySelectorAll('*').length"
 
 
@@ -192,17 +185,6 @@ def test_cells_fill_while_a_job_runs(lab):
     expect(view.locator(".summary")).to_contain_text("8 images")
     notebook.run(1)
     expect(notebook.output(1)).to_contain_text("dddddddd")
-    assert notebook.errors == []
-
-
-def test_cells_fill_while_the_notebook_waits(lab):
-    notebook = lab.notebook([BLOCKING])
-    notebook.run(0, wait=False)
-    view = _viewer(notebook, 0)
-    expect(view.locator(".cell.made.pictured").first).to_be_visible()
-    expect(view.get_by_role("button", name="Cancel")).to_have_count(0)
-    expect(notebook.output(0).locator(".nbtool-grid img")).to_have_count(8)
-    expect(view).to_have_count(0)
     assert notebook.errors == []
 
 

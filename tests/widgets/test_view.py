@@ -180,12 +180,14 @@ def test_many_thumbnails_come_in_chunks(opened, grid, monkeypatch):
 
 
 def test_a_whole_image_comes_as_it_is_with_its_recipe(opened, grid):
+    grid[1, 0].note = "the best"
     view = opened(grid)
     _say(view, kind="whole", cell=3)
     ((content, buffers),) = view.sent.wait("whole")
     assert buffers == [grid[1, 0].png]
     assert ["prompt", "a blue star"] in content["recipe"]
     assert content["file"] == "color=blue,seed=0.png"
+    assert content["note"] == "the best"
     assert "nbtool.Recipe(" in content["python"]
 
 

@@ -62,7 +62,8 @@ class Enlarged {
     write(this.link, `Download ${whole.file.split(".").pop().toUpperCase()}`);
     this.link.hidden = this.python.hidden = false;
     const opened = this.tables.querySelector("details")?.open ?? false;
-    this.tables.replaceChildren(pairsTable(whole.recipe));
+    const note = whole.note ? [make("p", { class: "note", dir: "auto" }, whole.note)] : [];
+    this.tables.replaceChildren(...note, pairsTable(whole.recipe));
     if (whole.made.length) {
       const made = make("details", {}, make("summary", {}, "How it was made"), pairsTable(whole.made));
       made.open = opened;

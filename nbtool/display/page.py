@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
 from nbtool.display import cells, viewer
-from nbtool.display.details import as_python, details
+from nbtool.display.details import details
 from nbtool.display.layout import Layout, arrange, label_text
 from nbtool.errors import StoreError
 from nbtool.image import GeneratedImage
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbtool.grid import Grid
-
-__all__ = ["as_python", "described", "json_for_script", "page", "starred", "viewer_data"]
 
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
 MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become

@@ -12,7 +12,8 @@ import pytest
 from nbtool import Recipe
 from nbtool.display import page as module
 from nbtool.display import viewer
-from nbtool.display.page import as_python, page
+from nbtool.display.details import as_python
+from nbtool.display.page import page
 from nbtool.errors import StoreError
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 import signal
 import socket
@@ -210,8 +209,3 @@ class Notebook:
         """Waits until the kernel is there and has nothing to do."""
         session = "jupyterapp.shell.currentWidget.sessionContext.session"
         self.page.wait_for_function(f"{session}?.kernel?.status === 'idle'")
-
-
-def visible(text: str) -> re.Pattern[str]:
-    """A pattern for a text as it stands."""
-    return re.compile(re.escape(text))

@@ -95,6 +95,10 @@ class GenerateTab:
 
         self._planning(plan)
 
+    def wait_for_gallery(self, timeout: float) -> None:
+        """Waits until the gallery is filled from the store, or `timeout` seconds."""
+        self._opening.join(timeout)
+
     def join(self, timeout: float | None = None) -> None:
         """Waits for whatever is under way, or about `timeout` seconds."""
         for work in (self._opening, self._follower, self._planning):

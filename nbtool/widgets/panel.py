@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbtool.recipe import Recipe
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-READY = 2.0  # seconds to wait at most for the model's settings, which are mostly there at once
+READY = 2.0  # seconds to wait at most for what is mostly there at once: settings, gallery
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]
@@ -103,6 +103,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         """
         from IPython.display import display
 
+        self._generate.wait_for_gallery(READY)  # whose pictures the notebook's file is to keep
         display(self._view(), raw=True)
         bundle = {"text/plain": repr(self), "text/html": self._still_html()}
         self._handle = display(bundle, raw=True, display_id=self._still)

@@ -113,7 +113,7 @@ class GridView(anywidget.AnyWidget):
         from IPython.display import display
 
         if self._passing:
-            raise NotImplementedError  # the bundle will do
+            raise NotImplementedError  # IPython takes the bundle then
         widget, metadata = super()._repr_mimebundle_() or ({}, {})
         display(widget, metadata=metadata, raw=True)
         self._still = display(self._still_bundle(), raw=True, display_id=self.info["token"])

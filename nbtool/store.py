@@ -139,7 +139,7 @@ class Store:
     def mark(self, key: str) -> Mark:
         """The star and the note of an image; those of one that has neither are empty."""
         try:
-            return _parse_mark(_read(self._mark(key)))
+            return _read_mark(self._mark(key))[1]
         except (OSError, ValueError, KeyError):
             return Mark()
 
@@ -171,8 +171,8 @@ class Store:
         for entry in self._entries():
             if _MARK.fullmatch(entry.name):
                 with contextlib.suppress(OSError, ValueError, KeyError):
-                    data = _read(Path(entry))
-                    marks[metadata.strict_json(data.decode("ascii"))["key"]] = _parse_mark(data)
+                    key, mark = _read_mark(Path(entry))
+                    marks[key] = mark
         return marks
 
     @property
@@ -401,9 +401,10 @@ def _parse(data: bytes) -> dict[str, Any]:
         raise _DamagedError(f"its JSON cannot be read ({error})") from None
 
 
-def _parse_mark(data: bytes) -> Mark:
-    record = metadata.strict_json(data.decode("ascii"))
-    return Mark(record.get("starred") is True, str(record.get("note", "")))
+def _read_mark(path: Path) -> tuple[str, Mark]:
+    """An image's key and its mark."""
+    record = metadata.strict_json(_read(path).decode("ascii"))
+    return record["key"], Mark(record.get("starred") is True, str(record.get("note", "")))
 
 
 def _read(path: Path) -> bytes:

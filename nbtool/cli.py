@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import nbtool
+from nbtool.check import benchmark
+from nbtool.display.card import card_text
 from nbtool.errors import NbtoolError, RecipeError
 from nbtool.generator import default_store
 from nbtool.recipe import INTEGERS, PARAMETERS, REALS, printable
@@ -77,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (demo, generate, grid):
         command.add_argument("--model", help="catalogue name, folder or hub id (default: shapes)")
         command.add_argument("--store", help="folder for the images (default: nbtool-images)")
-        command.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
+        command.add_argument("--device", help="cuda, mps, xpu or cpu (default: the best there is)")
 
     images = commands.add_parser("images", help="list the images of a store, oldest first")
     images.add_argument("--starred", action="store_true", help="only those with a star")
@@ -91,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (images, star):
         command.add_argument("--store", help="folder of the images (default: nbtool-images)")
+
+    check = commands.add_parser("check", help="say what this machine has, and what it is good for")
+    check.add_argument("--json", action="store_true", help="for programs")
+    check.add_argument(
+        "--benchmark", action="store_true", help="also make some images, and say how fast"
+    )
+    check.set_defaults(run=_check)
 
     lab = commands.add_parser("lab", help="open JupyterLab on a copy of the notebooks")
     lab.add_argument("folder", nargs="?", type=Path, default=Path("nbtool-notebooks"))
@@ -145,6 +155,17 @@ def _star(options: argparse.Namespace) -> int:
         known = Path(given).exists()
         key = nbtool.Recipe.from_file(given).key if known else given
         store.set_mark(key, starred=not options.remove, note=options.note)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    machine = nbtool.hardware()
+    pace = benchmark() if options.benchmark else None
+    if options.json:
+        facts = machine.to_dict() | ({"benchmark": pace.to_dict()} if pace else {})
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        print(card_text(machine.rows() | ({"Benchmark": str(pace)} if pace else {})))
     return 0
 
 

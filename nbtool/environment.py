@@ -7,7 +7,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
-FRONT_ENDS = ("colab", "kaggle", "databricks", "vscode", "marimo", "jupyter", "terminal", "plain")
+NAMES = {
+    "colab": "Google Colab",
+    "kaggle": "Kaggle",
+    "databricks": "Databricks",
+    "vscode": "VS Code",
+    "marimo": "marimo",
+    "jupyter": "Jupyter",
+    "terminal": "a terminal",
+    "plain": "a program",
+}
+FRONT_ENDS = tuple(NAMES)
 PROGRESS_VARIABLE = "NBTOOL_PROGRESS"
 # Where a widget is drawn while the cell that shows it is still running.
 _LIVE = ("jupyter", "vscode", "kaggle", "colab")

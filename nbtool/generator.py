@@ -20,14 +20,12 @@ from nbtool.grid import Grid
 from nbtool.image import GeneratedImage
 from nbtool.job import Job
 from nbtool.recipe import PARAMETERS, Recipe
-from nbtool.store import Store
+from nbtool.store import Store, default_folder
 
 if TYPE_CHECKING:
     from nbtool.widgets.panel import Panel
 
 MODEL_VARIABLE = "NBTOOL_MODEL"
-STORE_VARIABLE = "NBTOOL_STORE"
-STORE_FOLDER = "nbtool-images"
 AHEAD = 1  # the priority of a call that somebody waits for
 
 Prompt = str | Recipe | Sequence[str] | Sequence[Recipe]
@@ -48,7 +46,7 @@ class Generator:
             None: the variable NBTOOL_MODEL, or else "shapes", the model inside the package.
         store: The folder (or Store) for the images. None: the variable NBTOOL_STORE, or else
             "nbtool-images".
-        device: "cuda", "mps" or "cpu"; None: the best there is.
+        device: "cuda", "cuda:1", "mps", "xpu" or "cpu"; None: the best there is.
         dtype: "float32", "float16" or "bfloat16"; None: what suits the device.
         exact: Every bit of an image is the same whatever else is generated with it, at the cost
             of speed: batches have one fixed width. Without it low precision can move a few pixels
@@ -218,8 +216,8 @@ class Generator:
 
 
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:
-    """The store in a folder; None: the variable NBTOOL_STORE, or else "nbtool-images"."""
-    return Store(os.fspath(folder or os.environ.get(STORE_VARIABLE) or STORE_FOLDER))
+    """The store in a folder; None: the default one."""
+    return Store(os.fspath(folder or default_folder()))
 
 
 def _watch(job: Job) -> None:

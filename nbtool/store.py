@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SCHEMA = 1
+FOLDER_VARIABLE = "NBTOOL_STORE"
+FOLDER = "nbtool-images"
 MARKER = "nbtool-store.json"
 DAMAGED = "damaged"
 KEY_DIGITS = 32  # of a SHA-256's 64, in file names
@@ -82,7 +84,7 @@ class Store:
         path: The folder. It is made when the first image is; the folder it lies in must exist.
     """
 
-    def __init__(self, path: str | Path = "nbtool-images") -> None:
+    def __init__(self, path: str | Path = FOLDER) -> None:
         self.path = Path(path).absolute()
 
     def prepare(self) -> None:
@@ -392,6 +394,11 @@ class Store:
                 f"cannot {action} {self.path}: {error.strerror or error}; "
                 f"what was stored before is kept"
             ) from error
+
+
+def default_folder() -> Path:
+    """Where images are kept unless told otherwise: NBTOOL_STORE, or else "nbtool-images"."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or FOLDER)
 
 
 def _parse(data: bytes) -> dict[str, Any]:

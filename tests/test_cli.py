@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -107,3 +108,20 @@ def test_stars_and_notes_are_the_same_from_the_shell(capsys):
     assert [line[0] for line in capsys.readouterr().out.splitlines()] == ["★", " ", " "]
     assert run("star", "0" * 64) == 1
     assert "holds no image with the key" in capsys.readouterr().err
+
+
+def test_check_says_what_there_is(capsys):
+    assert run("check") == 0
+    output = capsys.readouterr().out
+    for label in ("Processor", "Graphics card", "Images are made on", "Room for models"):
+        assert label in output
+
+
+def test_check_writes_json_with_a_benchmark(capsys, monkeypatch):
+    monkeypatch.setattr("nbtool.check.TOGETHER", 2)
+    assert run("check", "--json", "--benchmark") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["device"] == nbtool.hardware().device
+    assert facts["benchmark"]["seconds_alone"] > 0
+    assert facts["benchmark"]["seconds_together"] > 0
+    assert not list(nbtool.Store())

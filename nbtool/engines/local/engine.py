@@ -15,7 +15,8 @@ from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.hub import Cell, Hub, Outcome
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError
-from nbtool.hardware import DEVICES, DTYPES, PACKAGES, hardware
+from nbtool.hardware import DEVICES, DTYPES, choice
+from nbtool.probe import PACKAGES
 from nbtool.recipe import Provenance, Recipe, printable
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class LocalEngine:
 
     Args:
         model: A catalogue name, a folder, or an id on the hub.
-        device: "cuda", "mps" or "cpu"; None: the best there is.
+        device: "cuda", "cuda:1", "mps", "xpu" or "cpu"; None: the best there is.
         dtype: "float32", "float16" or "bfloat16"; None: what suits the device.
         exact: Batches have a fixed width, so that no bit of an image depends on what else runs.
     """
@@ -56,10 +57,8 @@ class LocalEngine:
         device, dtype = self._wanted
         if device and dtype:
             return device, dtype, "as asked for"
-        found = hardware()
-        if device is None or device == found.device:
-            return found.device, dtype or found.dtype, found.reason
-        return device, dtype or "float32", "the device asked for"
+        found, suited, reason = choice(device)
+        return found, dtype or suited, reason
 
     def defaults(self) -> dict[str, Any]:
         return self.model.defaults

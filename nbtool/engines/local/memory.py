@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nbtool import containers
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     from accelerate.utils.memory import should_reduce_batch_size
@@ -26,6 +28,8 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.xpu.is_available():
+        torch.xpu.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
 
@@ -39,23 +43,22 @@ class Meter:
         import torch
 
         self._device = device
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-            torch.cuda.reset_peak_memory_stats(device)
-            self._before = torch.cuda.memory_allocated(device)
-            free, _ = torch.cuda.mem_get_info(device)
-            self._free = free + torch.cuda.memory_reserved(device) - self._before
+        self._card = getattr(torch, device.type) if device.type in ("cuda", "xpu") else None
+        if self._card:
+            self._card.synchronize(device)
+            self._card.reset_peak_memory_stats(device)
+            self._before = self._card.memory_allocated(device)
+            free, _ = self._card.mem_get_info(device)
+            self._free = free + self._card.memory_reserved(device) - self._before
         else:
             self._before = psutil.Process().memory_info().rss
-            self._free = psutil.virtual_memory().available
+            self._free = containers.free_memory()
 
     def stop(self) -> tuple[int, int]:
         """Waits until the device is idle; what was used at most, and what had been free."""
-        import torch
-
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-            peak = torch.cuda.max_memory_allocated(self._device)
+        if self._card:
+            self._card.synchronize(self._device)
+            peak = self._card.max_memory_allocated(self._device)
         else:
             peak = peak_resident()
         return max(0, peak - self._before), self._free

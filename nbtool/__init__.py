@@ -22,9 +22,9 @@ from nbtool.errors import (
 )
 from nbtool.generator import Generator, Plan
 from nbtool.grid import Grid
-from nbtool.hardware import hardware
 from nbtool.image import GeneratedImage
 from nbtool.job import Job, cancel
+from nbtool.probe import hardware
 from nbtool.recipe import Provenance, Recipe
 from nbtool.store import Store
 

@@ -1,10 +1,9 @@
-"""What this machine has, and what generation will use."""
+"""What a machine can have, and what generation uses of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
 from nbtool.display.card import card, card_text
@@ -131,24 +130,6 @@ class Hardware:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return {**card(self.rows())}
-
-
-def hardware() -> Hardware:
-    """What this machine has, and the device and dtype that images are made with by default.
-
-    Looks anew at each call. Nothing is downloaded or changed.
-    """
-    from nbtool import probe
-
-    return probe.probe()
-
-
-@cache
-def choice(device: str | None = None) -> tuple[str, str, str]:
-    """The device (the best, or the one given), the dtype that suits it, and the reason."""
-    from nbtool import probe
-
-    return choose(probe.gpus(), device)
 
 
 def choose(gpus: Sequence[Gpu], wanted: str | None = None) -> tuple[str, str, str]:

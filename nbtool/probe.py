@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from functools import cache
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ EXTRAS = ("xformers", "bitsandbytes", "torchao")  # used where they are installe
 NVIDIA_TIMEOUT = 10  # seconds; a driver in trouble may never answer
 
 
-def probe() -> Hardware:
-    """What there is at this moment."""
+def hardware() -> Hardware:
+    """What this machine has, and the device and dtype that images are made with by default.
+
+    Looks anew at each call. Nothing is downloaded or changed.
+    """
     import psutil
 
     found = gpus()
@@ -46,6 +50,12 @@ def probe() -> Hardware:
         images=_disk(default_folder()),
         versions=_versions(),
     )
+
+
+@cache
+def choice(device: str | None = None) -> tuple[str, str, str]:
+    """The device (the best, or the one given), the dtype that suits it, and the reason."""
+    return choose(gpus(), device)
 
 
 def gpus() -> tuple[Gpu, ...]:

@@ -15,8 +15,8 @@ from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.hub import Cell, Hub, Outcome
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError
-from nbtool.hardware import DEVICES, DTYPES, choice
-from nbtool.probe import PACKAGES
+from nbtool.hardware import DEVICES, DTYPES
+from nbtool.probe import PACKAGES, choice
 from nbtool.recipe import Provenance, Recipe, printable
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import nbtool
+from nbtool.check import PROMPT as DEMO_PROMPT
 from nbtool.check import benchmark
 from nbtool.display.card import card_text
 from nbtool.errors import NbtoolError, RecipeError
 from nbtool.generator import default_store
 from nbtool.recipe import INTEGERS, PARAMETERS, REALS, printable
 
-DEMO_PROMPT = "a large yellow star on a blue background"
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 PARAMETER_HELP = (
     "parameters are written name=value: seed=7 guidance_scale=5 num_inference_steps=20 "

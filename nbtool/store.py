@@ -21,14 +21,13 @@ import itertools
 import json
 import os
 import re
-import time
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nbtool import metadata
+from nbtool import files, metadata
 from nbtool._version import __version__
 from nbtool.errors import MetadataError, RecipeError, StoreError
 from nbtool.image import GeneratedImage
@@ -202,7 +201,7 @@ class Store:
 
     def latest(self, count: int) -> list[GeneratedImage]:
         """The last few images, newest first, without verifying the others."""
-        dated = sorted(((_modified(e), _name(e)) for e in self._committed()), reverse=True)
+        dated = sorted(((files.modified(e), _name(e)) for e in self._committed()), reverse=True)
         images = (self._get(name) for _, name in dated)
         return list(itertools.islice((image for image in images if image), count))
 
@@ -257,7 +256,7 @@ class Store:
         for entry in [entry for entry in self._entries() if Path(entry) not in named]:
             match = _PICTURE.fullmatch(entry.name)
             alone = match and match[1] not in unread and not entry.is_symlink()
-            if alone and _age(entry) > ABANDONED:
+            if alone and files.age(entry) > ABANDONED:
                 where = self._move_aside([Path(entry)])
                 problems.append(f"{entry.name}: a PNG without its JSON; {where}")
         return problems
@@ -288,7 +287,7 @@ class Store:
 
     def _schema(self) -> int:
         try:
-            schema = metadata.strict_json(_read(self.path / MARKER).decode("ascii"))["schema"]
+            schema = metadata.strict_json(files.read(self.path / MARKER).decode("ascii"))["schema"]
         except (OSError, ValueError, KeyError):
             return SCHEMA
         return schema if isinstance(schema, int) else SCHEMA
@@ -304,7 +303,7 @@ class Store:
 
     def _load(self, name: str) -> GeneratedImage:
         try:
-            record = _parse(_read(self.path / f"{name}.json"))
+            record = _parse(files.read(self.path / f"{name}.json"))
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -325,7 +324,7 @@ class Store:
             if not _SHA256.fullmatch(digest) or not isinstance(record["schema"], int):
                 raise _DamagedError("its JSON cannot be used (no hash or no schema number)")
             path = self._picture(name, digest)
-            intact = hashlib.sha256(_read(path)).hexdigest() == digest
+            intact = hashlib.sha256(files.read(path)).hexdigest() == digest
         except FileNotFoundError:
             raise _DamagedError("its PNG is missing") from None
         except (KeyError, TypeError, AttributeError, RecipeError, OSError) as error:
@@ -340,12 +339,12 @@ class Store:
         """Moves the files of an image away; returns what was wrong and where they are now."""
         if isinstance(error, _NewerError) or self._schema() > SCHEMA:
             return f"{name}: {error}; left in {self.path}, since a newer nbtool wrote it"
-        files = [
+        damaged = [
             Path(entry)
             for entry in self._entries()
             if entry.name.startswith(name) and not _MARK.fullmatch(entry.name)
         ]
-        return f"{name}: {error}; {self._move_aside(files)}"
+        return f"{name}: {error}; {self._move_aside(damaged)}"
 
     def _move_aside(self, paths: Iterable[Path]) -> str:
         """Moves files to damaged/ if that can be done; returns where they are now."""
@@ -365,23 +364,12 @@ class Store:
     def _sweep(self) -> None:
         """Removes what a killed writer left half done."""
         for entry in [entry for entry in self._entries() if _PARTIAL.fullmatch(entry.name)]:
-            if _age(entry) > ABANDONED:
+            if files.age(entry) > ABANDONED:
                 Path(entry).unlink(missing_ok=True)
 
     def _write(self, path: Path, data: bytes, *, keep: bool = True) -> None:
-        """Writes a file whole or not at all: temporary file, flush, fsync, rename."""
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
         with self._explained("write in"):
-            try:
-                with partial.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if keep:
-                    os.replace(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
-            _sync_folder(path.parent)
+            files.write(path, data, keep=keep)
 
     @contextlib.contextmanager
     def _explained(self, action: str) -> Iterator[None]:
@@ -410,37 +398,9 @@ def _parse(data: bytes) -> dict[str, Any]:
 
 def _read_mark(path: Path) -> tuple[str, Mark]:
     """An image's key and its mark."""
-    record = metadata.strict_json(_read(path).decode("ascii"))
+    record = metadata.strict_json(files.read(path).decode("ascii"))
     return record["key"], Mark(record.get("starred") is True, str(record.get("note", "")))
-
-
-def _read(path: Path) -> bytes:
-    """A file's bytes; a symbolic link is not followed."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
 
 
 def _name(mark: os.DirEntry[str]) -> str:
     return mark.name[:KEY_DIGITS]
-
-
-def _modified(entry: os.DirEntry[str]) -> float:
-    try:
-        return entry.stat(follow_symlinks=False).st_mtime
-    except FileNotFoundError:
-        return time.time()
-
-
-def _age(entry: os.DirEntry[str]) -> float:
-    return time.time() - _modified(entry)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename last through a power cut, where the system can."""
-    with contextlib.suppress(OSError, AttributeError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 import nbtool
-from nbtool import GeneratedImage, Grid, Provenance
+from nbtool import GeneratedImage, Grid, Provenance, files
 from nbtool.axes import sweep
 
 CELLS = {"seed": range(1000), "guidance_scale": [scale / 10 for scale in range(100)]}
@@ -54,8 +54,8 @@ def crowded(store, complete, picture):
 
 def test_a_large_store_is_opened_without_reading_its_images(crowded, complete, monkeypatch):
     read = []
-    real = nbtool.store._read
-    monkeypatch.setattr(nbtool.store, "_read", lambda path: read.append(path.name) or real(path))
+    real = files.read
+    monkeypatch.setattr(files, "read", lambda path: read.append(path.name) or real(path))
     store = nbtool.Store(crowded.path)
     assert repr(store) == "<Store images: 3005 images>"
     assert complete.replace(seed=4).key in store.listing()

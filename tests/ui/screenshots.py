@@ -19,7 +19,7 @@ VIEWER = (
     "                seed=range(6), guidance_scale=[1, 2, 3, 5])\n"
     "grid.view(rows='guidance_scale', cols='seed')"
 )
-CROP = 14  # pixels around a widget
+CROP = 4  # pixels around a widget
 
 
 def main() -> None:

@@ -20,10 +20,19 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from methods import Floor, Grid, Times, load, plain_batches, plain_loop, synchronize, with_nbtool
+from methods import (
+    Floor,
+    Grid,
+    Times,
+    load,
+    load_as_nbtool,
+    plain_batches,
+    plain_loop,
+    synchronize,
+    with_nbtool,
+)
 
 import nbtool
-from nbtool.engines.local import pipelines
 
 STEPS = 30
 _VAE = {
@@ -73,7 +82,7 @@ def _compare(grid: Grid, rounds: int, *, compiled: bool) -> None:
     pipeline = load(grid)
     if compiled:
         pipeline.unet.compile()
-        pipelines.load(grid.folder, grid.device, grid.dtype).unet.compile()
+        load_as_nbtool(grid).unet.compile()
     warm = replace(grid, seeds=1, steps=(2,))
     ways = {
         "loop": lambda fresh: plain_loop(fresh, pipeline),

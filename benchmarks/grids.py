@@ -34,10 +34,10 @@ from methods import (
     with_nbtool,
 )
 
-from nbtool import models
+from nbtool import catalogue
 from nbtool.engines.local import memory
 
-SHAPES = models.find("shapes").folder
+SHAPES = catalogue.find("shapes").folder
 BASE = Grid(
     folder=SHAPES, seeds=8, guidance=(1, 3, 5, 7), steps=(20,), schedulers=("dpm++2m",), side=128,
     name="8 seeds × 4 guidance",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
 from nbtool.axes import paired, random_seeds, replace
+from nbtool.catalogue import add_model
 from nbtool.errors import (
     AxisError,
     Cancelled,
@@ -26,6 +27,7 @@ from nbtool.image import GeneratedImage
 from nbtool.job import Job, cancel
 from nbtool.probe import hardware
 from nbtool.recipe import Provenance, Recipe
+from nbtool.roster import models
 from nbtool.store import Store
 
 if TYPE_CHECKING:
@@ -67,8 +69,10 @@ __all__ = [
     "Store",
     "StoreError",
     "__version__",
+    "add_model",
     "cancel",
     "hardware",
+    "models",
     "paired",
     "random_seeds",
     "replace",

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nbtool import models
+from nbtool import catalogue
 from nbtool.generator import Generator
 
 PROMPT = "a large yellow star on a blue background"
@@ -47,13 +47,13 @@ class Pace:
 def benchmark() -> Pace:
     """The pace of the embedded model on the default device; takes some seconds, keeps nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        gen = Generator(models.EMBEDDED, store=folder)
+        gen = Generator(catalogue.EMBEDDED, store=folder)
         _seconds(gen, range(1))  # loads the model
         alone = statistics.median(_seconds(gen, [seed]) for seed in range(1, 1 + ALONE))
         together = _seconds(gen, range(100, 100 + TOGETHER)) / TOGETHER
         defaults = gen.engine.defaults()
     return Pace(
-        model=models.EMBEDDED,
+        model=catalogue.EMBEDDED,
         size=f"{defaults['width']}×{defaults['height']}",
         num_inference_steps=defaults["num_inference_steps"],
         seconds_alone=round(alone, 3),

@@ -102,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(run=_check)
 
+    models = commands.add_parser("models", help="say which models run here, and how")
+    models.add_argument("--json", action="store_true", help="for programs")
+    models.set_defaults(run=_models)
+
     lab = commands.add_parser("lab", help="open JupyterLab on a copy of the notebooks")
     lab.add_argument("folder", nargs="?", type=Path, default=Path("nbtool-notebooks"))
     lab.set_defaults(run=_lab)
@@ -166,6 +170,12 @@ def _check(options: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         print(card_text(machine.rows() | ({"Benchmark": str(pace)} if pace else {})))
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    found = nbtool.models()
+    print(json.dumps(found.records(), indent=2, ensure_ascii=False) if options.json else found)
     return 0
 
 

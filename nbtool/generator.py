@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbtool import axes, environment, models
+from nbtool import axes, catalogue, environment
 from nbtool.axes import Axis, Sweep
 from nbtool.display import progress
 from nbtool.display.card import card
@@ -19,7 +19,9 @@ from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
 from nbtool.grid import Grid
 from nbtool.image import GeneratedImage
 from nbtool.job import Job
+from nbtool.plans import MemoryPlan, best_plan
 from nbtool.recipe import PARAMETERS, Recipe
+from nbtool.roster import AUTO, choose_model
 from nbtool.store import Store, default_folder
 
 if TYPE_CHECKING:
@@ -42,12 +44,20 @@ class Generator:
     from the store.
 
     Args:
-        model: A catalogue name, a folder in diffusers' layout, or an id on the Hugging Face hub.
-            None: the variable NBTOOL_MODEL, or else "shapes", the model inside the package.
+        model: A catalogue name (see `nbtool.models()`), a folder in diffusers' layout, a
+            .safetensors checkpoint, or an id on the Hugging Face hub; "auto": the best model
+            that runs here. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
+            the package.
         store: The folder (or Store) for the images. None: the variable NBTOOL_STORE, or else
             "nbtool-images".
         device: "cuda", "cuda:1", "mps", "xpu" or "cpu"; None: the best there is.
-        dtype: "float32", "float16" or "bfloat16"; None: what suits the device.
+        dtype: "float32", "float16" or "bfloat16"; None: what suits the device and the model.
+        revision: A branch, a tag or a commit on the hub; None: its main branch, or what is in
+            the cache of it.
+        safety_checker: False leaves out the model's own safety checker, if it has one.
+        quantization: "8bit" or "4bit" for the weights of large networks, with the package
+            bitsandbytes; "" for none.
+        allow_pickle: Whether weights may be pickles, which can run any code when they are read.
         exact: Every bit of an image is the same whatever else is generated with it, at the cost
             of speed: batches have one fixed width. Without it low precision can move a few pixels
             by a shade.
@@ -65,14 +75,30 @@ class Generator:
         store: str | os.PathLike[str] | Store | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        revision: str | None = None,
+        safety_checker: bool = True,
+        quantization: str = "",
+        allow_pickle: bool = False,
         exact: bool = False,
         **defaults: Any,
     ) -> None:
-        model = model or os.environ.get(MODEL_VARIABLE) or models.EMBEDDED
+        model = model or os.environ.get(MODEL_VARIABLE) or catalogue.EMBEDDED
         checked = Recipe(**defaults)
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else default_store(store)
-        self.engine: Engine = LocalEngine(model, device=device, dtype=dtype, exact=exact)
+        self.reason = ""  # why this model, where it was not named
+        if model == AUTO:
+            model, self.reason = choose_model()
+        self.engine: Engine = LocalEngine(
+            model,
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            exact=exact,
+            safety_checker=safety_checker,
+            quantization=quantization,
+            allow_pickle=allow_pickle,
+        )
 
     def __call__(self, prompt: str | Recipe = "", **parameters: Any) -> GeneratedImage:
         """One image; waits for it and shows progress.
@@ -149,6 +175,18 @@ class Generator:
             disk_bytes=pixels * 3,
         )
 
+    def memory_plan(self, width: int | None = None, height: int | None = None) -> MemoryPlan:
+        """How the model is put into this machine's memory, or why it does not fit; shows itself.
+
+        Args:
+            width: Of the images, in pixels; None: what the model was trained for.
+            height: The same.
+
+        Raises:
+            ModelError: There is no such model.
+        """
+        return best_plan(self.engine.plans(width, height))
+
     def panel(self) -> Panel:
         """A widget panel with every parameter, live previews, a gallery and sweeps.
 
@@ -199,20 +237,19 @@ class Generator:
         return sorted(paces)[len(paces) // 2] * work
 
     def __repr__(self) -> str:
-        return f"<Generator {self.engine.describe()['Model']}, images in {self.store.path.name}>"
+        return f"<Generator {self.engine.name}, images in {self.store.path.name}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return {**card(self._card())}
 
     def _card(self) -> dict[str, str]:
-        defaults = {**self.engine.defaults(), **self.defaults}
-        shown = (name for name in PARAMETERS if name in defaults)
-        return self.engine.describe() | {
-            "Defaults": ", ".join(
-                f"{name}={defaults[name]!r}" for name in shown if name not in ("model", "revision")
-            ),
-            "Images": f"{len(self.store)} in {self.store.path}",
-        }
+        rows = self.engine.describe()
+        if self.reason:
+            rows["Chosen"] = self.reason
+        defaults = {**self.engine.settings(), **self.defaults}
+        if shown := [f"{name}={defaults[name]!r}" for name in PARAMETERS if name in defaults]:
+            rows["Defaults"] = ", ".join(shown)
+        return rows | {"Images": f"{len(self.store)} in {self.store.path}"}
 
 
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:

@@ -268,7 +268,7 @@ class Job:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Loading):
-            self._update(activity=f"loading {event.what}")
+            self._update(activity=event.what)
         elif isinstance(event, Started):
             self._started = self._started or time.monotonic()
             with self._changed:

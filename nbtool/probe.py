@@ -7,12 +7,11 @@ import os
 import platform
 import shutil
 import subprocess
-from functools import cache
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
-from nbtool import containers, environment
+from nbtool import containers, environment, files
 from nbtool._version import __version__
 from nbtool.hardware import GIB, Disk, Gpu, Hardware, choose, float_support
 from nbtool.store import default_folder
@@ -50,12 +49,6 @@ def hardware() -> Hardware:
         images=_disk(default_folder()),
         versions=_versions(),
     )
-
-
-@cache
-def choice(device: str | None = None) -> tuple[str, str, str]:
-    """The device (the best, or the one given), the dtype that suits it, and the reason."""
-    return choose(gpus(), device)
 
 
 def gpus() -> tuple[Gpu, ...]:
@@ -170,12 +163,9 @@ def _cache() -> Path:
 
 def _disk(folder: Path) -> Disk:
     """What is free where a folder is, or where it would be made."""
-    existing = next(
-        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
-    )
     home = Path.home()
     shown = Path("~") / folder.relative_to(home) if folder.is_relative_to(home) else folder
-    return Disk(str(shown), shutil.disk_usage(existing).free / GIB)
+    return Disk(str(shown), files.free(folder) / GIB)
 
 
 def _versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import nbtool
-from nbtool.engines.local import pipelines
+from nbtool.engines.local import loading, pipelines
 from nbtool.store import Store
 
 PROMPT = "a large red circle on a blue background"
@@ -34,7 +34,7 @@ def no_loading(monkeypatch):
     def refuse(*_):
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr(pipelines, "load", refuse)
+    monkeypatch.setattr(loading, "load", refuse)
 
 
 def pixels(image):
@@ -59,7 +59,7 @@ def test_pixels_are_those_of_the_plain_pipeline(gen, scheduler):
     import torch
 
     image = gen(PROMPT, seed=5, guidance_scale=4, scheduler=scheduler, guidance_rescale=0.3)
-    shared = pipelines.load(gen.engine.model.folder, "cpu", "float32")
+    shared = gen.engine.placement.load(str).pipeline
     pipeline = copy.copy(shared)
     pipeline.scheduler = pipelines.scheduler(scheduler, shared.scheduler.config)
     plain = pipeline(

@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from machines import gpu
 
 import nbtool
 from nbtool import containers, probe
-from nbtool.hardware import Gpu, choose, float_support
+from nbtool.hardware import choose
 
 GIB = 2**30
-
-
-def gpu(kind, name, memory_gib, capability="", device=None, **more):
-    float16, bfloat16 = float_support(kind, name, capability)
-    device = device or {"rocm": "cuda:0", "mps": "mps"}.get(kind, f"{kind}:0")
-    return Gpu(
-        kind, device, name, memory_gib, capability=capability,
-        float16=float16, bfloat16=bfloat16, **more,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

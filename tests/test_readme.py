@@ -1,4 +1,4 @@
-"""The README's session runs as it stands there."""
+"""The README's session and the guide's run as they stand there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import nbtool
 
 README = Path(__file__).parents[1] / "README.md"
+GUIDE = README.parent / "docs" / "models.md"
 
 
 def test_the_session_in_the_readme_is_true(tmp_path, monkeypatch):
@@ -18,6 +19,13 @@ def test_the_session_in_the_readme_is_true(tmp_path, monkeypatch):
         str(README), module_relative=False, optionflags=doctest.IGNORE_EXCEPTION_DETAIL
     )
     assert results.attempted >= 9
+    assert results.failed == 0
+
+
+def test_the_examples_in_the_guide_are_true(monkeypatch):
+    monkeypatch.setattr("nbtool.catalogue._added", {})
+    results = doctest.testfile(str(GUIDE), module_relative=False)
+    assert results.attempted >= 5
     assert results.failed == 0
 
 

@@ -14,10 +14,12 @@ from nbtool.recipe import Provenance, Recipe
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from nbtool.plans import MemoryPlan
+
 
 @dataclass(frozen=True)
 class Loading:
-    """The model is being loaded."""
+    """The model is being got or loaded: what happens, in words."""
 
     what: str
 
@@ -66,6 +68,13 @@ Event = Loading | Started | Stepped | Finished | Failed
 class Engine(Protocol):
     """Turns complete recipes into events."""
 
+    @property
+    def name(self) -> str:
+        """The model's."""
+
+    def settings(self) -> dict[str, Any]:
+        """The recipe parameters that fit the model, as far as they are known here already."""
+
     def defaults(self) -> dict[str, Any]:
         """The recipe parameters of the model, for what a call leaves open.
 
@@ -103,6 +112,17 @@ class Engine(Protocol):
 
         Raises:
             ModelError: The model cannot be loaded.
+        """
+
+    def plans(self, width: int | None = None, height: int | None = None) -> list[MemoryPlan]:
+        """Every way to put the model into this machine's memory, the fastest first.
+
+        Args:
+            width: Of the images, in pixels; None: what the model was trained for.
+            height: The same.
+
+        Raises:
+            ModelError: There is no such model.
         """
 
     def describe(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from nbtool import axes, models, schedulers
+from nbtool import axes, catalogue, schedulers
 from nbtool.errors import RecipeError
 from nbtool.image import settings
 from nbtool.recipe import SIDE_MULTIPLE, Recipe, checked, shown
@@ -31,7 +31,7 @@ class Settings:
         self.negative = _area("Negative prompt", "What to stay away from", 2)
         self.model = ipywidgets.Combobox(
             description="Model",
-            options=list(models.CATALOGUE),
+            options=catalogue.names(),
             placeholder="a name, hub id or folder",
             continuous_update=False,
         )

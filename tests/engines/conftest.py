@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from hubs import Together
 
-from nbtool import models
-from nbtool.engines.local import pipelines
+from nbtool.engines.local import LocalEngine
 
 
 @pytest.fixture
@@ -17,4 +16,4 @@ def together():
 @pytest.fixture
 def embedded():
     """The embedded model's pipeline."""
-    return pipelines.load(models.find("shapes").folder, "cpu", "float32")
+    return LocalEngine("shapes", device="cpu").placement.load(str).pipeline

@@ -146,7 +146,7 @@ def test_an_unknown_model_is_refused_and_the_old_one_stays(panel):
 
 
 def test_another_model_brings_its_defaults_and_keeps_the_store(panel):
-    folder = nbtool.models.find("shapes").folder
+    folder = nbtool.catalogue.find("shapes").folder
     settings(panel).steps.value = 7
     settings(panel).model.value = str(folder)
     panel.join(SECONDS)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scenes import CENTRES, COLOURS, OUTLINES, RADII, SHAPES, SIZE, Scene, paint, random_scene
 
-MODEL = Path(__file__).parents[2] / "nbtool" / "models" / "shapes"
+MODEL = Path(__file__).parents[2] / "nbtool" / "catalogue" / "shapes"
 TARGETS = {"shape": 0.90, "colour": 0.95, "background": 0.95, "position": 0.90}
 JUDGE_TARGETS = dict.fromkeys(TARGETS, 0.995)
 BORDER = 4  # pixels along each side that show the background

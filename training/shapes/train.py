@@ -30,7 +30,7 @@ from scenes import CENTRES, SIZE, Scene, paint, random_caption, random_scene
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 HERE = Path(__file__).parent
-MODEL = HERE.parents[1] / "nbtool" / "models" / "shapes"
+MODEL = HERE.parents[1] / "nbtool" / "catalogue" / "shapes"
 LATENT_NOISE = 0.08  # standard deviation the decoder must tolerate, in units of the latents
 CROP = 64
 log = logging.getLogger("shapes")

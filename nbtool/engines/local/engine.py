@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Hashable, Iterable
-from functools import cache, lru_cache, partial
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import lru_cache, partial
 from importlib import metadata as packages
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from nbtool import models
+from nbtool import catalogue
 from nbtool._version import __version__
+from nbtool.catalogue.families import SELECTIVE
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
+from nbtool.engines.local.cache import Loaded
 from nbtool.engines.local.hub import Cell, Hub, Outcome
+from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError
 from nbtool.hardware import DEVICES, DTYPES
-from nbtool.probe import PACKAGES, choice
+from nbtool.plans import QUANTIZATIONS, MemoryPlan
+from nbtool.probe import PACKAGES
 from nbtool.recipe import Provenance, Recipe, printable
 
 if TYPE_CHECKING:
@@ -30,35 +35,51 @@ class LocalEngine:
     """Runs a diffusers model on this machine.
 
     Args:
-        model: A catalogue name, a folder, or an id on the hub.
+        model: A catalogue name, a folder, a .safetensors file, or an id on the hub.
+        revision: A branch, a tag or a commit on the hub; None: the main branch.
         device: "cuda", "cuda:1", "mps", "xpu" or "cpu"; None: the best there is.
-        dtype: "float32", "float16" or "bfloat16"; None: what suits the device.
+        dtype: "float32", "float16" or "bfloat16"; None: what suits the device and the model.
         exact: Batches have a fixed width, so that no bit of an image depends on what else runs.
+        safety_checker: Whether the model's own safety checker, if it has one, is used.
+        quantization: "8bit" or "4bit" for the weights of large networks; "" for none.
+        allow_pickle: Whether weights may be pickles, which can run code when they are read.
     """
 
     def __init__(
         self,
         model: str,
         *,
+        revision: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
         exact: bool = False,
+        safety_checker: bool = True,
+        quantization: str = "",
+        allow_pickle: bool = False,
     ) -> None:
         if device is not None and device.split(":")[0] not in DEVICES:
             raise RecipeError(f"device must be one of {', '.join(DEVICES)}, got {device!r}")
-        if dtype is not None and dtype not in DTYPES:
-            raise RecipeError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-        self.model = models.find(model)
+        for name, value, known in (
+            ("dtype", dtype, DTYPES),
+            ("quantization", quantization, QUANTIZATIONS),
+        ):
+            if value and value not in known:
+                raise RecipeError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        self.model = catalogue.find(
+            model, revision=revision, safety_checker=safety_checker, allow_pickle=allow_pickle
+        )
         self.exact = exact
-        self._wanted = device, dtype
+        self.placement = Placement(self.model, device, dtype, quantization)
 
-    def place(self) -> tuple[str, str, str]:
-        """Device, dtype and the reason for them."""
-        device, dtype = self._wanted
-        if device and dtype:
-            return device, dtype, "as asked for"
-        found, suited, reason = choice(device)
-        return found, dtype or suited, reason
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    def plans(self, width: int | None = None, height: int | None = None) -> list[MemoryPlan]:
+        return self.placement.plans(width, height)
+
+    def settings(self) -> dict[str, Any]:
+        return self.model.settings
 
     def defaults(self) -> dict[str, Any]:
         return self.model.defaults
@@ -67,24 +88,21 @@ class LocalEngine:
         for name in ("model", "revision"):
             wanted, ours = getattr(recipe, name), self.defaults()[name]
             if wanted not in (None, ours):
-                raise RecipeError(
-                    f"this recipe is for the {name} {wanted!r}, this generator has {ours!r}; "
-                    f"use recipe.replace(model=None, revision=None) to make it with this one"
-                )
-        if recipe.clip_skip > self.model.text_layers:
-            raise RecipeError(
-                f"clip_skip must be at most {self.model.text_layers}, the layers of "
-                f"{self.model.name}'s text encoder; got {recipe.clip_skip}"
-            )
+                raise RecipeError(_other(name, wanted, ours, self.model.name))
+        self.model.check(recipe)
 
     def describe(self) -> dict[str, str]:
-        device, dtype, reason = self.place()
-        loaded = pipelines.is_loaded(self.model.folder, device, dtype)
-        return {
-            "Model": self.model.name,
-            "Device": f"{device}, {dtype} ({reason})",
-            "State": "loaded" if loaded else "not loaded yet; the first image loads it",
-        }
+        rows = {"Model": self.model.name}
+        if not self.model.is_here:
+            size = self.model.facts.download_gb if self.model.known else None
+            rows["State"] = f"not downloaded yet{f' ({size:.1f} GB)' if size else ''}"
+        if self.model.known or self.model.is_described:
+            plan = self.placement.plan
+            rows["Runs here"] = f"{plan.summary}; gen.memory_plan() says why"
+            if self.model.is_here:
+                loaded = self.placement.is_loaded
+                rows["State"] = "loaded" if loaded else "not loaded yet; the first image loads it"
+        return rows
 
     def run(
         self,
@@ -94,8 +112,39 @@ class LocalEngine:
         *,
         priority: int = 0,
     ) -> None:
+        waiting = _Waiting(recipes, cancelled)
+
+        def report(text: str) -> None:
+            emit(Loading(text))
+            if not waiting.wanted():
+                raise InterruptedError("nobody waits for this model any more")
+
+        try:
+            self.model.fetch(report)
+        except InterruptedError:
+            return
         task = _Task(self, emit, cancelled)
-        worker.run(Run(task, recipes, priority=priority, exact=self.exact))
+        worker.run(Run(task, waiting, priority=priority, exact=self.exact))
+
+
+class _Waiting:
+    """Recipes whose model is not there yet; iterates over them."""
+
+    def __init__(self, recipes: Iterable[Recipe], cancelled: Callable[[Recipe], bool]) -> None:
+        self._recipes = iter(recipes)
+        self._cancelled = cancelled
+        self._first: list[Recipe] = []
+
+    def wanted(self) -> bool:
+        """Whether any is not cancelled."""
+        while not self._first or self._cancelled(self._first[0]):
+            self._first = list(islice(self._recipes, 1))
+            if not self._first:
+                return False
+        return True
+
+    def __iter__(self) -> Iterator[Recipe]:
+        return chain(self._first, self._recipes)
 
 
 class _Task:
@@ -110,20 +159,32 @@ class _Task:
         self.cancelled = cancelled
         self._engine = engine
         self._emit = emit
+        self._family = engine.model.family
+        self._pipeline: Any = None
+        self._network: Any = None
         self._schedulers: dict[str, Any] = {}
 
     def prepare(self, hub: Hub) -> None:
-        model = self._engine.model
-        self._device, self._dtype, _ = self._engine.place()
-        if not pipelines.is_loaded(model.folder, self._device, self._dtype):
-            self._emit(Loading(model.name))
-        pipeline = pipelines.load(model.folder, self._device, self._dtype)
-        self._pipeline = hub.adopt(pipeline)
+        self._use(self._engine.placement.load(self._say), hub)
+
+    def spare(self, hub: Hub, recipe: Recipe) -> bool:
+        self._pipeline = self._network = None  # which would keep it in memory
+        sparer = self._engine.placement.spare(self._loaded, recipe, self._say)
+        self.prepare(hub)
+        return sparer
+
+    def _say(self, text: str) -> None:
+        self._emit(Loading(text))
+
+    def _use(self, loaded: Loaded, hub: Hub) -> None:
+        self._loaded = loaded
+        self._pipeline = hub.adopt(loaded.pipeline, loaded.plan.batch_width)
+        self._network = self._pipeline.components[self._engine.model.denoiser]
         self._developed = not pictures.leave_undeveloped(self._pipeline)
-        self._previews = pipelines.previews(pipeline)
+        self._schedulers.clear()
 
     def size(self, recipe: Recipe) -> tuple[Hashable, ...]:
-        return self._pipeline.unet, recipe.width, recipe.height
+        return self._network, recipe.width, recipe.height
 
     def begin(self, recipe: Recipe) -> Callable[[], Any]:
         self._emit(Started(recipe))
@@ -136,19 +197,23 @@ class _Task:
         pipeline = pipelines.with_scheduler(self._pipeline, self._scheduler(recipe.scheduler or ""))
         return pipeline(
             prompt=recipe.prompt,
-            negative_prompt=recipe.negative_prompt or None,
             num_inference_steps=recipe.num_inference_steps,
-            guidance_scale=recipe.guidance_scale,
             width=recipe.width,
             height=recipe.height,
-            guidance_rescale=recipe.guidance_rescale,
-            clip_skip=recipe.clip_skip or None,
-            eta=recipe.eta,
             generator=torch.Generator("cpu").manual_seed(recipe.seed or 0),
             output_type="pt",
             callback_on_step_end=partial(self._stepped, recipe),
             callback_on_step_end_tensor_inputs=[],  # handing them over takes a pipeline its time
+            **self._guidance(recipe),
         )
+
+    def _guidance(self, recipe: Recipe) -> dict[str, Any]:
+        """What not every pipeline takes, where it is not at rest."""
+        chosen = {name: value for name in SELECTIVE if (value := getattr(recipe, name))}
+        chosen[self._family.guidance] = recipe.guidance_scale
+        if self._family.guidance == "true_cfg_scale":
+            chosen.setdefault("negative_prompt", " ")  # without one it is not guided
+        return chosen
 
     def _scheduler(self, name: str) -> Any:
         if name not in self._schedulers:
@@ -162,7 +227,7 @@ class _Task:
         done, steps = step + 1, len(pipeline.scheduler.timesteps)
         preview = None
         if done % PREVIEW_EVERY == 2 and done + 2 <= steps:
-            preview = self._previews.of(pipeline.scheduler.expected)
+            preview = self._loaded.previews.of(pipeline.scheduler.expected)
         self._emit(Stepped(recipe, done, steps, preview))
         return tensors
 
@@ -175,8 +240,8 @@ class _Task:
             return partial(self._emit, Failed(recipe, reason))
         provenance = Provenance(
             engine="local",
-            device=self._device,
-            dtype=self._dtype,
+            device=self._loaded.plan.device,
+            dtype=self._loaded.plan.dtype,
             batch_width=cell.width,
             exact=cell.exact,
             seconds=round(cell.seconds, 3),
@@ -188,36 +253,38 @@ class _Task:
         return partial(self._write, recipe, provenance, fetched)
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:
-        tokenizer = self._pipeline.tokenizer
+        # Of several text encoders the last reads most.
+        name = max(name for name in self._pipeline.components if name.startswith("tokenizer"))
+        tokenizer = self._pipeline.components[name]
+        most = self._family.tokens or tokenizer.model_max_length
         named = {"prompt": recipe.prompt, "negative_prompt": recipe.negative_prompt}
-        notes = (_truncation(tokenizer, name, text) for name, text in named.items())
+        notes = (_truncation(tokenizer, most, name, text) for name, text in named.items())
         return tuple(filter(None, notes))
 
     def _write(
         self, recipe: Recipe, provenance: Provenance, fetched: Callable[[], tuple[Image, bool]]
     ) -> None:
         picture, finite = fetched()
-        if fault := pictures.fault(picture, self._dtype, finite=finite):
+        if fault := pictures.fault(picture, self._loaded.plan.dtype, finite=finite):
             self._emit(Failed(recipe, fault))
         else:
             self._emit(Finished(recipe, picture, provenance))
 
 
 @lru_cache(maxsize=16)  # it keeps the tokenizers
-def _truncation(tokenizer: Any, name: str, text: str) -> str | None:
+def _truncation(tokenizer: Any, most: int, name: str, text: str) -> str | None:
     """What of a prompt is longer than the text encoder reads, in words."""
-    tokens = tokenizer(text, truncation=False, verbose=False).input_ids
-    kept = tokenizer.model_max_length
+    tokens = tokenizer(text, truncation=False, verbose=False, add_special_tokens=False).input_ids
+    kept = most - tokenizer.num_special_tokens_to_add()
     if len(tokens) <= kept:
         return None
-    cut = tokenizer.decode(tokens[kept - 1 : -1])
     return (
-        f"the {name} has {len(tokens) - 2} tokens, the model reads {kept - 2}; "
-        f"left out: {printable(cut)!r}"
+        f"the {name} has {len(tokens)} tokens, the model reads {kept}; "
+        f"left out: {printable(tokenizer.decode(tokens[kept:]))!r}"
     )
 
 
-@cache
+@lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
     return {"nbtool": __version__} | {name: packages.version(name) for name in PACKAGES}
 
@@ -233,8 +300,19 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
+def _other(name: str, wanted: str, ours: str | None, model: str) -> str:
+    """That a recipe is not for this generator, and what to do."""
+    same = f"nbtool.Generator({model!r}, revision={wanted!r}) makes it as it was" if (
+        name == "revision"
+    ) else f"nbtool.Generator({wanted!r}) makes it"  # fmt: skip
+    return (
+        f"this recipe is for the {name} {wanted!r}, this generator has {ours!r}; {same}, and "
+        f"recipe.replace(model=None, revision=None) is for this one"
+    )
+
+
 def unload() -> None:
     """Frees every cached pipeline; the next image loads its model again."""
-    pipelines.forget()
-    worker.forget()
+    cache.clear()
+    _truncation.cache_clear()
     memory.release()

@@ -15,11 +15,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from greenlet import getcurrent, greenlet
 
 from nbtool.engines.local import batching, memory, widths
 from nbtool.engines.local.answers import Answers
+from nbtool.engines.local.loading import networks
 from nbtool.engines.local.stand_ins import FIRST, LAST, STEADY, StandIns
 
 FIRST_WIDTH = 16  # rows of an encoder's forward
@@ -89,7 +91,7 @@ class Question:
         return self.module, self.method, self.cell.exact, self.call.signature
 
     @property
-    def width_key(self) -> Hashable:
+    def width_key(self) -> tuple[Any, ...]:
         """What a width is remembered for."""
         return self.module, self.method, self.cell.exact, self.call.shapes
 
@@ -115,14 +117,23 @@ class Hub:
         self._answers = Answers()
         self._ticks = 0
         self._most: float = math.inf  # images at once
-        self._steady: dict[Hashable, Hashable] = {}  # the width's key for each size of image
+        self._steady: dict[Hashable, tuple[Any, ...]] = {}  # the width's key for each size of image
         self._stand_ins = StandIns(self._ask, self._answers)
+        self._most_rows: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # by network
+        self._devices: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # where they compute
 
-    def adopt(self, pipeline: Any) -> Any:
+    def adopt(self, pipeline: Any, most: int = widths.LARGEST) -> Any:
         """A copy of a pipeline, to be called inside a cell's `work`.
 
         Its networks are stand-ins that ask the hub; those of the pipeline stay as they are.
+
+        Args:
+            pipeline: Loaded and placed.
+            most: Rows that its networks may be given at once.
         """
+        for part in networks(pipeline).values():
+            self._most_rows[part] = most
+            self._devices[part] = pipeline._execution_device  # noqa: SLF001 - offloaded or not
         return self._stand_ins.adopt(pipeline)
 
     def start(self, cell: Cell) -> None:
@@ -168,12 +179,14 @@ class Hub:
         for question in group:
             question.cell.seconds += spent * question.call.rows / rows
 
-    def forget(self) -> None:
-        """Frees what is remembered of networks; for when one is unloaded or changed."""
+    def forget(self, pipeline: Any) -> None:
+        """Frees what is remembered of a pipeline's networks; for when it is unloaded or changed."""
+        gone = set(networks(pipeline).values())
         self._answers.clear()
-        self._widths.clear()
-        self._steady.clear()
-        self._stand_ins.clear()
+        self._widths.forget(gone)
+        self._steady = {size: key for size, key in self._steady.items() if key[0] not in gone}
+        for part in gone:
+            self._stand_ins.forget(part)
 
     def _ask(self, module: Any, method: str, kind: int, *args: Any, **kwargs: Any) -> Any:
         """Called by a pipeline in place of a network: suspends it until there is an answer."""
@@ -234,6 +247,8 @@ class Hub:
             self._widths.fix(question.width_key, exact)
         elif _is_compiled(question.module):
             self._widths.fix(question.width_key, widths.COMPILED)
+        elif (most := self._most_rows[question.module]) <= widths.SMALLEST:
+            self._widths.fix(question.width_key, most)
         if question.kind == STEADY:
             self._steady[question.cell.size] = question.width_key
         return self._widths.rows(question.width_key)
@@ -331,8 +346,9 @@ class Hub:
         key = question.width_key
         if question.kind == FIRST or self._widths.settled(key):
             return _call(question.module, question.method, args, kwargs)
-        device = next(question.module.parameters()).device
+        device = self._devices[question.module]
         largest = widths.LARGEST_ON_PROCESSORS if device.type == "cpu" else widths.LARGEST
+        largest = min(largest, self._most_rows[question.module])
         meter = memory.Meter(device)
         started = time.perf_counter()
         output = _call(question.module, question.method, args, kwargs)

@@ -63,8 +63,8 @@ class StandIns:
         own.__dict__["maybe_free_model_hooks"] = lambda: None
         return own
 
-    def clear(self) -> None:
-        self._known.clear()
+    def forget(self, network: Any) -> None:
+        self._known.pop(network, None)
 
     def _remembering(self, pipeline: Any) -> Callable[..., Any]:
         """A pipeline's `encode_prompt`, which encodes only what it has not encoded before."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 EXACT = 8  # rows; fixed, so that an image does not depend on what it is batched with
 COMPILED = 16  # rows; fixed, since a compiled network is compiled anew for each width
@@ -14,6 +15,8 @@ CLEARLY = 1.15  # a gain for which half of the tries will do
 GAIN = 1.01  # that a width twice as large must bring for each row
 FULL = 0.75  # of the width must be rows for a forward to say something of it
 RESERVE = 0.8  # of the free memory may be used
+
+Question = tuple[Any, ...]  # the network asked, then what decides how much work a row is
 
 
 @dataclass
@@ -48,29 +51,29 @@ class Widths:
     """
 
     def __init__(self) -> None:
-        self._widths: dict[Hashable, _Width] = {}
+        self._widths: dict[Question, _Width] = {}
 
-    def rows(self, question: Hashable) -> int:
+    def rows(self, question: Question) -> int:
         """How many rows to put into the next forward."""
         return self._of(question).next
 
-    def most(self, question: Hashable) -> int:
+    def most(self, question: Question) -> int:
         """How many rows the next few forwards may have."""
         width = self._of(question)
         return width.rows if width.settled else 2 * width.rows
 
-    def settled(self, question: Hashable) -> bool:
+    def settled(self, question: Question) -> bool:
         """True when nothing more needs to be measured."""
         return self._of(question).settled
 
-    def fix(self, question: Hashable, rows: int) -> None:
+    def fix(self, question: Question, rows: int) -> None:
         """Sets a width that only a want of memory may change."""
         if question not in self._widths:
             self._widths[question] = _Width(rows=rows, settled=True)
 
     def measured(
         self,
-        question: Hashable,
+        question: Question,
         rows: int,
         seconds: float,
         memory: tuple[int, int],
@@ -99,12 +102,14 @@ class Widths:
         else:
             width.settled = True
 
-    def too_wide(self, question: Hashable, rows: int) -> None:
+    def too_wide(self, question: Question, rows: int) -> None:
         """A forward of this many rows ran out of memory."""
         self._widths[question] = _Width(rows=max(1, rows // 2), settled=True)
 
-    def clear(self) -> None:
-        self._widths.clear()
+    def forget(self, networks: Collection[Any]) -> None:
+        """Forgets the widths of questions to these networks."""
+        kept = {key: width for key, width in self._widths.items() if key[0] not in networks}
+        self._widths = kept
 
-    def _of(self, question: Hashable) -> _Width:
+    def _of(self, question: Question) -> _Width:
         return self._widths.setdefault(question, _Width())

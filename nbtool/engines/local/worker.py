@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 from nbtool.engines.local import memory
 from nbtool.engines.local.hub import BrokenDeviceError, Cell, Hub, Outcome, Stopped
-from nbtool.engines.local.pipelines import quiet
+from nbtool.engines.local.loading import quiet
 from nbtool.errors import GenerationError, NbtoolError
 from nbtool.recipe import Recipe
 
@@ -43,6 +43,9 @@ class Task(Protocol):
 
     def finish(self, recipe: Recipe, cell: Cell, outcome: Outcome) -> Callable[[], None]:
         """Takes what came of an image; the rest is done by what it returns, on another thread."""
+
+    def spare(self, hub: Hub, recipe: Recipe) -> bool:
+        """Makes the model take less memory, after an image did not fit alone; False if it cannot."""
 
     def cancelled(self, recipe: Recipe) -> bool:
         """Whether an image is not wanted any more."""
@@ -122,7 +125,8 @@ class Worker:
         self._changed = threading.Condition()
         self._working = False
         self._writing = False
-        self._forget = False
+        self._forgotten: list[Any] = []
+        self._thread: threading.Thread | None = None
 
     def run(self, run: Run) -> None:
         """Returns when nothing of the run is left to do.
@@ -136,7 +140,7 @@ class Worker:
             self._changed.notify_all()
             if not self._working:
                 self._working = True
-                _start(self._work)
+                self._thread = _start(self._work)
             if not self._writing:
                 self._writing = True
                 for _ in range(WRITERS):
@@ -145,15 +149,15 @@ class Worker:
         if run.error is not None:
             raise run.error
 
-    def forget(self) -> None:
-        """Lets go of what is remembered of networks, so that they can be freed."""
+    def forget(self, pipeline: Any) -> None:
+        """Lets go of what is remembered of a pipeline's networks, so that they can be freed."""
         with self._changed:
-            if not self._working:
-                self.hub.forget()
+            if not self._working or threading.current_thread() is self._thread:
+                self.hub.forget(pipeline)
                 return
-            self._forget = True
+            self._forgotten.append(pipeline)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._forget)
+            self._changed.wait_for(lambda: not self._forgotten)
 
     def _work(self) -> None:
         import torch
@@ -175,11 +179,10 @@ class Worker:
     def _busy_runs(self) -> list[Run]:
         """Waits until there is something to do; the runs for which there is."""
         with self._changed:
-            self._changed.wait_for(lambda: self._forget or any(map(_busy, self._runs)))
-            if self._forget:
-                self.hub.forget()
-                self._forget = False
-                self._changed.notify_all()
+            self._changed.wait_for(lambda: self._forgotten or any(map(_busy, self._runs)))
+            while self._forgotten:
+                self.hub.forget(self._forgotten.pop())
+            self._changed.notify_all()
             return [run for run in self._runs if _busy(run)]
 
     def _advance(self, runs: Sequence[Run]) -> None:
@@ -213,13 +216,17 @@ class Worker:
         error = outcome.error
         if isinstance(error, Stopped) or run.error is not None:
             return
-        if error is not None and memory.is_out_of_memory(error) and self.hub.thin_out():
+        if error is not None and memory.is_out_of_memory(error) and self._make_room(run, recipe):
             run.put_back(recipe)
             return
         write = run.task.finish(recipe, cell, outcome)
         with self._changed:
             run.unwritten += 1
         self._unwritten.put((run, write))
+
+    def _make_room(self, run: Run, recipe: Recipe) -> bool:
+        """After a want of memory: fewer images at once, or the model placed more sparingly."""
+        return self.hub.thin_out() or run.task.spare(self.hub, recipe)
 
     def _close_finished(self, runs: Sequence[Run]) -> bool:
         """Closes what is done; whether there is more to do."""
@@ -228,7 +235,7 @@ class Worker:
                 if run.begun and not run.cells and not run.unwritten:
                     self._runs.remove(run)
                     run.over.set()
-            self._working = self._forget or bool(self._runs)
+            self._working = bool(self._forgotten or self._runs)
             return self._working
 
     def _write(self) -> None:
@@ -242,6 +249,7 @@ class Worker:
             with self._changed:
                 run.unwritten -= 1
                 self._changed.notify_all()
+            del run  # it holds its model, which may be unloaded while this thread waits
 
 
 def _busy(run: Run) -> bool:
@@ -249,8 +257,10 @@ def _busy(run: Run) -> bool:
     return not run.begun or bool(run.cells) or not run.unwritten
 
 
-def _start(loop: Callable[[], None]) -> None:
-    threading.Thread(target=loop, name="nbtool", daemon=True).start()
+def _start(loop: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=loop, name="nbtool", daemon=True)
+    thread.start()
+    return thread
 
 
 def _all(_: Recipe) -> bool:

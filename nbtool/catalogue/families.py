@@ -1,0 +1,81 @@
+"""What the pipelines of diffusers take, by class; known without importing diffusers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from nbtool.errors import ModelError
+
+# Recipe parameters that not every pipeline has.
+FLOW = "FlowMatch"  # how the names of the schedulers for flow matching begin
+SELECTIVE = ("negative_prompt", "guidance_rescale", "clip_skip", "eta")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a pipeline class takes.
+
+    Attributes:
+        num_inference_steps: Its default.
+        guidance_scale: Its default.
+        takes: Those of SELECTIVE that it has.
+        guidance: What it calls the guidance that a negative prompt works with.
+        multiple: Of pixels, for width and height.
+        tokens: That it reads of a prompt; None: as many as its tokenizer says.
+    """
+
+    num_inference_steps: int = 50
+    guidance_scale: float = 5.0
+    takes: frozenset[str] = frozenset()
+    guidance: str = "guidance_scale"
+    multiple: int = 8
+    tokens: int | None = None
+
+
+_UNET = frozenset(SELECTIVE)
+_FAMILIES = {
+    "StableDiffusionPipeline": Family(30, 7.5, _UNET),
+    "StableDiffusionXLPipeline": Family(30, 5.0, _UNET),
+    "StableDiffusion3Pipeline": Family(
+        28, 7.0, frozenset({"negative_prompt", "clip_skip"}), multiple=16, tokens=256
+    ),
+    "FluxPipeline": Family(28, 3.5, multiple=16, tokens=512),
+    "Flux2KleinPipeline": Family(50, 4.0, multiple=16, tokens=512),
+    "ZImagePipeline": Family(50, 5.0, frozenset({"negative_prompt"}), multiple=16, tokens=512),
+    "QwenImagePipeline": Family(
+        50, 4.0, frozenset({"negative_prompt"}), "true_cfg_scale", multiple=16, tokens=512
+    ),
+    "SanaPipeline": Family(20, 4.5, frozenset({"negative_prompt", "eta"}), multiple=32, tokens=300),
+}
+
+
+@cache
+def family(pipeline: str) -> Family:
+    """What a pipeline class takes.
+
+    Raises:
+        ModelError: diffusers has no such class.
+    """
+    if pipeline in _FAMILIES:
+        return _FAMILIES[pipeline]
+    import inspect
+
+    import diffusers
+
+    try:
+        call = inspect.signature(getattr(diffusers, pipeline).__call__).parameters
+    except AttributeError:
+        raise ModelError(
+            f"the installed diffusers {diffusers.__version__} has no {pipeline}; "
+            f"a newer one may: pip install -U diffusers"
+        ) from None
+    guidance = "true_cfg_scale" if "true_cfg_scale" in call else "guidance_scale"
+    default = call[guidance].default if guidance in call else None
+    return Family(
+        num_inference_steps=call["num_inference_steps"].default,
+        guidance_scale=default if isinstance(default, (int, float)) else 1.0,
+        takes=frozenset(name for name in SELECTIVE if name in call),
+        guidance=guidance,
+        multiple=16,
+    )

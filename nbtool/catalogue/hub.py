@@ -1,0 +1,250 @@
+"""Models on the Hugging Face hub: what is in the cache, what is missing, and getting it.
+
+The cache is huggingface_hub's own, so that every program shares one copy. What is in it is used
+without asking the hub.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbtool import files
+from nbtool.catalogue import weights
+from nbtool.catalogue.refusals import explained
+from nbtool.errors import ModelError
+
+BRANCH = "main"
+WORKERS = 4  # files at once
+TRIES = 3  # of a file whose connection breaks
+TOLD_EVERY = 0.2  # seconds
+_CONFIGS = ("config.json", "scheduler_config.json")
+Report = Callable[[str], None]  # may raise to stop
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository on the hub.
+
+    Args:
+        name: Such as "org/model".
+        revision: A branch, a tag or a commit.
+    """
+
+    name: str
+    revision: str = BRANCH
+
+    def cached(self) -> Path | None:
+        """The folder in the cache that holds its configuration; None if that is not there."""
+        from huggingface_hub import constants, try_to_load_from_cache
+
+        found = try_to_load_from_cache(
+            self.name, weights.INDEX, cache_dir=constants.HF_HUB_CACHE, revision=self.revision
+        )
+        if not isinstance(found, str):
+            return None
+        folder = Path(found).parent
+        parts = weights.components(weights.read_json(folder / weights.INDEX))
+        there = [(folder / name / _CONFIGS[0]).exists() for name in weights.have_weights(parts)]
+        return folder if all(there) else None
+
+    def configuration(self) -> Path:
+        """The folder in the cache, once its configuration, a few small files, is there.
+
+        Raises:
+            ModelError: It cannot be had; each cause has a text of its own.
+        """
+        if folder := self.cached():
+            return folder
+        with explained(self.name, self.revision):
+            commit, sizes = self._listing()
+            if weights.INDEX not in sizes:
+                raise ModelError(
+                    f"{self.name} is no pipeline of diffusers: it has no {weights.INDEX}; if it "
+                    f"holds a .safetensors checkpoint, download that and give its path"
+                )
+            tally = _Tally(self.name, 0, _unheard)
+            names = [name for name in sizes if name.rpartition("/")[2] in _CONFIGS]
+            self._get(commit, [name for name in names if name.count("/") == 1], tally)
+            # Last, as the mark that the rest is there; by its branch, so that the cache knows that.
+            self._get(self.revision, [weights.INDEX], tally)
+        if folder := self.cached():
+            return folder
+        raise ModelError(f"{self.name} changed on the hub in this moment; try again")
+
+    def fetch(
+        self,
+        parts: Mapping[str, str],
+        report: Report,
+        *,
+        pickles: bool = False,
+        texts: bool = False,
+    ) -> None:
+        """Gets what is missing of the files that these components are loaded from.
+
+        Args:
+            parts: The components and their classes.
+            report: Told how far it is; what it raises stops the download, and finished files stay.
+            pickles: Whether weights may be pickles, where there are no others.
+            texts: No weights, only what components without weights are made of.
+
+        Raises:
+            ModelError: They cannot be had, or there is no room for them on the disk.
+        """
+        with _locks[self.name]:
+            commit = self.configuration().name
+            with explained(self.name, self.revision):
+                _, sizes = self._listing(commit)
+                if texts:
+                    names = weights.texts(sizes, parts)
+                else:
+                    names = weights.needed(sizes, parts, pickles=pickles)
+                missing = {n: sizes[n] for n in names if not self._has(commit, n)}
+                _check_room(self.name, sum(missing.values()))
+                tally = _Tally(self.name, sum(missing.values()), report)
+                self._get(commit, list(missing), tally)
+
+    def _has(self, commit: str, name: str) -> bool:
+        from huggingface_hub import constants, try_to_load_from_cache
+
+        cache = constants.HF_HUB_CACHE
+        return isinstance(
+            try_to_load_from_cache(self.name, name, cache_dir=cache, revision=commit), str
+        )
+
+    def _listing(self, revision: str | None = None) -> tuple[str, dict[str, int]]:
+        """The commit, and the names and sizes in bytes of its files."""
+        from huggingface_hub import HfApi, constants
+
+        api = HfApi(endpoint=constants.ENDPOINT)
+        info = api.model_info(self.name, revision=revision or self.revision, files_metadata=True)
+        if info.id.lower() != self.name.lower():
+            warnings.warn(f"{self.name} is called {info.id} now; use that name", stacklevel=2)
+        return str(info.sha), {file.rfilename: file.size or 0 for file in info.siblings or ()}
+
+    def _get(self, revision: str, names: list[str], tally: _Tally) -> None:
+        """Downloads files, several at once; the first error stops all."""
+        from huggingface_hub import constants, errors, hf_hub_download
+
+        def get(name: str) -> None:
+            for attempt in range(TRIES):
+                try:
+                    hf_hub_download(
+                        self.name,
+                        name,
+                        revision=revision,
+                        cache_dir=constants.HF_HUB_CACHE,
+                        endpoint=constants.ENDPOINT,
+                        tqdm_class=tally.bar(),
+                    )
+                    return
+                except errors.HTTPError as error:  # type: ignore[attr-defined] # it is there, not exported
+                    # A connection that was reset; of those that end early the client goes on itself.
+                    if hasattr(error, "response") or attempt + 1 == TRIES:
+                        raise
+
+        with _silent(), ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                for done in [pool.submit(get, name) for name in names]:
+                    done.result()
+            except BaseException:
+                tally.stop()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+class _Tally:
+    """The bytes that have come so far, of all files together."""
+
+    def __init__(self, name: str, total: int, report: Report) -> None:
+        self._name = name
+        self._total = total
+        self._report = report
+        self._done = 0
+        self._started = time.monotonic()
+        self._told = 0.0
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def add(self, count: float) -> None:
+        with self._lock:
+            if self._stopped:
+                raise InterruptedError("stopped")
+            self._done += int(count)
+            now = time.monotonic()
+            if now - self._told > TOLD_EVERY:
+                self._told = now
+                self._report(self._text(now - self._started))
+
+    def stop(self) -> None:
+        """Makes the other downloads end at their next piece."""
+        with self._lock:
+            self._stopped = True
+
+    def bar(self) -> Any:
+        """A class of progress bars that shows nothing and adds to this."""
+        from tqdm import tqdm
+
+        tally = self
+
+        class Bar(tqdm):  # type: ignore[misc] # tqdm has no types
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                kwargs.pop("name", None)
+                super().__init__(*args, **{**kwargs, "disable": True})
+
+            def update(self, n: float | None = 1) -> None:
+                tally.add(n or 0)
+
+            def update_transfer(self, n: float | None = 1) -> None:
+                """The same bytes on the wire, which Xet counts a second time."""
+
+            def set_transfer_postfix_str(self, text: str = "", **_: Any) -> None:
+                """Of that second count."""
+
+        return Bar
+
+    def _text(self, seconds: float) -> str:
+        speed = self._done / max(seconds, 1e-3)
+        return f"downloading {self._name}: {files.size(self._done)} of {files.size(self._total)}, {files.size(speed)}/s"
+
+
+def _unheard(_: str) -> None:
+    pass
+
+
+_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+def _check_room(name: str, wanted: int) -> None:
+    from huggingface_hub import constants
+
+    free = files.free(Path(constants.HF_HUB_CACHE))
+    if wanted > free:
+        raise ModelError(
+            f"{name} needs {files.size(wanted)} more on the disk of {constants.HF_HUB_CACHE}, and "
+            f"{files.size(free)} are free; make room, or set HF_HUB_CACHE to a folder on a larger disk"
+        )
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the client's own warnings and log: what matters of them, errors say."""
+    from huggingface_hub.utils import logging as client
+
+    level = client.get_verbosity()
+    client.set_verbosity(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="huggingface_hub")
+            yield
+    finally:
+        client.set_verbosity(level)

@@ -1,0 +1,88 @@
+"""Why the hub did not give what was asked for, in words that say what to do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nbtool import files
+from nbtool.errors import ModelError
+
+LOGIN = "`hf auth login`, or the variable HF_TOKEN"
+_BY_STATUS = {
+    401: f"your token is not valid; log in anew with {LOGIN}",
+    403: f"your token may not read it; use one that may, with {LOGIN}",
+    404: "one of its files is not there any more; try again",
+    429: "too many requests; wait a few minutes, or log in for a higher limit",
+}
+
+
+@contextmanager
+def explained(repository: str, revision: str) -> Iterator[None]:
+    """Turns what the hub's client raises into ModelErrors, one text for each cause.
+
+    Args:
+        repository: Its name.
+        revision: What was asked for of it.
+    """
+    try:
+        yield
+    except (ModelError, InterruptedError):
+        raise
+    except Exception as error:  # the client raises a dozen kinds, some wrapped in others
+        reason = _reason(_cause(error), repository, revision)
+        raise ModelError(f"cannot get {repository} from the Hugging Face hub: {reason}") from None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What is behind the client's word that a file is neither there nor to be had."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    wrapped = isinstance(error, LocalEntryNotFoundError)
+    return error.__cause__ if wrapped and error.__cause__ else error
+
+
+def _reason(error: BaseException, repository: str, revision: str) -> str:
+    from huggingface_hub import constants
+
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        free = files.size(files.free(Path(constants.HF_HUB_CACHE)))
+        return f"the disk of {constants.HF_HUB_CACHE} is full, {free} are free; make room"
+    if known := _known(error, f"{constants.ENDPOINT}/{repository}", revision):
+        return known
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    if status >= 500:
+        return f"the hub has a fault of its own (HTTP {status}); try again later"
+    if "Consistency check failed" in str(error):
+        return "a file arrived incomplete or as something else; what is whole is kept: try again"
+    return _BY_STATUS.get(
+        status, f"{constants.ENDPOINT} does not answer as the hub does; check the connection"
+    )
+
+
+def _known(error: BaseException, page: str, revision: str) -> str:
+    """The text for an error that the client has a class for; "" for others."""
+    from huggingface_hub import errors, get_token
+
+    if "credentials" in str(error):  # an invalid token, which some repositories answer as missing
+        return _BY_STATUS[401]
+    logged_in = get_token() is not None
+    texts = {
+        errors.OfflineModeIsEnabled: "it is not in the cache, and HF_HUB_OFFLINE forbids to ask",
+        errors.HFValidationError: "that is no valid name of a repository",
+        errors.RevisionNotFoundError: f"it has no revision {revision!r}",
+        errors.DisabledRepoError: "it was taken down",
+        errors.GatedRepoError: (
+            f"your account has no access to it yet; ask for it at {page}"
+            if logged_in
+            else f"its licence must be accepted first, at {page}; then log in with {LOGIN}"
+        ),
+        errors.RepositoryNotFoundError: (
+            "there is none of that name, or it is private and not yours"
+            if logged_in
+            else f"there is none of that name; if it is a private one, log in with {LOGIN}"
+        ),
+    }
+    return next((text for kind, text in texts.items() if isinstance(error, kind)), "")

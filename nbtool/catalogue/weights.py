@@ -1,0 +1,254 @@
+"""The files that hold a model's numbers: which of them are needed, whether they are what they say.
+
+Nothing here loads a tensor: the header of a safetensors file tells its contents,
+https://huggingface.co/docs/safetensors#format.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from nbtool.errors import ModelError
+
+INDEX = "model_index.json"
+PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+MAX_HEADER = 100_000_000  # bytes; what the safetensors library reads
+OPT_IN = "allow_pickle=True"
+_NAME = re.compile(
+    r"(?:diffusion_pytorch_model|model|pytorch_model)(?P<tags>(?:[.-][\w-]+)*)\.(?:safetensors|bin)"
+)
+_SHARD = re.compile(r"(?P<number>\d{5})-of-(?P<count>\d{5})")
+_WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|Extractor")
+_PARAMETERS = re.compile(r"^[FB](?:F|\d)")  # dtypes of weights: F32, F16, BF16, F8_E4M3
+_LIBRARIES = ("diffusers", "transformers")
+_TEXTS = (".json", ".txt", ".model", ".jinja")  # what components without weights are made of
+HALVES = ("fp16", "bf16")  # variants
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The files of one component, relative to the model's folder.
+
+    Attributes:
+        files: Those to load, all shards of them.
+        variant: "fp16" or "bf16", or "" for the files without one.
+        complete: Whether all the shards are among them.
+    """
+
+    files: tuple[str, ...]
+    variant: str
+    complete: bool
+
+
+def components(index: Mapping[str, Any]) -> dict[str, str]:
+    """The components that a model_index.json names, and the class of each.
+
+    Raises:
+        ModelError: It asks for code from outside diffusers and transformers.
+    """
+    found: dict[str, str] = {}
+    for name, value in [("_class_name", index.get("_class_name")), *index.items()]:
+        if name == "_class_name":
+            custom = not isinstance(value, str)
+        elif name.startswith("_") or not isinstance(value, list) or len(value) != 2:
+            continue
+        else:
+            library, class_name = value
+            custom = isinstance(library, str) and not _is_known(library)
+            if isinstance(class_name, str):
+                found[name] = class_name
+        if custom:
+            raise ModelError(
+                f"this model brings code of its own (for {name.strip('_')}), which nbtool does "
+                f"not run; look for a version that diffusers itself can load"
+            )
+    return found
+
+
+@cache
+def _is_known(library: str) -> bool:
+    """Whether a component's class comes from a library rather than from the model's own files."""
+    spec = find_spec("diffusers")
+    folders = spec.submodule_search_locations if spec else None
+    return library in _LIBRARIES or (
+        library.isidentifier()  # and no path
+        and any((Path(folder) / "pipelines" / library).is_dir() for folder in folders or ())
+    )
+
+
+def have_weights(parts: Mapping[str, str]) -> list[str]:
+    """Those of the components that have weights."""
+    return [name for name, kind in parts.items() if not _WITHOUT_WEIGHTS.search(kind)]
+
+
+def choose(names: Iterable[str], component: str, *, pickles: bool = False) -> Choice | None:
+    """The files of a component among the names of a model's files; None if there are none.
+
+    Files in half precision go first: they are half as large, and what they leave out is lost in
+    half precision anyway.
+
+    Args:
+        names: Relative to the model's folder, with forward slashes.
+        component: Such as "unet".
+        pickles: Look for pickles in place of safetensors.
+    """
+    kinds: dict[tuple[str, str], list[str]] = {}
+    suffix = ".bin" if pickles else ".safetensors"
+    for name in sorted(names):
+        path = PurePosixPath(name)
+        if str(path.parent) != component or path.suffix != suffix:
+            continue
+        if not (match := _NAME.fullmatch(path.name)):
+            continue
+        shard = _SHARD.search(match["tags"])
+        variant = re.sub(r"-?\d{5}-of-\d{5}", "", match["tags"]).strip(".")
+        kinds.setdefault((variant, shard["count"] if shard else ""), []).append(name)
+    choices = [
+        Choice(tuple(files), variant, len(files) == int(count or 1))
+        for (variant, count), files in kinds.items()
+        if variant in (*HALVES, "")
+    ]
+    order = (*HALVES, "")
+    return min(choices, key=lambda c: (not c.complete, order.index(c.variant)), default=None)
+
+
+def texts(names: Iterable[str], parts: Mapping[str, str]) -> list[str]:
+    """The names of the files that these components have beside weights."""
+    return [
+        name
+        for name in sorted(names)
+        if name == INDEX
+        or (name.count("/") == 1 and name.partition("/")[0] in parts and name.endswith(_TEXTS))
+    ]
+
+
+def needed(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = False) -> list[str]:
+    """The names of the files to load a model from: configuration first, then weights.
+
+    Args:
+        names: Of all its files, relative to its folder.
+        parts: Its components, as `components` gives them; those left out are not needed.
+        pickles: Whether weights may be pickles, where there are no others.
+
+    Raises:
+        ModelError: There are no weights for a component, or only pickles.
+    """
+    names = list(names)
+    files: list[str] = []
+    for component in have_weights(parts):
+        choice = choose(names, component)
+        if choice is None and (pickle := choose(names, component, pickles=True)):
+            refuse_pickle(pickle.files[0], allowed=pickles)
+            choice = pickle
+        if choice is None:
+            raise ModelError(f"this model has no weights for its {component}")
+        files += choice.files
+    return texts(names, parts) + files
+
+
+def is_complete(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = False) -> bool:
+    """Whether the names of a folder's files are all that a model needs."""
+    names = list(names)
+    for component in have_weights(parts):
+        choice = choose(names, component) or (
+            choose(names, component, pickles=True) if pickles else None
+        )
+        if choice is None or not choice.complete:
+            return False
+    return True
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of the files in a model's folder, in the form that `choose` takes."""
+    return [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A configuration file.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"the model has no {path.name}: {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged ({error}); get the model again") from None
+    return config
+
+
+def header(path: Path) -> dict[str, Any]:
+    """What a safetensors file says of its tensors, after checking that it is one, and whole.
+
+    Raises:
+        ModelError: It is cut off, or something else under that name; what it is, and the remedy.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(512)
+            file.seek(8)
+            length = int.from_bytes(start[:8], "little")
+            text = file.read(length) if length <= min(MAX_HEADER, size) else b""
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+    if what := _impostor(start):
+        raise ModelError(f"{path} is {what}, not a model's weights; download it again")
+    try:
+        tensors: dict[str, Any] = json.loads(text)
+        tensors.pop("__metadata__", None)
+        end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        end = math.inf if length > size else -1
+    if 8 + length + end == size:
+        return tensors
+    lost = f"it ends after {size:,} bytes" if 8 + length + end > size else "its header is damaged"
+    raise ModelError(f"{path} is corrupt ({lost}); delete it and download it again")
+
+
+def parameters(path: Path) -> int:
+    """How many parameters a safetensors file holds.
+
+    Raises:
+        ModelError: It is none, or corrupt.
+    """
+    return sum(map(count, header(path).values()))
+
+
+def count(tensor: Mapping[str, Any]) -> int:
+    """The parameters of one tensor of a header; integers are none."""
+    return math.prod(tensor["shape"]) if _PARAMETERS.match(tensor["dtype"]) else 0
+
+
+def refuse_pickle(path: str | os.PathLike[str], *, allowed: bool) -> None:
+    """Stops at a file that can run code when it is read, unless the user has said otherwise.
+
+    Raises:
+        ModelError: With what to do.
+    """
+    if not allowed:
+        raise ModelError(
+            f"{os.fspath(path)} is a pickle, which can run any code when it is read; look for "
+            f"a .safetensors version, or give {OPT_IN} if you trust where it comes from"
+        )
+
+
+def _impostor(start: bytes) -> str:
+    """What the first bytes of a file say that it is, if not safetensors."""
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of git-LFS (the file itself was not fetched: git lfs pull)"
+    if start.lstrip()[:1] == b"<":
+        return "a web page saved under that name"
+    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+        return "a pickle under a wrong name; it was not opened, since it could run any code, and is"
+    return ""

@@ -1,0 +1,172 @@
+"""Loaded pipelines, kept for the whole process within the memory there is."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbtool.catalogue import weights
+from nbtool.engines.local.loading import load, networks
+from nbtool.engines.local.previews import Previews
+from nbtool.plans import way
+
+if TYPE_CHECKING:
+    from nbtool.catalogue import Model
+    from nbtool.plans import MemoryPlan
+
+_ORIGIN = re.compile("^_|version|dtype")
+Placement = tuple[str, ...]  # what must be equal for pipelines to share a component
+
+
+@dataclass(eq=False)
+class Loaded:
+    """A pipeline in memory.
+
+    Attributes:
+        plan: How it was placed.
+        files: For each component what its files are, equal for equal files.
+        bytes: Of its weights.
+    """
+
+    pipeline: Any
+    plan: MemoryPlan
+    files: Mapping[str, Hashable] = field(default_factory=dict)
+
+    @property
+    def previews(self) -> Previews:
+        """The previews of its latents."""
+        if self._previews is None:
+            self._previews = Previews(self.pipeline)
+        return self._previews
+
+    _previews: Previews | None = None
+
+
+class Cache:
+    """Pipelines by model and plan; the least recently used go first.
+
+    Args:
+        dropped: Told of each pipeline that goes.
+    """
+
+    def __init__(self, dropped: Callable[[Any], None]) -> None:
+        self._dropped = dropped
+        self._lock = threading.RLock()
+        self._loaded: OrderedDict[Hashable, Loaded] = OrderedDict()
+
+    def get(self, model: Model, plan: MemoryPlan) -> Loaded | None:
+        """A pipeline that is in memory already."""
+        with self._lock:
+            key = _key(model, plan)
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+            return self._loaded.get(key)
+
+    def load(self, model: Model, plan: MemoryPlan) -> Loaded:
+        """Loads a pipeline; what others have in common with it is not loaded again.
+
+        Raises:
+            ModelError: It cannot be loaded.
+            MemoryError: The memory does not suffice.
+        """
+        with self._lock:
+            files = _files(model)
+            shared = self._shared(files, _placement(plan))
+            loaded = Loaded(load(model, plan, shared), plan, files)
+            self._loaded[_key(model, plan)] = loaded
+            return loaded
+
+    def drop_oldest(self) -> bool:
+        """Lets go of the pipeline that was not used for longest; False if there is none."""
+        with self._lock:
+            if not self._loaded:
+                return False
+            _, loaded = self._loaded.popitem(last=False)
+        self._dropped(loaded.pipeline)
+        return True
+
+    def drop(self, loaded: Loaded) -> None:
+        """Lets go of one pipeline."""
+        with self._lock:
+            kept = {key: one for key, one in self._loaded.items() if one is not loaded}
+            self._loaded = OrderedDict(kept)
+        self._dropped(loaded.pipeline)
+
+    def clear(self) -> None:
+        while self.drop_oldest():
+            pass
+
+    def bytes(self, device: str) -> int:
+        """What the weights take on a device, those that pipelines share counted once."""
+        with self._lock:
+            place = device.removesuffix(":0")
+            loaded = [one for one in self._loaded.values() if one.plan.device == place]
+        parts = {part for one in loaded for part in networks(one.pipeline).values()}
+        return sum(size(part) for part in parts)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+    def _shared(self, files: Mapping[str, Hashable], placement: Placement) -> dict[str, Any]:
+        """Components in memory that were read from the same files, placed in the same way."""
+        found: dict[str, Any] = {}
+        for loaded in self._loaded.values():
+            if placement and _placement(loaded.plan) == placement:
+                for name, there in loaded.files.items():
+                    if files.get(name) == there:
+                        found[name] = loaded.pipeline.components[name]
+        return found
+
+
+def size(part: Any) -> int:
+    """The bytes of a network's weights."""
+    return sum(t.nbytes for tensors in (part.parameters(), part.buffers()) for t in tensors)
+
+
+def _key(model: Model, plan: MemoryPlan) -> Hashable:
+    return model.source, model.safety_checker, way(plan)
+
+
+def _placement(plan: MemoryPlan) -> Placement:
+    """Empty where components cannot be shared: they are moved about, or not as they were read."""
+    if plan.offload != "none" or plan.quantization:
+        return ()
+    return plan.device, plan.dtype, plan.vae_dtype, str(plan.tiling), plan.attention
+
+
+def _files(model: Model) -> dict[str, Hashable]:
+    if model.checkpoint:
+        return {}
+    return dict(_identities(model))
+
+
+def _identities(model: Model) -> Iterator[tuple[str, Hashable]]:
+    names = weights.names_in(model.folder)
+    for part in weights.have_weights(model.parts):
+        choice = weights.choose(names, part)
+        if choice and choice.complete:
+            files = tuple(_identity(model.folder / name) for name in choice.files)
+            yield part, (model.parts[part], _settings(model.folder / part / "config.json"), files)
+
+
+def _settings(path: Path) -> str:
+    """A component's configuration without what only says where it comes from."""
+    config = weights.read_json(path)
+    return json.dumps(
+        {name: value for name, value in config.items() if not _ORIGIN.search(name)}, sort_keys=True
+    )
+
+
+def _identity(path: Path) -> Hashable:
+    """Equal for equal files: the hub's cache names them by their content."""
+    real = path.resolve()
+    if real.parent.name == "blobs":
+        return real.name
+    status = real.stat()
+    return str(real), status.st_size, status.st_mtime_ns

@@ -1,0 +1,213 @@
+"""Loads a pipeline the way a memory plan says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbtool.catalogue.model import CHECKER
+from nbtool.engines.local import memory
+from nbtool.errors import ModelError
+from nbtool.plans import TILE
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from nbtool.catalogue import Model
+    from nbtool.plans import MemoryPlan
+
+
+def load(model: Model, plan: MemoryPlan, shared: Mapping[str, Any] | None = None) -> Any:
+    """A pipeline in evaluation mode, placed as planned.
+
+    Args:
+        model: Whose files are there.
+        plan: How to put it on this machine.
+        shared: Components of other pipelines that are the same as this model's.
+
+    Raises:
+        ModelError: It cannot be loaded.
+        MemoryError: The memory does not suffice.
+    """
+    try:
+        with quiet():
+            pipeline = _read(model, plan, shared or {})
+        place(pipeline, plan)
+    except Exception as error:  # diffusers, transformers and safetensors raise many kinds
+        short = memory.is_out_of_memory(error)
+        reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+    else:
+        return pipeline
+    # Raised outside `except`: a traceback would pin what has been loaded.
+    if short:
+        raise MemoryError(reason)
+    raise ModelError(f"cannot load {model.name} from {model.checkpoint or model.folder}: {reason}")
+
+
+def networks(pipeline: Any) -> dict[str, Module]:
+    """The components of a pipeline that have weights."""
+    from torch.nn import Module
+
+    return {n: part for n, part in pipeline.components.items() if isinstance(part, Module)}
+
+
+def _read(model: Model, plan: MemoryPlan, shared: Mapping[str, Any]) -> Any:
+    import diffusers
+    import torch
+
+    dtype = getattr(torch, plan.dtype)
+    given: dict[str, Any] = {**shared, "dtype": dtype, "local_files_only": True}
+    if not model.safety_checker and model.facts.pipeline == "StableDiffusionPipeline":
+        given |= {CHECKER: None, "requires_safety_checker": False}
+    if plan.quantization:
+        given["quantization_config"] = _quantization(plan, sorted(model.parts))
+    if model.checkpoint:
+        kind = getattr(diffusers, model.facts.pipeline)
+        pipeline = kind.from_single_file(str(model.checkpoint), config=str(model.folder), **given)
+    else:
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(
+            model.folder,
+            variant=model.variant,
+            use_safetensors=None if model.allow_pickle else True,
+            **given,
+        )
+    if plan.vae_dtype != plan.dtype:
+        pipeline.vae.to(getattr(torch, plan.vae_dtype))
+    return pipeline
+
+
+def _quantization(plan: MemoryPlan, parts: Sequence[str]) -> Any:
+    from diffusers import PipelineQuantizationConfig
+
+    large = [part for part in parts if part.startswith(("unet", "transformer", "text_encoder"))]
+    bits = plan.quantization
+    options: dict[str, Any] = {f"load_in_{bits}": True}
+    if bits == "4bit":
+        import torch
+
+        options |= {
+            "bnb_4bit_quant_type": "nf4",
+            "bnb_4bit_compute_dtype": getattr(torch, plan.dtype),
+        }
+    return PipelineQuantizationConfig(
+        quant_backend=f"bitsandbytes_{bits}", quant_kwargs=options, components_to_quantize=large
+    )
+
+
+def place(pipeline: Any, plan: MemoryPlan) -> None:
+    """Puts a pipeline that has been read where a plan says."""
+    import torch
+
+    pipeline.set_progress_bar_config(disable=True)
+    parts = networks(pipeline)
+    for part in parts.values():
+        part.eval().requires_grad_(False)
+    for name in ("unet", "vae"):
+        if name in parts and _has_convolutions(parts[name]):
+            # Convolutions are faster with the channels last, on processors and on GPUs.
+            parts[name].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if "text_encoder" in parts:
+        _mend_clip_skip(parts["text_encoder"])
+    if plan.tiling:
+        _tile(pipeline.vae)
+    if plan.attention == "sliced":
+        pipeline.enable_attention_slicing()
+    _offload(pipeline, plan)
+
+
+def _offload(pipeline: Any, plan: MemoryPlan) -> None:
+    import torch
+
+    device = torch.device(plan.device)
+    parts = networks(pipeline)
+    if plan.offload == "none":
+        pipeline.to(device)
+    elif plan.offload == "model":
+        take_turns(list(parts.values()), device)
+    elif plan.offload == "group":
+        pipeline.enable_group_offload(
+            onload_device=device, offload_type="leaf_level", use_stream=device.type == "cuda"
+        )
+    else:
+        from accelerate import cpu_offload
+
+        for part in parts.values():
+            cpu_offload(part, device, offload_buffers=bool(part._parameters))  # noqa: SLF001
+
+
+def _tile(vae: Any) -> None:
+    """Makes a VAE decode in tiles; those of AutoencoderKL would be as large as it was trained."""
+    if not hasattr(vae, "enable_tiling"):
+        return
+    vae.enable_tiling()
+    if type(vae).__name__ == "AutoencoderKL" and vae.tile_sample_min_size > TILE:
+        vae.tile_latent_min_size = vae.tile_latent_min_size * TILE // vae.tile_sample_min_size
+        vae.tile_sample_min_size = TILE
+
+
+def take_turns(parts: Sequence[Module], device: Any) -> None:
+    """Makes a network come to the device when it is called, and the others leave it.
+
+    diffusers' own offloading expects the order of one pipeline's call: text encoders, denoiser,
+    VAE. Many images at once ask in any order.
+    """
+    from accelerate.hooks import ModelHook, add_hook_to_module
+
+    class Turn(ModelHook):  # type: ignore[misc] # accelerate has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.execution_device = device
+
+        def pre_forward(self, module: Module, *args: Any, **kwargs: Any) -> Any:
+            from accelerate.utils import send_to_device
+
+            for other in parts:
+                if other is not module:
+                    other.to("cpu")
+            module.to(device)
+            return send_to_device(args, device), send_to_device(kwargs, device)
+
+    for part in parts:
+        part.to("cpu")
+        add_hook_to_module(part, Turn())
+
+
+def _has_convolutions(part: Module) -> bool:
+    from torch.nn import Conv2d
+
+    return any(isinstance(layer, Conv2d) for layer in part.modules())
+
+
+def _mend_clip_skip(text_encoder: Any) -> None:
+    """Gives transformers' flattened CLIPTextModel the attribute that diffusers' clip_skip reads.
+
+    https://github.com/huggingface/diffusers/issues/14124
+    """
+    if hasattr(text_encoder, "final_layer_norm") and not hasattr(text_encoder, "text_model"):
+        # Past nn.Module's own __setattr__: a module inside itself would be an endless tree.
+        object.__setattr__(text_encoder, "text_model", text_encoder)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the bars and notices of diffusers and transformers: what matters, nbtool says."""
+    from transformers.utils import logging as transformers_logging
+
+    verbosity = {transformers_logging: transformers_logging.get_verbosity()}
+    transformers_logging.set_verbosity_error()
+    # Imported second: importing diffusers makes transformers speak.
+    from diffusers.utils import logging as diffusers_logging
+
+    verbosity[diffusers_logging] = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
+    bars = [library for library in verbosity if library.is_progress_bar_enabled()]
+    for library in bars:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level in verbosity.items():
+            library.set_verbosity(level)
+        for library in bars:
+            library.enable_progress_bar()

@@ -1,0 +1,173 @@
+"""Puts models into this machine's memory: the first way that works, others leaving for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from nbtool.catalogue import Model
+from nbtool.engines.local import memory
+from nbtool.engines.local.cache import Cache, Loaded
+from nbtool.engines.local.worker import worker
+from nbtool.errors import ModelError, RecipeError
+from nbtool.hardware import GIB, Hardware
+from nbtool.plans import MemoryPlan, best_gpu, best_plan, memory_plans, way
+from nbtool.probe import hardware
+from nbtool.recipe import Recipe
+
+cache = Cache(dropped=worker.forget)
+Say = Callable[[str], None]
+
+
+class Placement:
+    """Where and how one model is in memory, or will be.
+
+    Args:
+        model: Which.
+        device: The only one to use; None: the best there is.
+        dtype: The only one to use; None: what suits the device and the model.
+        quantization: As in `nbtool.plans.memory_plans`.
+    """
+
+    def __init__(
+        self, model: Model, device: str | None, dtype: str | None, quantization: str
+    ) -> None:
+        self._model = model
+        self._device = device
+        self._dtype = dtype
+        self._quantization = quantization
+        self._loaded: MemoryPlan | None = None  # the way that it was loaded last
+        self._failed: list[MemoryPlan] = []  # ways that did not suffice
+        self._size: tuple[int | None, int | None] = None, None  # of the images they failed for
+
+    def plans(self, width: int | None = None, height: int | None = None) -> list[MemoryPlan]:
+        """Every way to put the model on this machine, the fastest first.
+
+        Args:
+            width: Of the images, in pixels; None: what the model was trained for.
+            height: The same.
+
+        Raises:
+            RecipeError: The device asked for is not there.
+            ModelError: There is no such model.
+        """
+        machine = hardware()
+        _check_device(machine, self._device)
+        return memory_plans(
+            self._model.facts,
+            _with_cached(machine),
+            width=width or self._size[0],
+            height=height or self._size[1],
+            device=self._device,
+            dtype=self._dtype,
+            quantization=self._quantization,
+        )
+
+    @property
+    def plan(self) -> MemoryPlan:
+        """The way that the model is placed, or will be when it is loaded."""
+        return self._loaded or self._foreseen
+
+    @cached_property
+    def _foreseen(self) -> MemoryPlan:
+        return best_plan(self.plans())
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._loaded is not None and cache.get(self._model, self._loaded) is not None
+
+    def load(self, say: Say) -> Loaded:
+        """The model in memory, placed the first way that works. On the worker's thread only.
+
+        Args:
+            say: Told what happens, in words.
+
+        Raises:
+            ModelError: It cannot be loaded, or no way suffices.
+        """
+        if self._loaded and (loaded := cache.get(self._model, self._loaded)):
+            return loaded
+        plans = self.plans()
+        for plan in self._ways(plans):
+            loaded = cache.get(self._model, plan) or self._try(plan, say)
+            if loaded:
+                self._loaded = loaded.plan
+                return loaded
+        nearest = best_plan(plans)
+        reason = "the memory did not suffice" if nearest.fits else nearest.reasons[-1]
+        raise ModelError(
+            f"{self._model.name} does not run here: {reason}; nbtool.models() shows what does"
+        )
+
+    def spare(self, loaded: Loaded, recipe: Recipe, say: Say) -> bool:
+        """Lets go of the model, which ran out of memory for one image as it was placed.
+
+        False if there is no other way that gives the same pictures.
+        """
+        failed = loaded.plan
+        self._size = recipe.width, recipe.height
+        left = [
+            plan
+            for plan in self._ways(self.plans(), after=failed)
+            if (plan.device, plan.dtype) == (failed.device, failed.dtype)
+        ]
+        if left:
+            say(f"{self._model.name} ran out of memory; trying again, {left[0].summary}")
+            self._failed.append(failed)
+            cache.drop(loaded)
+            self._loaded = None
+            memory.release()
+        return bool(left)
+
+    def _ways(
+        self, plans: Sequence[MemoryPlan], after: MemoryPlan | None = None
+    ) -> list[MemoryPlan]:
+        """Those that should fit and come after all that failed."""
+        failed = {way(plan) for plan in (*self._failed, *([after] if after else []))}
+        places = [place for place, plan in enumerate(plans) if way(plan) in failed]
+        return [plan for plan in plans[max(places, default=-1) + 1 :] if plan.fits]
+
+    def _try(self, plan: MemoryPlan, say: Say) -> Loaded | None:
+        say(f"loading {self._model.name}")
+        while not _has_room(plan) and cache.drop_oldest():
+            memory.release()
+        try:
+            return cache.load(self._model, plan)
+        except MemoryError:
+            self._failed.append(plan)
+        memory.release()
+        say(f"{self._model.name} did not fit ({plan.summary}); trying with less memory")
+        return None
+
+
+def _check_device(machine: Hardware, device: str | None) -> None:
+    """Refuses a device that is not there.
+
+    Raises:
+        RecipeError: With those that are.
+    """
+    if device not in (None, "cpu") and best_gpu(machine.gpus, device) is None:
+        there = ", ".join([*(gpu.device for gpu in machine.gpus), "cpu"])
+        hint = f" ({machine.hint})" if machine.hint else ""
+        raise RecipeError(f"there is no device {device!r} here, only {there}{hint}")
+
+
+def _with_cached(machine: Hardware) -> Hardware:
+    """A machine with what would be free if the models in memory went."""
+    gpus = tuple(
+        replace(gpu, free_gib=gpu.free_gib + cache.bytes(gpu.device) / GIB)
+        if gpu.free_gib is not None
+        else gpu
+        for gpu in machine.gpus
+    )
+    free = machine.free_memory_gib + cache.bytes("cpu") / GIB
+    return replace(machine, gpus=gpus, free_memory_gib=free)
+
+
+def _has_room(plan: MemoryPlan) -> bool:
+    """Whether a plan should fit beside the models that are in memory now."""
+    machine = hardware()
+    gpu = best_gpu(machine.gpus, plan.device)
+    free = gpu.free_gib if gpu else machine.free_memory_gib
+    return free is None or plan.least_gib <= free

@@ -1,0 +1,162 @@
+"""How models are put into memory, share it, and leave it. Only the probe's answer is replaced."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hubs import one
+
+import nbtool
+from nbtool import probe
+from nbtool.engines.local import LocalEngine, loading, placing
+from nbtool.engines.local.cache import size
+from nbtool.hardware import GIB
+from nbtool.plans import OFFLOADS
+
+PROMPT = "a large red circle on a blue background"
+SMALL = {"width": 64, "height": 64, "num_inference_steps": 2}
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    nbtool.unload()
+    yield
+    nbtool.unload()
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Three tiny models of equal size."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in "abc":
+        tiny.stable_diffusion().save_pretrained(folder / name)
+    return {name: str(folder / name) for name in "abc"}
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """Sets how many GiB this machine has free, less what nbtool's models take of them."""
+
+    def set_room(gib):
+        real = probe.hardware()
+
+        def hardware():
+            free = gib - placing.cache.bytes("cpu") / GIB
+            return dataclasses.replace(real, free_memory_gib=free, gpus=())
+
+        monkeypatch.setattr(placing, "hardware", hardware)
+
+    return set_room
+
+
+def placed(model, **options):
+    return LocalEngine(model, device="cpu", **options).placement
+
+
+def test_the_model_that_was_not_used_for_longest_makes_room(folders, room, monkeypatch):
+    monkeypatch.setattr("nbtool.plans.HOST_SPARE", 1)
+    a, b, c = (placed(folders[name]) for name in "abc")
+    weights = sum(map(size, loading.networks(a.load(str).pipeline).values()))
+    room(a.plan.least_gib + 1.5 * weights / GIB)
+    b.load(str)
+    a.load(str)  # used again
+    c.load(str)
+    assert (a.is_loaded, b.is_loaded, c.is_loaded) == (True, False, True)
+    nbtool.unload()
+    assert not a.is_loaded
+    assert placing.cache.bytes("cpu") == 0
+
+
+def test_a_model_that_does_not_fit_is_refused_with_the_figures(folders, room):
+    room(0.001)
+    with pytest.raises(nbtool.ModelError, match=r"does not run here: it needs .* can be used"):
+        placed(folders["a"]).load(str)
+
+
+def test_a_device_that_is_not_there_is_refused(folders):
+    for device in ("cuda:7", "xpu"):
+        with pytest.raises(nbtool.RecipeError, match=f"no device '{device}' here, only .*cpu"):
+            LocalEngine(folders["a"], device=device).plans()
+
+
+def test_out_of_memory_while_loading_takes_the_next_way_and_says_so(folders, monkeypatch):
+    placement = placed(folders["a"])
+    whole, said = loading.load, []
+
+    def load(model, plan, shared):
+        if plan.dtype == "float32":
+            raise MemoryError
+        return whole(model, plan, shared)
+
+    monkeypatch.setattr("nbtool.engines.local.cache.load", load)
+    assert placement.load(said.append).pipeline.unet.dtype == torch.bfloat16
+    assert "did not fit (yes, on cpu in float32); trying with less memory" in said[1]
+
+
+def test_out_of_memory_at_a_large_picture_decodes_in_tiles_and_says_so(tmp_path, embedded):
+    gen = nbtool.Generator(store=tmp_path / "images", device="cpu", num_inference_steps=1)
+    gen.engine.placement.load(str)
+
+    def refuse(module, args, kwargs=None):
+        if args[0].shape[-1] > 64:
+            torch.empty(2**50, dtype=torch.uint8)
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(
+        lambda module, args: refuse(module, args) if type(module).__name__ == "Decoder" else None
+    )
+    said = []
+    try:
+        job = gen.submit(PROMPT, seed=1, width=640, height=640)
+        while not job.done:
+            said.append(job.progress.activity)
+            job.join(0.001)
+    finally:
+        handle.remove()
+    assert not job.grid.failed
+    assert gen.engine.placement.plan.tiling
+    assert any("ran out of memory; trying again" in text for text in said)
+
+
+@pytest.mark.parametrize("offload", OFFLOADS)
+def test_offloaded_models_make_the_same_pictures(offload, together):
+    pipeline, plain = tiny.stable_diffusion(), tiny.stable_diffusion()
+    plan = placed("shapes").plan
+    loading.place(pipeline, dataclasses.replace(plan, offload=offload))
+    kwargs = [{"prompt": text, **SMALL, "seed": seed} for seed, text in enumerate(["a", "b", "c"])]
+    images = together.images([(pipeline, each) for each in kwargs])
+    for image, each in zip(images, kwargs, strict=True):
+        with torch.no_grad():
+            assert np.abs(image - one(plain, each)).max() < 1e-4
+
+
+def test_networks_that_take_turns_are_never_on_the_device_together():
+    class Part(torch.nn.Linear):
+        where = ""
+
+        def to(self, device):
+            self.where = str(device)
+            return self
+
+    parts = [Part(2, 2) for _ in range(3)]
+    loading.take_turns(parts, torch.device("cpu:0"))
+    for called in (0, 2, 1):
+        parts[called](torch.ones(1, 2))
+        assert [part.where == "cpu:0" for part in parts] == [i == called for i in range(3)]
+
+
+def test_an_unloaded_model_leaves_nothing_behind(folders, tmp_path):
+    gen = nbtool.Generator(folders["a"], store=tmp_path / "images", device="cpu")
+    gen.grid("a", seed=range(3), **SMALL)
+    pipeline = gen.engine.placement.load(str).pipeline
+    kept = [weakref.ref(part) for part in loading.networks(pipeline).values()]
+    del pipeline
+    nbtool.unload()
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * len(kept)

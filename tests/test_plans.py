@@ -1,0 +1,159 @@
+"""Which machines run which models, and how. Pure: nothing of this machine is asked."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import diffusers
+import pytest
+from huggingface_hub import constants
+from machines import MACHINES, gpu, machine
+
+import nbtool
+from nbtool.catalogue import families
+from nbtool.catalogue.known import KNOWN
+from nbtool.plans import best_plan, memory_plans
+from nbtool.roster import choose_model, models
+from nbtool.schedulers import canonical
+
+
+def plan(model, name, **options):
+    return best_plan(memory_plans(KNOWN[model][1], MACHINES[name], **options))
+
+
+# Model, machine, and what is expected of the plan: device, dtype, offload, or a reason against it.
+EXPECTED = [
+    ("sd-v1-5", "8 GB laptop", ("cpu", "bfloat16", "none")),
+    ("sdxl", "8 GB laptop", "can be used"),
+    ("sd-v1-5", "GTX 1650", ("cuda", "float32", "group")),
+    ("sdxl", "GTX 1650", ("cpu", "bfloat16", "none")),
+    ("sd-v1-5", "RTX 2060", ("cuda", "float16", "none")),
+    ("sdxl", "RTX 2060", ("cuda", "float16", "group")),
+    ("sd-v1-5", "T4", ("cuda", "float16", "none")),
+    ("sdxl", "T4", ("cuda", "float16", "none")),
+    ("flux1-dev", "T4", "of the computer's memory"),
+    ("sdxl", "RTX 3060", ("cuda", "bfloat16", "none")),
+    ("sd3.5-medium", "RTX 3060", ("cuda", "bfloat16", "model")),
+    ("flux1-schnell", "RTX 3060", ("cuda", "bfloat16", "group")),
+    ("flux2-klein", "RTX 4090", ("cuda", "bfloat16", "none")),
+    ("z-image-turbo", "RTX 4090", ("cuda", "bfloat16", "model")),
+    ("flux1-dev", "RTX 4090", ("cuda", "bfloat16", "group")),
+    ("flux1-dev", "A100", ("cuda", "bfloat16", "none")),
+    ("qwen-image", "A100", ("cuda", "bfloat16", "none")),
+    ("qwen-image", "H200", ("cuda", "bfloat16", "none")),
+    ("sd-v1-5", "M2", ("mps", "float32", "none")),
+    ("sdxl", "M2", ("mps", "float16", "none")),
+    ("sdxl", "RX 7900 XTX", ("cuda", "bfloat16", "none")),
+    ("sdxl", "RX 6800", ("cuda", "float16", "none")),
+    ("sdxl", "Arc A770", ("xpu", "bfloat16", "none")),
+    ("sdxl", "A100, nearly full", ("cuda", "bfloat16", "group")),
+]
+
+
+@pytest.mark.parametrize(("model", "name", "expected"), EXPECTED)
+def test_models_are_placed_as_the_machine_allows(model, name, expected):
+    found = plan(model, name)
+    if isinstance(expected, str):
+        assert not found.fits
+        assert expected in found.reasons[-1]
+        assert found.summary.startswith("no: ")
+    else:
+        assert (found.device, found.dtype, found.offload) == expected
+        assert found.fits
+        assert found.peak_gib < found.free_gib
+        assert found.summary.startswith("yes")
+    assert json.dumps(found.to_dict())
+
+
+def test_more_pixels_and_wider_numbers_need_more_and_offloading_needs_less():
+    def least(width=1024, **wanted):
+        plans = memory_plans(KNOWN["sdxl"][1], MACHINES["A100"], width=width, **wanted)
+        return {(p.device, p.offload, p.tiling): p.least_gib for p in plans}
+
+    usual = least()
+    place = "cuda", "none", False
+    assert least(width=2048)[place] > usual[place]
+    assert least(dtype="float32")[place] > usual[place]
+    assert least(quantization="4bit")[place] < least(quantization="8bit")[place] < usual[place]
+    assert usual["cuda", "none", True] <= usual[place]
+    by_offload = [usual["cuda", way, True] for way in ("none", "model", "group", "sequential")]
+    assert by_offload == sorted(by_offload, reverse=True)
+
+
+def test_what_is_asked_for_is_what_is_planned():
+    chosen = plan("sdxl", "RTX 4090", device="cuda", dtype="float16")
+    assert (chosen.dtype, chosen.vae_dtype) == ("float16", "float32")
+    assert any("The VAE is in float32" in reason for reason in chosen.reasons)
+    assert plan("sdxl", "RTX 4090", device="cpu").device == "cpu"
+    assert not memory_plans(KNOWN["sdxl"][1], MACHINES["8 GB laptop"], device="cuda")
+
+
+def test_the_freest_card_is_taken():
+    full = gpu("cuda", "NVIDIA A100", 80, "8.0", free_gib=2.0)
+    other = gpu("cuda", "NVIDIA GeForce RTX 3060", 12, "8.6", device="cuda:1", free_gib=11.0)
+    plans = memory_plans(KNOWN["sd-v1-5"][1], machine(full, other))
+    assert best_plan(plans).device == "cuda:1"
+    assert "78.0 GiB are taken by other programs" in str(
+        best_plan(memory_plans(KNOWN["sd-v1-5"][1], machine(full)))
+    )
+
+
+def test_the_table_of_models_says_how_or_why_not(no_downloads):
+    table = models(MACHINES["RTX 3060"])
+    assert [entry.name for entry in table] == list(KNOWN)
+    assert "sdxl" in str(table)
+    page = table._repr_html_()
+    assert "Stable Diffusion XL 1.0: solid all-rounder" in page
+    records = {record["name"]: record for record in table.records()}
+    assert json.dumps(table.records())
+    assert records["sd-v1-5"]["runs"]
+    assert records["shapes"]["here"]
+    assert not records["sdxl"]["here"]
+    assert not records["qwen-image"]["runs"]
+    assert records["qwen-image"]["how"].startswith("no: its weights take")
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("8 GB laptop", "sd-turbo"),
+        ("T4", "sdxl-lightning"),
+        ("RTX 4090", "z-image-turbo"),
+        ("H200", "qwen-image"),
+    ],
+)
+def test_auto_takes_the_best_that_runs_well_and_says_why(name, chosen, no_downloads):
+    model, reason = choose_model(MACHINES[name])
+    assert model == chosen
+    assert "takes" in reason
+
+
+def test_auto_downloads_nothing_where_it_cannot(no_downloads, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert choose_model(MACHINES["RTX 4090"])[0] == "shapes"
+
+
+@pytest.fixture
+def no_downloads(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+
+
+def test_what_is_known_of_pipelines_is_what_diffusers_says():
+    for name, known in families._FAMILIES.items():
+        call = inspect.signature(getattr(diffusers, name).__call__).parameters
+        takes = known.takes | ({"negative_prompt"} if name == "FluxPipeline" else set())
+        assert {each for each in families.SELECTIVE if each in call} == takes, name
+        assert known.guidance in call
+    for _, facts in KNOWN.values():
+        assert facts.pipeline in families._FAMILIES
+        assert facts.side % families.family(facts.pipeline).multiple == 0
+        assert canonical(facts.scheduler) == facts.scheduler
+
+
+def test_a_pipeline_that_is_not_known_is_asked():
+    found = families.family("PixArtSigmaPipeline")
+    assert found.num_inference_steps == 20
+    assert "negative_prompt" in found.takes
+    with pytest.raises(nbtool.ModelError, match="has no NoSuchPipeline; a newer one may"):
+        families.family("NoSuchPipeline")

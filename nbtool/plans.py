@@ -1,8 +1,4 @@
-"""How a model is put on a machine: what fits there, what is fastest of it, and why. Pure.
-
-Memory is estimated from the weights, which are known to the byte, and from what the networks
-take beside them, which `benchmarks/activations.py` measures. Every size is in GiB.
-"""
+"""How a model is put on a machine: what fits there, what is fastest of it, and why. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nbtool.catalogue.facts import DENOISERS, DTYPE_BYTES, Facts
+from nbtool.catalogue.facts import Facts
 from nbtool.display.card import card, card_text
 from nbtool.display.progress import duration
-from nbtool.hardware import GIB, Gpu, Hardware
+from nbtool.estimates import TILE, Footprint
+from nbtool.hardware import Gpu, Hardware
 
 OFFLOADS = ("none", "model", "group", "sequential")  # from the fastest to the smallest
 # Offload, and whether pictures are decoded in tiles: what changes no pixel first, layers last.
@@ -21,42 +18,22 @@ _WAYS = (
     ("none", False), ("model", False), ("none", True), ("model", True), ("group", False),
     ("group", True), ("sequential", False), ("sequential", True),
 )  # fmt: skip
-QUANTIZATIONS = {"8bit": 1.05, "4bit": 0.56}  # bytes for each parameter, scales included
-CONTEXT = 0.5  # what a driver and its libraries take of a card
-SPARE = 0.95  # of what is free may be planned with
-UNIFIED = 0.7  # of an Apple computer's memory its GPU may use
-HOST_SPARE = 0.9  # of the computer's free memory may be planned with
-WIDEST = 64  # rows
-GROUPED = 0.06  # of a network's weights are on the device at once, with two groups in flight
-TILE = 512  # pixels along the side of a tile that is decoded
-LONG = 600  # seconds for an image
-PCIE = 12.0  # GiB/s from the computer's memory to a card
-MEGAPIXEL = 2**20
-# MiB of half precision that a row takes, and takes more for each megapixel, where a model's own
-# are not known.
-ROW_MIB = {"unet": (0.0, 260.0), "transformer": (60.0, 500.0)}
-RESERVED = 1.25  # what torch holds of a device's memory to what is used of it at the most
-ON_PROCESSORS = 0.63  # of what a decode takes on a card: cuDNN copies pictures to other layouts
-ON_AMD = 2.8  # times that, as measured by others (invoke-ai/InvokeAI#7674)
-UNFUSED = 3.5  # GiB that attention in a VAE takes at one megapixel where it is not fused
-# Rough TFLOP/s in half and in single precision that image models get out of a card: a third to
-# a half of what its maker states. The first name that the card's name contains.
-_SPEEDS = (
-    ("H200", 400, 60), ("H100", 380, 60), ("B200", 700, 80), ("A100", 170, 20), ("L40", 120, 40),
-    ("A10", 50, 15), ("L4", 45, 15), ("V100", 45, 13), ("T4", 18, 5), ("P100", 10, 7),
-    ("RTX 5090", 150, 50), ("RTX 5080", 85, 30), ("RTX 5070", 60, 20),
-    ("RTX 4090", 120, 40), ("RTX 4080", 75, 25), ("RTX 4070", 50, 15), ("RTX 4060", 25, 8),
-    ("RTX 3090", 50, 18), ("RTX 3080", 42, 15), ("RTX 3070", 28, 10), ("RTX 3060", 18, 7),
-    ("RTX 20", 16, 5), ("GTX 16", 2, 2.5), ("GTX 10", 3, 4), ("MI300", 250, 50),
-    ("7900", 40, 15), ("7800", 25, 10), ("Arc", 25, 8), ("Ultra", 12, 10), ("Max", 7, 6),
-    ("Apple", 2.5, 2.2),
-)  # fmt: skip
-_CORE = 0.03, 0.06  # the same of a processor's core; old ones compute half precision slowly
 _SLOWER = {
     "none": "",
     "model": ", its networks one after the other",
     "group": ", a few layers at a time",
     "sequential": ", layer by layer",
+}
+WIDTHS = (64, 32, 16, 8, 4, 2)  # rows
+CONTEXT = 0.5  # GiB that a driver and its libraries take of a card
+SPARE = 0.95  # of what is free on a card may be planned with
+UNIFIED = 0.7  # of an Apple computer's memory its GPU may use
+HOST_SPARE = 0.9  # of the computer's free memory may be planned with
+SLICED_BELOW = 64  # GiB; https://huggingface.co/docs/diffusers/optimization/mps
+LONG = 600  # seconds for an image
+_ON_PROCESSORS = {
+    "float32": "A processor computes well in float32.",
+    "bfloat16": "In bfloat16, since float32 takes twice the memory.",
 }
 
 
@@ -76,7 +53,8 @@ class MemoryPlan:
         batch_width: How many rows are expected to fit in one forward; guidance takes two an image.
         peak_gib: The most that is expected to be used of the device, at that width.
         least_gib: The same for one image at a time.
-        host_gib: What the weights take of the computer's memory meanwhile.
+        weights_gib: What the weights take, wherever they are.
+        host_gib: What they take of the computer's memory beside a card's.
         free_gib: What is free on the device.
         seconds: For one image with the model's own settings; None where nothing is known.
         fits: Whether all this is expected to work.
@@ -94,6 +72,7 @@ class MemoryPlan:
     batch_width: int
     peak_gib: float
     least_gib: float
+    weights_gib: float
     host_gib: float
     free_gib: float
     seconds: float | None
@@ -157,24 +136,21 @@ def memory_plans(
         quantization: "8bit" or "4bit" for the large networks' weights; "" for none.
     """
     pixels = (width or facts.side) * (height or facts.side)
-    gpu = best_gpu(machine.gpus, device)
     plans: list[MemoryPlan] = []
-    if gpu:
-        place = gpu.device if ":" in (device or "") else gpu.device.removesuffix(":0")
+    if gpu := best_gpu(machine.gpus, device):
         free, source = _free(gpu)
+        name = device if ":" in (device or "") else gpu.device.removesuffix(":0")
+        place = _Place(machine, gpu, str(name), free)
         for number, why in _card_dtypes(gpu, facts, dtype):
-            shape = _Shape(facts, pixels, number, quantization, free, place, gpu.kind)
-            plans += shape.plans(machine, (f"{gpu.name}: {source}.", why), gpu)
+            size = Footprint(facts, pixels, number, quantization, gpu.kind)
+            plans += place.plans(size, (f"{gpu.name}: {source}.", why))
     if device in (None, "cpu"):
+        place = _Place(machine, None, "cpu", machine.free_memory_gib)
         reason = "" if gpu else "There is no GPU that torch can use."
-        for number in (dtype,) if dtype else ("float32", "bfloat16"):
-            free = machine.free_memory_gib
-            shape = _Shape(facts, pixels, number, "", free, "cpu", "cpu")
-            why = {
-                "float32": "A processor is fastest in float32.",
-                "bfloat16": "In bfloat16, since float32 takes twice the memory; it is slower.",
-            }.get(number, "The dtype asked for.")
-            plans += shape.plans(machine, (reason, why), None)
+        for number in (dtype,) if dtype else tuple(_ON_PROCESSORS):
+            size = Footprint(facts, pixels, number, quantization, "cpu")
+            why = "The dtype asked for." if dtype else _ON_PROCESSORS[number]
+            plans += place.plans(size, (reason, why))
     return plans
 
 
@@ -239,168 +215,105 @@ def _card_dtypes(gpu: Gpu, facts: Facts, wanted: str | None) -> Iterator[tuple[s
 
 
 @dataclass(frozen=True)
-class _Shape:
-    """What a model's parts take on one device, in one dtype."""
+class _Place:
+    """A device, and what is free there."""
 
-    facts: Facts
-    pixels: int
-    dtype: str
-    quantization: str
-    free: float
+    machine: Hardware
+    gpu: Gpu | None
     device: str
-    kind: str  # as in `Gpu`, or "cpu"
+    free: float
 
     @property
-    def vae_dtype(self) -> str:
-        return "float32" if self.facts.wide_vae and self.dtype == "float16" else self.dtype
-
-    def weights(self) -> dict[str, float]:
-        """GiB of each component."""
-        sizes: dict[str, float] = {}
-        for name, count in self.facts.parameters.items():
-            width: float = DTYPE_BYTES[self.vae_dtype if name == "vae" else self.dtype]
-            if self.quantization and name.startswith((*DENOISERS, "text_encoder")):
-                width = QUANTIZATIONS[self.quantization]
-            sizes[name] = count * width / GIB
-        return sizes
-
-    def row(self) -> float:
-        """GiB that one row of a denoising forward takes beside the weights."""
-        usual = ROW_MIB["unet" if "unet" in self.facts.parameters else "transformer"]
-        fixed, growing = self.facts.row_mib or usual
-        mib = fixed + growing * self.pixels / MEGAPIXEL
-        return mib / 1024 * DTYPE_BYTES[self.dtype] / 2 * self._held
-
-    def decode(self, *, tiling: bool) -> float:
-        """GiB that decoding a picture takes beside the weights."""
-        size = self.pixels / MEGAPIXEL
-        mib = self.facts.tile_mib if tiling else self.facts.decode_mib * size
-        gib = mib / 1024 * DTYPE_BYTES[self.vae_dtype] / 2 * self._held
-        if self.kind == "cpu":
-            return gib * ON_PROCESSORS
-        if self.kind == "rocm":
-            return gib * ON_AMD
-        if self.kind == "mps":
-            seen = min(size, TILE**2 / MEGAPIXEL) if tiling else size
-            return gib + UNFUSED * seen**2
-        return gib
+    def usable(self) -> float:
+        return (SPARE if self.gpu else HOST_SPARE) * self.free
 
     @property
-    def _held(self) -> float:
-        return 1.0 if self.kind == "cpu" else RESERVED
+    def apart(self) -> bool:
+        """Whether it has a memory of its own."""
+        return self.gpu is not None and self.gpu.kind != "mps"
 
-    def peak(self, offload: str, rows: int, decode: float) -> float:
-        """GiB of the device at the most."""
-        weights = self.weights()
-        denoiser = next((name for name in DENOISERS if name in weights), "")
-        denoise = rows * self.row()
-        if offload == "none":
-            return sum(weights.values()) + max(denoise, decode)
-        vae = weights.get("vae", 0.0) + decode
-        if offload == "model":
-            return max(weights.get(denoiser, 0.0) + denoise, vae, *weights.values())
-        share = GROUPED if offload == "group" else GROUPED / 3
-        return max(share * max(weights.values(), default=0.0) + denoise, vae)
-
-    def plans(
-        self, machine: Hardware, reasons: tuple[str, ...], gpu: Gpu | None
-    ) -> Iterator[MemoryPlan]:
-        """The ways in this shape, the fastest first."""
-        apart = gpu is not None and gpu.kind != "mps"  # memory of its own
+    def plans(self, size: Footprint, reasons: Sequence[str]) -> Iterator[MemoryPlan]:
+        """The ways to put a model there, the fastest first."""
         for offload, tiling in _WAYS:
-            if (apart or offload == "none") and (not tiling or self.pixels > TILE**2):
-                yield self._plan(offload, machine, reasons, gpu, tiling=tiling)
+            if (self.apart or offload == "none") and (not tiling or size.pixels > TILE**2):
+                yield self._plan(size, offload, reasons, tiling=tiling)
 
     def _plan(
-        self,
-        offload: str,
-        machine: Hardware,
-        reasons: tuple[str, ...],
-        gpu: Gpu | None,
-        *,
-        tiling: bool,
+        self, size: Footprint, offload: str, reasons: Sequence[str], *, tiling: bool
     ) -> MemoryPlan:
-        decode = self.decode(tiling=tiling)
-        usable = SPARE * self.free if gpu else HOST_SPARE * self.free
-        rows = next(
-            (n for n in (64, 32, 16, 8, 4, 2) if self.peak(offload, n, decode) <= usable), 1
-        )
-        peak = self.peak(offload, rows, decode)
-        weights = sum(self.weights().values())
-        host = weights if gpu and gpu.kind != "mps" else 0.0
-        said = [reason for reason in reasons if reason]
-        said += self._why(offload, weights, decode, tiling=tiling)
-        problem = ""
-        if peak > usable:
-            problem = f"it needs {peak:.1f} GiB on {self.device}, and {usable:.1f} can be used"
-        elif host > HOST_SPARE * machine.free_memory_gib:
-            problem = (
-                f"its weights take {host:.1f} GiB of the computer's memory on their way to the "
-                f"card, and {machine.free_memory_gib:.1f} are free"
-            )
+        fitting = (n for n in WIDTHS if size.peak(offload, n, tiling=tiling) <= self.usable)
+        width = next(fitting, 1)
+        peak = size.peak(offload, width, tiling=tiling)
+        host = sum(size.weights.values()) if self.apart else 0.0
+        memory = self.machine.memory_gib
+        sliced = size.kind == "mps" and memory < SLICED_BELOW and size.is_unet
+        problem = self._problem(size, peak, host)
         return MemoryPlan(
-            model=self.facts.title,
+            model=size.facts.title,
             device=self.device,
-            dtype=self.dtype,
-            vae_dtype=self.vae_dtype,
+            dtype=size.dtype,
+            vae_dtype=size.vae_dtype,
             offload=offload,
+            attention="sliced" if sliced else "sdpa",
             tiling=tiling,
-            attention="sdpa",
-            quantization=self.quantization,
-            batch_width=rows,
+            quantization=size.quantization,
+            batch_width=width,
             peak_gib=peak,
-            least_gib=self.peak(offload, min(2, rows), decode),
+            least_gib=size.peak(offload, min(2, width), tiling=tiling),
+            weights_gib=sum(size.weights.values()),
             host_gib=host,
             free_gib=self.free,
-            seconds=self._seconds(offload, machine, gpu),
+            seconds=size.seconds(offload, self.gpu, self.machine.cores),
             fits=not problem,
-            reasons=(*said, problem) if problem else tuple(said),
+            reasons=(
+                *filter(None, reasons),
+                *_why(size, offload, tiling=tiling, sliced=sliced),
+                problem or f"Up to {width} rows fit in a batch.",
+            ),
         )
 
-    def _why(self, offload: str, weights: float, decode: float, *, tiling: bool) -> list[str]:
-        said = []
-        if offload == "none":
-            said.append(f"All weights, {weights:.1f} GiB, stay where they are used.")
-        elif offload == "model":
-            said.append(
-                f"All weights together, {weights:.1f} GiB, do not fit beside what computing "
-                f"takes: the networks come to the card one after the other."
+    def _problem(self, size: Footprint, peak: float, host: float) -> str:
+        """Why a plan does not work; "" if it should."""
+        free = self.machine.free_memory_gib
+        if size.quantization and size.kind != "cuda":
+            return f"weights in {size.quantization} need an NVIDIA card"
+        if peak > self.usable:
+            return f"it needs {peak:.1f} GiB on {self.device}, and {self.usable:.1f} can be used"
+        if host > HOST_SPARE * free:
+            return (
+                f"its weights take {host:.1f} GiB of the computer's memory on their way to the "
+                f"card, and {HOST_SPARE * free:.1f} can be used"
             )
-        else:
-            said.append(
-                f"Not even the largest network ({max(self.weights().values()):.1f} GiB) fits "
-                f"whole: its layers come to the card {'in groups' if offload == 'group' else 'one by one'}."
-            )
-        if self.vae_dtype != self.dtype:
-            said.append(f"The VAE is in {self.vae_dtype}: it overflows in {self.dtype}.")
-        if tiling:
-            whole = self.decode(tiling=False)
-            said.append(f"Pictures are decoded in tiles: {decode:.1f} GiB in place of {whole:.1f}.")
-        if self.quantization:
-            said.append(f"Weights in {self.quantization}, as asked for.")
-        return said
-
-    def _seconds(self, offload: str, machine: Hardware, gpu: Gpu | None) -> float | None:
-        """For one image with the model's own settings, very roughly."""
-        speeds = _speeds(gpu, machine)
-        if self.facts.teraflop is None or speeds is None:
-            return None
-        half, single = speeds
-        speed = single if self.dtype == "float32" else half
-        work = self.facts.teraflop * self.pixels / self.facts.side**2
-        steps = self.facts.num_inference_steps
-        rows = 2 if self.facts.guidance_scale > 1 else 1
-        weights = self.weights()
-        moved = {
-            "none": 0.0,
-            "model": sum(weights.values()),
-            "group": steps * max(weights.values(), default=0.0),
-            "sequential": 4 * steps * max(weights.values(), default=0.0),
-        }[offload]
-        return work * rows * steps / speed + moved / PCIE
+        return ""
 
 
-def _speeds(gpu: Gpu | None, machine: Hardware) -> tuple[float, float] | None:
-    if gpu is None:
-        return _CORE[0] * machine.cores, _CORE[1] * machine.cores
-    return next(((half, single) for name, half, single in _SPEEDS if name in gpu.name), None)
+def _why(size: Footprint, offload: str, *, tiling: bool, sliced: bool) -> Iterator[str]:
+    """The reasons for a way, in sentences."""
+    weights = sum(size.weights.values())
+    if offload == "none":
+        yield f"All weights, {weights:.1f} GiB, stay where they are used."
+    elif offload == "model":
+        yield (
+            f"All weights together, {weights:.1f} GiB, do not fit beside what computing takes: "
+            f"the networks come to the card one after the other."
+        )
+    else:
+        how = "in groups" if offload == "group" else "one by one"
+        yield (
+            f"Not even the largest network ({size.largest:.1f} GiB) fits whole: its layers come "
+            f"to the card {how}."
+        )
+    if size.vae_dtype != size.dtype:
+        yield f"The VAE is in {size.vae_dtype}: it overflows in {size.dtype}."
+    if tiling:
+        whole, tiled = size.decode(tiling=False), size.decode(tiling=True)
+        yield f"Pictures are decoded in tiles: {tiled:.1f} GiB in place of {whole:.1f}."
+    if size.quantization:
+        yield f"Weights in {size.quantization}, as asked for."
+    if sliced:
+        yield (
+            f"Attention is computed in slices, as diffusers advises on Apple computers with less "
+            f"than {SLICED_BELOW} GiB of memory."
+        )
+    else:
+        yield "Attention is PyTorch's own."

@@ -125,3 +125,16 @@ def test_check_writes_json_with_a_benchmark(capsys, monkeypatch):
     assert facts["benchmark"]["seconds_alone"] > 0
     assert facts["benchmark"]["seconds_together"] > 0
     assert not list(nbtool.Store())
+
+
+def test_models_are_listed_for_people_and_for_programs(capsys):
+    assert run("models") == 0
+    table = capsys.readouterr().out
+    assert table.splitlines()[0].split() == [
+        "Name", "Download", "Runs", "here", "Memory", "Time", "an", "image",
+    ]  # fmt: skip
+    assert "yes, on" in table
+    assert run("models", "--json") == 0
+    records = json.loads(capsys.readouterr().out)
+    assert records[0]["name"] == "shapes"
+    assert records[0]["runs"]

@@ -86,6 +86,9 @@ def test_what_is_asked_for_is_what_is_planned():
     assert (chosen.dtype, chosen.vae_dtype) == ("float16", "float32")
     assert any("The VAE is in float32" in reason for reason in chosen.reasons)
     assert plan("sdxl", "RTX 4090", device="cpu").device == "cpu"
+    assert plan("sdxl", "M2").attention == "sliced"
+    assert plan("sdxl", "RTX 4090").attention == "sdpa"
+    assert "need an NVIDIA card" in plan("sdxl", "8 GB laptop", quantization="4bit").summary
     assert not memory_plans(KNOWN["sdxl"][1], MACHINES["8 GB laptop"], device="cuda")
 
 

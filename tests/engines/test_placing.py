@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import weakref
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -84,6 +85,14 @@ def test_a_device_that_is_not_there_is_refused(folders):
     for device in ("cuda:7", "xpu"):
         with pytest.raises(nbtool.RecipeError, match=f"no device '{device}' here, only .*cpu"):
             LocalEngine(folders["a"], device=device).plans()
+
+
+def test_quantization_needs_a_known_name_and_its_package(folders):
+    with pytest.raises(nbtool.RecipeError, match="quantization must be one of 8bit, 4bit"):
+        LocalEngine(folders["a"], quantization="2bit")
+    if find_spec("bitsandbytes") is None:
+        with pytest.raises(nbtool.RecipeError, match="pip install bitsandbytes"):
+            LocalEngine(folders["a"], quantization="4bit")
 
 
 def test_out_of_memory_while_loading_takes_the_next_way_and_says_so(folders, monkeypatch):

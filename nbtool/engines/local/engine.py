@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import lru_cache, partial
 from importlib import metadata as packages
+from importlib.util import find_spec
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from nbtool.engines.local.hub import Cell, Hub, Outcome
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError
+from nbtool.estimates import QUANTIZATIONS
 from nbtool.hardware import DEVICES, DTYPES
-from nbtool.plans import QUANTIZATIONS, MemoryPlan
+from nbtool.plans import MemoryPlan
 from nbtool.probe import PACKAGES
 from nbtool.recipe import Provenance, Recipe, printable
 
@@ -65,6 +67,8 @@ class LocalEngine:
         ):
             if value and value not in known:
                 raise RecipeError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        if quantization and find_spec("bitsandbytes") is None:
+            raise RecipeError("quantization needs a package more: pip install bitsandbytes")
         self.model = catalogue.find(
             model, revision=revision, safety_checker=safety_checker, allow_pickle=allow_pickle
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool.catalogue.model import CHECKER
 from nbtool.engines.local import memory
 from nbtool.errors import ModelError
-from nbtool.plans import TILE
+from nbtool.estimates import TILE
 
 if TYPE_CHECKING:
     from torch.nn import Module

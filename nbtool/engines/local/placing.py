@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
+from nbtool import files
 from nbtool.catalogue import Model
 from nbtool.engines.local import memory
 from nbtool.engines.local.cache import Cache, Loaded
@@ -129,7 +130,8 @@ class Placement:
         return [plan for plan in plans[max(places, default=-1) + 1 :] if plan.fits]
 
     def _try(self, plan: MemoryPlan, say: Say) -> Loaded | None:
-        say(f"loading {self._model.name}")
+        weights = files.size(plan.weights_gib * GIB)
+        say(f"loading {self._model.name}, {weights} of weights")
         while not _has_room(plan) and cache.drop_oldest():
             memory.release()
         try:

@@ -146,6 +146,7 @@ class Provenance:
         engine: "local": diffusers on this machine.
         device: Such as "cuda" or "cpu".
         dtype: Such as "bfloat16".
+        placement: What else of how the model was placed can move a pixel, in words.
         batch_width: Rows in the widest forward that it shared with others; guidance takes two rows.
         exact: True where its pixels depend on nothing it was batched with.
         seconds: Its share of the time that generating took.
@@ -157,6 +158,7 @@ class Provenance:
     engine: str = ""
     device: str = ""
     dtype: str = ""
+    placement: str = ""
     batch_width: int = 1
     exact: bool = False
     seconds: float = 0.0
@@ -186,6 +188,7 @@ _KINDS: dict[str, Any] = {
     "engine": str,
     "device": str,
     "dtype": str,
+    "placement": str,
     "batch_width": int,
     "exact": bool,
     "seconds": (int, float),

@@ -13,6 +13,14 @@ settings.register_profile("nbtool", deadline=None, derandomize=True, max_example
 settings.load_profile("nbtool")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """What the user's own machine remembers is neither used nor changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def complete():
     """A recipe with nothing left open."""

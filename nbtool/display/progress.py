@@ -33,6 +33,12 @@ def watch(job: Job) -> None:
     display.close(job.progress, summary(job.progress, job.grid))
 
 
+def say(text: str) -> None:
+    """A line about what takes a while, where progress is shown."""
+    if progress_style() != "off":
+        print(text)  # noqa: T201 - standard output is where it is shown
+
+
 def final(job: Job) -> dict[str, str]:
     """The bundle of the one line that stays."""
     return _line(_timed(summary(job.progress, job.grid), job.progress))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool.catalogue import weights
 from nbtool.engines.local.loading import load, networks
 from nbtool.engines.local.previews import Previews
+from nbtool.engines.local.tuning import WORDS
 from nbtool.plans import way
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ class Loaded:
     Attributes:
         plan: How it was placed.
         files: For each component what its files are, equal for equal files.
-        bytes: Of its weights.
+        tuned: How its denoiser runs, as in `tuning.WORDS`.
     """
 
     pipeline: Any
     plan: MemoryPlan
     files: Mapping[str, Hashable] = field(default_factory=dict)
+    tuned: str = "as it is"
 
     @property
     def previews(self) -> Previews:
@@ -44,6 +46,19 @@ class Loaded:
         if self._previews is None:
             self._previews = Previews(self.pipeline)
         return self._previews
+
+    @property
+    def placement(self) -> str:
+        """What of its placement can move a pixel, in words."""
+        plan = self.plan
+        words = {
+            f"VAE in {plan.vae_dtype}": plan.vae_dtype != plan.dtype,
+            f"weights in {plan.quantization}": plan.quantization,
+            "decoded in tiles": plan.tiling,
+            "sliced attention": plan.attention == "sliced",
+            WORDS[self.tuned]: self.tuned != "as it is",
+        }
+        return ", ".join(text for text, true in words.items() if true)
 
     _previews: Previews | None = None
 

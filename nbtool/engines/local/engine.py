@@ -18,6 +18,7 @@ from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.cache import Loaded
 from nbtool.engines.local.hub import Cell, Hub, Outcome
 from nbtool.engines.local.placing import Placement, cache
+from nbtool.engines.local.tuning import Tuning
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError
 from nbtool.estimates import QUANTIZATIONS
@@ -81,6 +82,10 @@ class LocalEngine:
 
     def plans(self, width: int | None = None, height: int | None = None) -> list[MemoryPlan]:
         return self.placement.plans(width, height)
+
+    def tune(self, say: Callable[[str], None], *, compiling: bool) -> Tuning:
+        self.model.fetch(say)
+        return self.placement.tune(say, compiling=compiling)
 
     def settings(self) -> dict[str, Any]:
         return self.model.settings
@@ -246,6 +251,7 @@ class _Task:
             engine="local",
             device=self._loaded.plan.device,
             dtype=self._loaded.plan.dtype,
+            placement=self._loaded.placement,
             batch_width=cell.width,
             exact=cell.exact,
             seconds=round(cell.seconds, 3),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
+from importlib import metadata as packages
 
 from nbtool import files
 from nbtool.catalogue import Model
-from nbtool.engines.local import memory
+from nbtool.engines.local import memory, tuning
 from nbtool.engines.local.cache import Cache, Loaded
+from nbtool.engines.local.tuning import Tuning
+from nbtool.engines.local.widths import COMPILED
 from nbtool.engines.local.worker import worker
 from nbtool.errors import ModelError, RecipeError
 from nbtool.hardware import GIB, Hardware
@@ -101,6 +104,56 @@ class Placement:
             f"{self._model.name} does not run here: {reason}; nbtool.models() shows what does"
         )
 
+    def tune(self, say: Say, *, compiling: bool) -> Tuning:
+        """Tries what may make the denoiser faster here, uses the best and remembers it.
+
+        Args:
+            say: Told what happens, in words.
+            compiling: Whether to try torch.compile, which takes a minute or more.
+
+        Raises:
+            ModelError: The model cannot be loaded.
+        """
+        return worker.call(partial(self._tune, say, compiling=compiling))
+
+    def _tune(self, say: Say, *, compiling: bool) -> Tuning:
+        loaded = self.load(say)
+        denoiser = loaded.pipeline.components[self._model.denoiser]
+        tuning.unswitch(denoiser, loaded.tuned)
+        worker.hub.forget(loaded.pipeline)  # widths, which depend on the pace
+        side = self._model.facts.side
+        rows = min(loaded.plan.batch_width, COMPILED)
+        tried = [name for name in tuning.WORDS if compiling or name not in tuning.COMPILING]
+        if loaded.plan.offload != "none":  # its hooks stand in the way of the rest
+            tried = tried[:1]
+        say(f"measuring {self._model.name} with {rows} rows")
+        trials, failed = tuning.try_switches(
+            loaded.pipeline, denoiser, tried[1:], rows, {"width": side, "height": side}
+        )
+        best = max(trials, key=lambda trial: trial.gain)
+        chosen = best.name if best.gain >= tuning.GAIN else trials[0].name
+        tuning.remember(self._tuning_key(loaded.plan), chosen)
+        self._switch(loaded, chosen)
+        return Tuning(
+            model=self._model.name,
+            device=loaded.plan.device,
+            dtype=loaded.plan.dtype,
+            rows=rows,
+            trials=tuple(trials),
+            failed=failed,
+            chosen=chosen,
+        )
+
+    def _switch(self, loaded: Loaded, name: str) -> None:
+        tuning.switch(loaded.pipeline.components[self._model.denoiser], name)
+        loaded.tuned = name
+
+    def _tuning_key(self, plan: MemoryPlan) -> str:
+        gpu = best_gpu(hardware().gpus, plan.device)
+        card = gpu.name if gpu else "processor"
+        versions = packages.version("torch"), packages.version("diffusers")
+        return " | ".join([self._model.name, card, plan.dtype, *versions])
+
     def spare(self, loaded: Loaded, recipe: Recipe, say: Say) -> bool:
         """Lets go of the model, which ran out of memory for one image as it was placed.
 
@@ -135,9 +188,13 @@ class Placement:
         while not _has_room(plan) and cache.drop_oldest():
             memory.release()
         try:
-            return cache.load(self._model, plan)
+            loaded = cache.load(self._model, plan)
         except MemoryError:
             self._failed.append(plan)
+        else:
+            if plan.offload == "none":
+                self._switch(loaded, tuning.remembered(self._tuning_key(plan)))
+            return loaded
         memory.release()
         say(f"{self._model.name} did not fit ({plan.summary}); trying with less memory")
         return None

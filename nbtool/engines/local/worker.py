@@ -7,9 +7,10 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from nbtool.engines.local import memory
 from nbtool.engines.local.hub import BrokenDeviceError, Cell, Hub, Outcome, Stopped
@@ -23,6 +24,7 @@ BACKLOG = 32  # images that may wait to be written
 
 
 Size = tuple[Hashable, ...]
+Result = TypeVar("Result")
 
 
 class Task(Protocol):
@@ -125,7 +127,7 @@ class Worker:
         self._changed = threading.Condition()
         self._working = False
         self._writing = False
-        self._forgotten: list[Any] = []
+        self._calls: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
 
     def run(self, run: Run) -> None:
@@ -137,10 +139,7 @@ class Worker:
         with self._changed:
             self._runs.append(run)
             self._runs.sort(key=lambda r: -r.priority)
-            self._changed.notify_all()
-            if not self._working:
-                self._working = True
-                self._thread = _start(self._work)
+            self._wake()
             if not self._writing:
                 self._writing = True
                 for _ in range(WRITERS):
@@ -151,13 +150,33 @@ class Worker:
 
     def forget(self, pipeline: Any) -> None:
         """Lets go of what is remembered of a pipeline's networks, so that they can be freed."""
+        self.call(partial(self.hub.forget, pipeline))
+
+    def call(self, work: Callable[[], Result]) -> Result:
+        """What `work` returns, called on the worker's thread between two ticks.
+
+        There it may change what pipelines share. What it raises is raised here.
+        """
+        if threading.current_thread() is self._thread:
+            return work()
+        future: Future[Result] = Future()
+
+        def answer() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+
         with self._changed:
-            if not self._working or threading.current_thread() is self._thread:
-                self.hub.forget(pipeline)
-                return
-            self._forgotten.append(pipeline)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._forgotten)
+            self._calls.append(answer)
+            self._wake()
+        return future.result()
+
+    def _wake(self) -> None:
+        self._changed.notify_all()
+        if not self._working:
+            self._working = True
+            self._thread = _start(self._work)
 
     def _work(self) -> None:
         import torch
@@ -179,10 +198,11 @@ class Worker:
     def _busy_runs(self) -> list[Run]:
         """Waits until there is something to do; the runs for which there is."""
         with self._changed:
-            self._changed.wait_for(lambda: self._forgotten or any(map(_busy, self._runs)))
-            while self._forgotten:
-                self.hub.forget(self._forgotten.pop())
-            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._calls or any(map(_busy, self._runs)))
+            calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+        with self._changed:
             return [run for run in self._runs if _busy(run)]
 
     def _advance(self, runs: Sequence[Run]) -> None:
@@ -235,7 +255,7 @@ class Worker:
                 if run.begun and not run.cells and not run.unwritten:
                     self._runs.remove(run)
                     run.over.set()
-            self._working = bool(self._forgotten or self._runs)
+            self._working = bool(self._calls or self._runs)
             return self._working
 
     def _write(self) -> None:

@@ -1,0 +1,242 @@
+"""What makes a denoiser faster on this machine: tried on the work itself, and remembered."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nbtool import files
+from nbtool.display.card import card, card_text
+from nbtool.engines.local import batching
+
+ROUNDS = 7
+GAIN = 1.03  # below which nothing is changed
+WORDS = {
+    "as it is": "as it is",
+    "fused": "attention's projections fused",
+    "blocks": "repeated blocks compiled",
+    "compiled": "all of it compiled",
+}
+COMPILING = ("blocks", "compiled")  # which take a while, at the first image of each process
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way to run a denoiser.
+
+    Attributes:
+        name: A key of WORDS.
+        milliseconds: For each row of a forward, the median of some rounds.
+        gain: How many times as fast as it is.
+        preparing: Seconds until it first ran.
+    """
+
+    name: str
+    milliseconds: float
+    gain: float
+    preparing: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was tried on this machine for one model, and what was chosen. Shows itself.
+
+    Attributes:
+        model: Its name.
+        device: Such as "cuda".
+        dtype: Such as "bfloat16".
+        rows: In a forward.
+        trials: In the order in which they were tried.
+        failed: Why some did not run, by name.
+        chosen: The fastest; "as it is" where nothing brings 3 %.
+    """
+
+    model: str
+    device: str
+    dtype: str
+    rows: int
+    trials: tuple[Trial, ...]
+    failed: dict[str, str]
+    chosen: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values that JSON can hold."""
+        return asdict(self)
+
+    def rows_of_card(self) -> dict[str, str]:
+        """Labels and sentences, for people."""
+        lines = {
+            WORDS[trial.name]: (
+                f"{trial.milliseconds:.2f} ms a row, {trial.gain:.2f} times as fast"
+                + (f", {trial.preparing:.0f} s to prepare" if trial.preparing > 1 else "")
+            )
+            for trial in self.trials
+        }
+        refused = {WORDS[name]: f"does not work here: {why}" for name, why in self.failed.items()}
+        return {
+            "Model": f"{self.model} on {self.device} in {self.dtype}, {self.rows} rows",
+            **lines,
+            **refused,
+            "Chosen": f"{WORDS[self.chosen]}; remembered for this machine",
+        }
+
+    def __str__(self) -> str:
+        return card_text(self.rows_of_card())
+
+    __repr__ = __str__
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {**card(self.rows_of_card())}
+
+
+def try_switches(
+    pipeline: Any, denoiser: Any, names: Sequence[str], rows: int, size: Mapping[str, int]
+) -> tuple[list[Trial], dict[str, str]]:
+    """The pace of a denoiser in each way; it is left as it was. In one thread, undisturbed.
+
+    Args:
+        pipeline: Whose denoiser it is.
+        denoiser: As it is.
+        names: Ways to try beside that, keys of WORDS.
+        rows: In a forward.
+        size: Width and height of the images, in pixels.
+
+    Returns:
+        The trials, and why some ways do not work.
+    """
+    args, kwargs = _question(pipeline, denoiser, rows, size)
+
+    def forward() -> None:
+        denoiser(*args, **kwargs)
+        _wait(pipeline)
+
+    preparing: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    for name in ("as it is", *names):
+        try:
+            preparing[name] = _seconds(partial(_with, denoiser, name, forward))
+            _with(denoiser, name, forward)
+        except Exception as error:  # compilers raise what they like
+            failed[name] = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    works = [name for name in preparing if name not in failed]
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(ROUNDS):
+        for name in works:
+            switch(denoiser, name)
+            seconds[name].append(_seconds(forward))
+            unswitch(denoiser, name)
+    base = seconds["as it is"]
+    trials = [
+        Trial(
+            name=name,
+            milliseconds=1e3 * statistics.median(times) / rows,
+            gain=statistics.median(a / b for a, b in zip(base, times, strict=True)),
+            preparing=preparing[name],
+        )
+        for name, times in seconds.items()
+    ]
+    return trials, failed
+
+
+def switch(denoiser: Any, name: str) -> None:
+    """Makes a denoiser run in one way."""
+    if name == "fused":
+        denoiser.fuse_qkv_projections()
+    elif name == "blocks":
+        denoiser.compile_repeated_blocks()
+    elif name == "compiled":
+        denoiser.compile()
+
+
+def unswitch(denoiser: Any, name: str) -> None:
+    """Takes that back."""
+    if name == "fused":
+        denoiser.unfuse_qkv_projections()
+    elif name in COMPILING:
+        for part in denoiser.modules():
+            part._compiled_call_impl = None  # noqa: SLF001 - torch has no public way back
+
+
+def remembered(key: str) -> str:
+    """What was chosen for a model on this machine; "as it is" if nothing was."""
+    chosen = _memory().get(key, "as it is")
+    return chosen if chosen in WORDS else "as it is"
+
+
+def remember(key: str, name: str) -> None:
+    """Keeps a choice for later processes; where it cannot be kept, it is lost with this one."""
+    with contextlib.suppress(OSError):
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        files.write(_file(), json.dumps(_memory() | {key: name}, indent=1).encode())
+
+
+def _memory() -> dict[str, str]:
+    try:
+        found = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _file() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "nbtool" / "tuning.json"
+
+
+class _Asked(Exception):  # noqa: N818 - it is none
+    """Leaves a pipeline once its denoiser's question is known."""
+
+
+def _question(
+    pipeline: Any, denoiser: Any, rows: int, size: Mapping[str, int]
+) -> tuple[list[Any], dict[str, Any]]:
+    """What a pipeline asks its denoiser, for so many rows."""
+    asked: list[batching.Call] = []
+
+    def look(_: Any, args: Any, kwargs: Any) -> None:
+        asked.append(batching.describe(args, kwargs))
+        raise _Asked
+
+    own = copy.copy(pipeline)
+    own.__dict__["scheduler"] = copy.deepcopy(pipeline.scheduler)
+    handle = denoiser.register_forward_pre_hook(look, with_kwargs=True)
+    try:
+        with contextlib.suppress(_Asked):
+            own("a picture", num_inference_steps=4, output_type="latent", **size)
+    finally:
+        handle.remove()
+    copies = -(-rows // asked[0].rows)
+    merged = batching.merge(asked * copies, range(rows))
+    return batching.arguments(merged, 0, rows)
+
+
+def _with(denoiser: Any, name: str, work: Callable[[], None]) -> None:
+    switch(denoiser, name)
+    try:
+        work()
+    finally:
+        unswitch(denoiser, name)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _wait(pipeline: Any) -> None:
+    """Until a card has done what it was asked for."""
+    import torch
+
+    device = pipeline._execution_device  # noqa: SLF001 - where its networks compute
+    if device.type in ("cuda", "xpu", "mps"):
+        getattr(torch, device.type).synchronize()

@@ -100,7 +100,7 @@ class Repository:
         Raises:
             ModelError: They cannot be had, or there is no room for them on the disk.
         """
-        with _locks[self.name]:
+        with _turn(self.name, report):
             commit = self.configuration().name
             with explained(self.name, self.revision):
                 _, sizes = self._listing(commit)
@@ -222,6 +222,18 @@ def _unheard(_: str) -> None:
 
 
 _locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+@contextmanager
+def _turn(name: str, report: Report) -> Iterator[None]:
+    """Waits until nobody else gets this repository."""
+    lock = _locks[name]
+    while not lock.acquire(timeout=TOLD_EVERY):
+        report(f"waiting for another download of {name}")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_room(name: str, wanted: int) -> None:

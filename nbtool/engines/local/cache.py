@@ -86,16 +86,19 @@ class Cache:
     def load(self, model: Model, plan: MemoryPlan) -> Loaded:
         """Loads a pipeline; what others have in common with it is not loaded again.
 
+        One after the other, on one thread: others may look what there is meanwhile.
+
         Raises:
             ModelError: It cannot be loaded.
             MemoryError: The memory does not suffice.
         """
+        files = _files(model)
         with self._lock:
-            files = _files(model)
             shared = self._shared(files, _placement(plan))
-            loaded = Loaded(load(model, plan, shared), plan, files)
+        loaded = Loaded(load(model, plan, shared), plan, files)
+        with self._lock:
             self._loaded[_key(model, plan)] = loaded
-            return loaded
+        return loaded
 
     def drop_oldest(self) -> bool:
         """Lets go of the pipeline that was not used for longest; False if there is none."""

@@ -128,10 +128,11 @@ class LocalEngine:
             if not waiting.wanted():
                 raise InterruptedError("nobody waits for this model any more")
 
-        try:
-            self.model.fetch(report)
-        except InterruptedError:
-            return
+        if not self.placement.is_loaded:
+            try:
+                self.model.fetch(report)
+            except InterruptedError:
+                return
         task = _Task(self, emit, cancelled)
         worker.run(Run(task, waiting, priority=priority, exact=self.exact))
 

@@ -113,11 +113,11 @@ def try_switches(
     Returns:
         The trials, and why some ways do not work.
     """
-    args, kwargs = _question(pipeline, denoiser, rows, size)
+    args, kwargs = question(pipeline, denoiser, rows, size)
 
     def forward() -> None:
         denoiser(*args, **kwargs)
-        _wait(pipeline)
+        wait(pipeline)
 
     preparing: dict[str, float] = {}
     failed: dict[str, str] = {}
@@ -196,7 +196,7 @@ class _Asked(Exception):  # noqa: N818 - it is none
     """Leaves a pipeline once its denoiser's question is known."""
 
 
-def _question(
+def question(
     pipeline: Any, denoiser: Any, rows: int, size: Mapping[str, int]
 ) -> tuple[list[Any], dict[str, Any]]:
     """What a pipeline asks its denoiser, for so many rows."""
@@ -233,7 +233,7 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-def _wait(pipeline: Any) -> None:
+def wait(pipeline: Any) -> None:
     """Until a card has done what it was asked for."""
     import torch
 

@@ -1,0 +1,111 @@
+"""What switches bring: ways to run the denoiser, one against the other in every round.
+
+python benchmarks/switches.py                  # the embedded model on the processor
+python benchmarks/switches.py --device cuda    # SD 1.5 at 512² and SDXL at 1024², bfloat16
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from gpu import sd15, sdxl
+from methods import alone
+
+from nbtool.engines.local import LocalEngine, tuning
+from nbtool.engines.local.loading import load
+
+ROUNDS = 9
+Change = Callable[[Any], object]
+# Name, what makes it so, and what takes it back.
+OTHERS: dict[str, tuple[Change, Change]] = {
+    "channels first": (
+        lambda unet: unet.to(memory_format=torch.contiguous_format),
+        lambda unet: unet.to(memory_format=torch.channels_last),
+    ),
+    "attention not fused": (
+        lambda unet: unet.set_attn_processor(AttnProcessor()),
+        lambda unet: unet.set_attn_processor(AttnProcessor2_0()),
+    ),
+    "attention in slices": (
+        lambda unet: unet.set_attention_slice("auto"),
+        lambda unet: unet.set_attn_processor(AttnProcessor2_0()),
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu")
+    options = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")
+    print("| model | way to run it | a row | as fast | to prepare |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, model, side, rows in _models(options.device, Path(folder)):
+            alone(lambda n=name, m=model, s=side, r=rows: _compare(n, m, options.device, s, r))
+
+
+def _models(device: str, folder: Path) -> Iterator[tuple[str, str, int, int]]:
+    """Name, where it is, the side of a picture and the rows of a forward."""
+    if device == "cpu":
+        yield "shapes, 128²", "shapes", 128, 16
+        return
+    for name, build, side, rows in (("SD 1.5", sd15, 512, 16), ("SDXL", sdxl, 1024, 8)):
+        build().to(torch.bfloat16).save_pretrained(folder / name)
+        yield f"{name}, {side}²", str(folder / name), side, rows
+
+
+def _compare(name: str, model: str, device: str, side: int, rows: int) -> None:
+    engine = LocalEngine(model, device=device)
+    pipeline = load(engine.model, engine.placement.plan)
+    size = {"width": side, "height": side}
+    with torch.no_grad():
+        ways = [way for way in tuning.WORDS if way != "as it is"]
+        trials, failed = tuning.try_switches(pipeline, pipeline.unet, ways, rows, size)
+        for trial in trials:
+            _row(name, tuning.WORDS[trial.name], trial.milliseconds, trial.gain, trial.preparing)
+        for way, why in failed.items():
+            print(f"| {name} | {tuning.WORDS[way]} | {why} | | |")
+        for way, gain, milliseconds in _others(pipeline, rows, size):
+            _row(name, way, milliseconds, gain, 0)
+
+
+def _others(pipeline: Any, rows: int, size: dict[str, int]) -> Iterator[tuple[str, float, float]]:
+    unet = pipeline.unet
+    args, kwargs = tuning.question(pipeline, unet, rows, size)
+
+    def pace() -> float:
+        tuning.wait(pipeline)
+        started = time.perf_counter()
+        unet(*args, **kwargs)
+        tuning.wait(pipeline)
+        return time.perf_counter() - started
+
+    for way, (change, undo) in OTHERS.items():
+        ratios, times = [], []
+        for _ in range(ROUNDS):
+            base = min(pace(), pace())
+            change(unet)
+            times.append(min(pace(), pace()))
+            undo(unet)
+            ratios.append(base / times[-1])
+        yield way, statistics.median(ratios), 1e3 * statistics.median(times) / rows
+
+
+def _row(name: str, way: str, milliseconds: float, gain: float, preparing: float) -> None:
+    wait = f"{preparing:.0f} s" if preparing > 1 else ""
+    print(f"| {name} | {way} | {milliseconds:.2f} ms | {gain:.2f} | {wait} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

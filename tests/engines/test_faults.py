@@ -28,6 +28,15 @@ def gen(tmp_path, monkeypatch):
     return nbtool.Generator(store=tmp_path / "images", device="cpu", num_inference_steps=2, **SMALL)
 
 
+@pytest.fixture(autouse=True)
+def quick_collection():
+    """What is there before a test need not be looked through at each want of memory."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @contextmanager
 def hooked(module, before=None, after=None):
     """A network with a hook on its real forward."""

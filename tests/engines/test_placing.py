@@ -169,3 +169,29 @@ def test_an_unloaded_model_leaves_nothing_behind(folders, tmp_path):
     nbtool.unload()
     gc.collect()
     assert [ref() for ref in kept] == [None] * len(kept)
+
+
+def test_a_model_in_use_is_not_taken_from_its_run(folders, room, tmp_path, monkeypatch):
+    monkeypatch.setattr("nbtool.plans.HOST_SPARE", 1)
+    loads, whole = [], loading.load
+    monkeypatch.setattr(
+        "nbtool.engines.local.cache.load", lambda *args: loads.append(1) or whole(*args)
+    )
+    gens = [
+        nbtool.Generator(folders[name], store=tmp_path / name, device="cpu", **SMALL)
+        for name in "ab"
+    ]
+    weights = sum(map(size, loading.networks(tiny.stable_diffusion()).values()))
+    room(gens[0].memory_plan().least_gib + 0.5 * weights / GIB)
+    jobs = [gen.submit("a", seed=range(20)) for gen in gens]
+    assert [len(job.wait()) for job in jobs] == [20, 20]
+    assert len(loads) == 2
+
+
+def test_a_run_whose_model_is_unloaded_loads_it_again(folders, tmp_path):
+    gen = nbtool.Generator(folders["a"], store=tmp_path / "images", device="cpu", **SMALL)
+    job = gen.submit("a", seed=range(30), num_inference_steps=20)
+    while not job.progress.begun:
+        job.join(0.001)
+    nbtool.unload()
+    assert len(job.wait()) == 30

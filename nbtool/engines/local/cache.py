@@ -33,12 +33,16 @@ class Loaded:
         plan: How it was placed.
         files: For each component what its files are, equal for equal files.
         tuned: How its denoiser runs, as in `tuning.WORDS`.
+        users: How many runs use it now.
+        gone: Whether the cache has let go of it.
     """
 
     pipeline: Any
     plan: MemoryPlan
     files: Mapping[str, Hashable] = field(default_factory=dict)
     tuned: str = "as it is"
+    users: int = 0
+    gone: bool = False
 
     @property
     def previews(self) -> Previews:
@@ -101,24 +105,28 @@ class Cache:
         return loaded
 
     def drop_oldest(self) -> bool:
-        """Lets go of the pipeline that was not used for longest; False if there is none."""
+        """Lets go of the pipeline that nobody uses now or has used for longest; False if none is."""
         with self._lock:
-            if not self._loaded:
-                return False
-            _, loaded = self._loaded.popitem(last=False)
-        self._dropped(loaded.pipeline)
-        return True
+            idle = next((key for key, one in self._loaded.items() if not one.users), None)
+        if idle is not None:
+            self._drop(idle)
+        return idle is not None
 
-    def drop(self, loaded: Loaded) -> None:
+    def drop(self, model: Model, plan: MemoryPlan) -> None:
         """Lets go of one pipeline."""
-        with self._lock:
-            kept = {key: one for key, one in self._loaded.items() if one is not loaded}
-            self._loaded = OrderedDict(kept)
-        self._dropped(loaded.pipeline)
+        self._drop(_key(model, plan))
 
     def clear(self) -> None:
-        while self.drop_oldest():
-            pass
+        """Lets go of all of them."""
+        for key in list(self._loaded):
+            self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
+        with self._lock:
+            loaded = self._loaded.pop(key, None)
+        if loaded:
+            loaded.gone = True
+            self._dropped(loaded.pipeline)
 
     def bytes(self, device: str) -> int:
         """What the weights take on a device, those that pipelines share counted once."""

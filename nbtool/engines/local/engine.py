@@ -170,28 +170,44 @@ class _Task:
         self._engine = engine
         self._emit = emit
         self._family = engine.model.family
+        self._loaded: Loaded | None = None
         self._pipeline: Any = None
         self._network: Any = None
         self._schedulers: dict[str, Any] = {}
 
     def prepare(self, hub: Hub) -> None:
-        self._use(self._engine.placement.load(self._say), hub)
-
-    def spare(self, hub: Hub, recipe: Recipe) -> bool:
-        self._pipeline = self._network = None  # which would keep it in memory
-        sparer = self._engine.placement.spare(self._loaded, recipe, self._say)
-        self.prepare(hub)
-        return sparer
-
-    def _say(self, text: str) -> None:
-        self._emit(Loading(text))
-
-    def _use(self, loaded: Loaded, hub: Hub) -> None:
-        self._loaded = loaded
+        self.close()
+        self._loaded = loaded = self._engine.placement.load(self._say)
+        loaded.users += 1
         self._pipeline = hub.adopt(loaded.pipeline, loaded.plan.batch_width)
         self._network = self._pipeline.components[self._engine.model.denoiser]
         self._developed = not pictures.leave_undeveloped(self._pipeline)
         self._schedulers.clear()
+
+    @property
+    def outdated(self) -> bool:
+        return self._loaded is None or self._loaded.gone
+
+    def close(self) -> None:
+        if self._loaded:
+            self._loaded.users -= 1
+        # All that would keep it in memory.
+        self._loaded = self._pipeline = self._network = None
+
+    def spare(self, hub: Hub, recipe: Recipe) -> bool:
+        failed = self._of().plan
+        self.close()
+        sparer = self._engine.placement.spare(failed, recipe, self._say)
+        self.prepare(hub)
+        return sparer
+
+    def _of(self) -> Loaded:
+        """The model, which is there while images of this run are in the making."""
+        assert self._loaded is not None
+        return self._loaded
+
+    def _say(self, text: str) -> None:
+        self._emit(Loading(text))
 
     def size(self, recipe: Recipe) -> tuple[Hashable, ...]:
         return self._network, recipe.width, recipe.height
@@ -237,7 +253,7 @@ class _Task:
         done, steps = step + 1, len(pipeline.scheduler.timesteps)
         preview = None
         if done % PREVIEW_EVERY == 2 and done + 2 <= steps:
-            preview = self._loaded.previews.of(pipeline.scheduler.expected)
+            preview = self._of().previews.of(pipeline.scheduler.expected)
         self._emit(Stepped(recipe, done, steps, preview))
         return tensors
 
@@ -250,9 +266,9 @@ class _Task:
             return partial(self._emit, Failed(recipe, reason))
         provenance = Provenance(
             engine="local",
-            device=self._loaded.plan.device,
-            dtype=self._loaded.plan.dtype,
-            placement=self._loaded.placement,
+            device=self._of().plan.device,
+            dtype=self._of().plan.dtype,
+            placement=self._of().placement,
             batch_width=cell.width,
             exact=cell.exact,
             seconds=round(cell.seconds, 3),
@@ -276,7 +292,7 @@ class _Task:
         self, recipe: Recipe, provenance: Provenance, fetched: Callable[[], tuple[Image, bool]]
     ) -> None:
         picture, finite = fetched()
-        if fault := pictures.fault(picture, self._loaded.plan.dtype, finite=finite):
+        if fault := pictures.fault(picture, provenance.dtype, finite=finite):
             self._emit(Failed(recipe, fault))
         else:
             self._emit(Finished(recipe, picture, provenance))

@@ -154,12 +154,11 @@ class Placement:
         versions = packages.version("torch"), packages.version("diffusers")
         return " | ".join([self._model.name, card, plan.dtype, *versions])
 
-    def spare(self, loaded: Loaded, recipe: Recipe, say: Say) -> bool:
+    def spare(self, failed: MemoryPlan, recipe: Recipe, say: Say) -> bool:
         """Lets go of the model, which ran out of memory for one image as it was placed.
 
         False if there is no other way that gives the same pictures.
         """
-        failed = loaded.plan
         self._size = recipe.width, recipe.height
         left = [
             plan
@@ -169,8 +168,8 @@ class Placement:
         if left:
             say(f"{self._model.name} ran out of memory; trying again, {left[0].summary}")
             self._failed.append(failed)
-            cache.drop(loaded)
             self._loaded = None
+            cache.drop(self._model, failed)
             memory.release()
         return bool(left)
 

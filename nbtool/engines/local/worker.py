@@ -37,6 +37,13 @@ class Task(Protocol):
             ModelError: It cannot be loaded.
         """
 
+    @property
+    def outdated(self) -> bool:
+        """Whether its model was taken from under it, and must be loaded again."""
+
+    def close(self) -> None:
+        """Lets go of the model: the run is over."""
+
     def size(self, recipe: Recipe) -> Size:
         """Equal for images whose networks are asked questions of one kind."""
 
@@ -215,7 +222,7 @@ class Worker:
 
     def _refresh(self, run: Run) -> None:
         """Leaves what is cancelled, and begins what there is room for."""
-        if not run.prepared and run.error is None:
+        if (not run.prepared or run.task.outdated) and run.error is None:
             run.task.prepare(self.hub)
             run.prepared = True
         for cell in run.drop_unwanted():
@@ -254,6 +261,7 @@ class Worker:
             for run in runs:
                 if run.begun and not run.cells and not run.unwritten:
                     self._runs.remove(run)
+                    run.task.close()
                     run.over.set()
             self._working = bool(self._calls or self._runs)
             return self._working

@@ -32,7 +32,7 @@ class Lab:
     """A running JupyterLab; notebooks in it have a folder, a store and a kernel of their own."""
 
     def __init__(self, browser: Browser, folder: Path, *, theme: str = LIGHT) -> None:
-        self.browser = browser
+        self._context = browser.new_context()  # one for all: JupyterLab is fetched once
         self.folder = folder / "notebooks"
         self.folder.mkdir()
         self._token = secrets.token_hex(16)
@@ -94,7 +94,8 @@ class Lab:
 
     def open(self, path: Path, *, width: int = 1280, kernel: bool = True) -> Notebook:
         """Opens a notebook of this lab's folder in a new page."""
-        page = self.browser.new_page(viewport={"width": width, "height": 900})
+        page = self._context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
         page.set_default_timeout(SECONDS * 1000)
         self._pages.append(page)
         name = path.relative_to(self.folder)

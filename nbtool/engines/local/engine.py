@@ -180,7 +180,10 @@ class _Task:
         self._loaded = loaded = self._engine.placement.load(self._say)
         loaded.users += 1
         self._pipeline = hub.adopt(loaded.pipeline, loaded.plan.batch_width)
-        self._network = self._pipeline.components[self._engine.model.denoiser]
+        parts = self._pipeline.components
+        self._network = parts[self._engine.model.denoiser]
+        # Of several text encoders the last reads most.
+        self._tokenizer = parts[max(name for name in parts if name.startswith("tokenizer"))]
         self._developed = not pictures.leave_undeveloped(self._pipeline)
         self._schedulers.clear()
 
@@ -280,9 +283,7 @@ class _Task:
         return partial(self._write, recipe, provenance, fetched)
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:
-        # Of several text encoders the last reads most.
-        name = max(name for name in self._pipeline.components if name.startswith("tokenizer"))
-        tokenizer = self._pipeline.components[name]
+        tokenizer = self._tokenizer
         most = self._family.tokens or tokenizer.model_max_length
         named = {"prompt": recipe.prompt, "negative_prompt": recipe.negative_prompt}
         notes = (_truncation(tokenizer, most, name, text) for name, text in named.items())

@@ -136,9 +136,6 @@ class Cache:
         parts = {part for one in loaded for part in networks(one.pipeline).values()}
         return sum(size(part) for part in parts)
 
-    def __len__(self) -> int:
-        return len(self._loaded)
-
     def _shared(self, files: Mapping[str, Hashable], placement: Placement) -> dict[str, Any]:
         """Components in memory that were read from the same files, placed in the same way."""
         found: dict[str, Any] = {}

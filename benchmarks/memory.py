@@ -1,7 +1,7 @@
 """The memory that plans expect, against what is used: random weights of true configurations.
 
     python benchmarks/memory.py                    # on a GPU: SD 1.5 and SDXL, every offload
-    python benchmarks/memory.py --device cpu       # SD 1.5 in the computer's own memory
+    python benchmarks/memory.py --device cpu       # SD 1.5 in the computer's memory; Linux only
 
 Each measurement is a process of its own: one denoising forward of so many rows, and one decode.
 """
@@ -15,13 +15,14 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 from gpu import sd15, sdxl
 
 from nbtool.engines.local import LocalEngine, memory, tuning
-from nbtool.engines.local.loading import load
+from nbtool.engines.local.loading import load, networks
 from nbtool.estimates import Footprint
 from nbtool.hardware import GIB
 from nbtool.plans import OFFLOADS
@@ -79,6 +80,8 @@ def _measure(folder: Path, device: str, offload: str, rows: int) -> tuple[float,
     plan = replace(engine.plans()[0], offload=offload)
     before = psutil.Process().memory_info().rss
     pipeline = load(engine.model, plan)
+    if not on_card:
+        _count_once(pipeline)
     size = {"width": side, "height": side}
     with torch.no_grad():
         args, kwargs = tuning.question(pipeline, pipeline.unet, rows, size)
@@ -88,6 +91,19 @@ def _measure(folder: Path, device: str, offload: str, rows: int) -> tuple[float,
     used = torch.cuda.max_memory_reserved() if on_card else memory.peak_resident() - before
     taken = Footprint(engine.model.facts, side * side, plan.dtype, "", device)
     return taken.peak(offload, rows, tiling=False), used / GIB
+
+
+def _count_once(pipeline: Any) -> None:
+    """Makes the computer's memory hold the weights and nothing else of their files.
+
+    Weights that are used as they were read stay mapped to their file, and the pages of the others
+    count as well, until Linux wants them back.
+    """
+    for part in networks(pipeline).values():
+        for weights in part.parameters():
+            weights.data = weights.data.clone()
+    memory.release()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak so far
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,47 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from gpu import sd15, sdxl
 from methods import alone
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nbtool.engines.local import LocalEngine, tuning
 from nbtool.engines.local.loading import load
 
 ROUNDS = 9
-Change = Callable[[Any], object]
-# Name, what makes it so, and what takes it back.
-OTHERS: dict[str, tuple[Change, Change]] = {
-    "channels first": (
-        lambda unet: unet.to(memory_format=torch.contiguous_format),
-        lambda unet: unet.to(memory_format=torch.channels_last),
-    ),
-    "attention not fused": (
-        lambda unet: unet.set_attn_processor(AttnProcessor()),
-        lambda unet: unet.set_attn_processor(AttnProcessor2_0()),
-    ),
-    "attention in slices": (
-        lambda unet: unet.set_attention_slice("auto"),
-        lambda unet: unet.set_attn_processor(AttnProcessor2_0()),
-    ),
+
+
+@contextmanager
+def channels_first(unet: Any) -> Iterator[None]:
+    unet.to(memory_format=torch.contiguous_format)
+    yield
+    unet.to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def attention_not_fused(unet: Any) -> Iterator[None]:
+    unet.set_attn_processor(AttnProcessor())
+    yield
+    unet.set_attn_processor(AttnProcessor2_0())
+
+
+@contextmanager
+def attention_in_slices(unet: Any) -> Iterator[None]:
+    unet.set_attention_slice("auto")
+    yield
+    unet.set_attn_processor(AttnProcessor2_0())
+
+
+def attention_by(backend: SDPBackend) -> Callable[[Any], AbstractContextManager[None]]:
+    return lambda _: sdpa_kernel(backend)
+
+
+OTHERS: dict[str, Callable[[Any], AbstractContextManager[None]]] = {
+    "channels first": channels_first,
+    "attention not fused": attention_not_fused,
+    "attention in slices": attention_in_slices,
+    "PyTorch's attention: flash": attention_by(SDPBackend.FLASH_ATTENTION),
+    "PyTorch's attention: efficient": attention_by(SDPBackend.EFFICIENT_ATTENTION),
+    "PyTorch's attention: cuDNN": attention_by(SDPBackend.CUDNN_ATTENTION),
+    "PyTorch's attention: plain": attention_by(SDPBackend.MATH),
 }
 
 
@@ -91,14 +113,17 @@ def _others(pipeline: Any, rows: int, size: dict[str, int]) -> Iterator[tuple[st
         tuning.wait(pipeline)
         return time.perf_counter() - started
 
-    for way, (change, undo) in OTHERS.items():
+    for way, so in OTHERS.items():
         ratios, times = [], []
-        for _ in range(ROUNDS):
-            base = min(pace(), pace())
-            change(unet)
-            times.append(min(pace(), pace()))
-            undo(unet)
-            ratios.append(base / times[-1])
+        try:
+            for _ in range(ROUNDS):
+                base = min(pace(), pace())
+                with so(unet):
+                    times.append(min(pace(), pace()))
+                ratios.append(base / times[-1])
+        except RuntimeError as error:
+            print(f"| | {way} | {str(error).splitlines()[0]} | | |")
+            continue
         yield way, statistics.median(ratios), 1e3 * statistics.median(times) / rows
 
 

@@ -203,7 +203,7 @@ def header(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from None
     if what := _impostor(start):
-        raise ModelError(f"{path} is {what}, not a model's weights; download it again")
+        raise ModelError(f"{path} is not a model's weights but {what}")
     try:
         tensors: dict[str, Any] = json.loads(text)
         tensors.pop("__metadata__", None)
@@ -244,11 +244,16 @@ def refuse_pickle(path: str | os.PathLike[str], *, allowed: bool) -> None:
 
 
 def _impostor(start: bytes) -> str:
-    """What the first bytes of a file say that it is, if not safetensors."""
+    """What the first bytes of a file say that it is, if not safetensors; and the remedy."""
+    if start[8:9] == b"{":  # its header; the eight bytes before are a number, and can be any
+        return ""
     if start.startswith(b"version https://git-lfs"):
-        return "a pointer of git-LFS (the file itself was not fetched: git lfs pull)"
+        return "a pointer of git-LFS; fetch the file itself: git lfs pull"
     if start.lstrip()[:1] == b"<":
-        return "a web page saved under that name"
+        return "a web page saved under that name; download it again"
     if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        return "a pickle under a wrong name; it was not opened, since it could run any code, and is"
+        return (
+            "a pickle under a wrong name; it was not opened, since it could run any code: "
+            "get the model from elsewhere"
+        )
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import re
 import weakref
 from importlib.util import find_spec
 
@@ -95,14 +96,25 @@ def test_quantization_needs_a_known_name_and_its_package(folders):
             LocalEngine(folders["a"], quantization="4bit")
 
 
+def test_loading_says_which_component_and_which_of_its_files_is_read(tmp_path):
+    tiny.stable_diffusion().save_pretrained(tmp_path, max_shard_size="100KB")
+    said = []
+    placed(tmp_path).load(said.append)
+    start = said[0]
+    assert re.fullmatch(r"loading .*, \d.* of weights", start)
+    assert all(text.startswith(start) for text in said)
+    assert next(text for text in said if ": unet, " in text).endswith(" of 5")
+    assert any(re.search(r": unet, \d of 5: file 2 of \d+$", text) for text in said)
+
+
 def test_out_of_memory_while_loading_takes_the_next_way_and_says_so(folders, monkeypatch):
     placement = placed(folders["a"])
     whole, said = loading.load, []
 
-    def load(model, plan, shared):
+    def load(model, plan, *more):
         if plan.dtype == "float32":
             raise MemoryError
-        return whole(model, plan, shared)
+        return whole(model, plan, *more)
 
     monkeypatch.setattr("nbtool.engines.local.cache.load", load)
     assert placement.load(said.append).pipeline.unet.dtype == torch.bfloat16

@@ -222,6 +222,16 @@ def test_fault_17_a_pickle_under_another_name_is_not_opened(sd, generator, tmp_p
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.parametrize("start", [b"\x80\x02", b"\x80\x04", b" <"])
+def test_weights_whose_header_has_the_length_of_a_pickles_first_bytes_are_read(tmp_path, start):
+    length = int.from_bytes(start, "little")
+    content = json.dumps({"w": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + content.ljust(length) + bytes(12))
+    assert load_file(path)["w"].tolist() == [0, 0, 0]
+    assert weights.parameters(path) == 3
+
+
 def test_fault_18_pickles_need_a_word_of_the_user(hub, cache, sd, generator, tmp_path):
     for path in sd.rglob("*.safetensors"):
         torch.save(load_file(path), path.with_suffix(".bin").with_stem(_bin_stem(path)))

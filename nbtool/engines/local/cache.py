@@ -87,7 +87,7 @@ class Cache:
                 self._loaded.move_to_end(key)
             return self._loaded.get(key)
 
-    def load(self, model: Model, plan: MemoryPlan) -> Loaded:
+    def load(self, model: Model, plan: MemoryPlan, say: Callable[[str], None]) -> Loaded:
         """Loads a pipeline; what others have in common with it is not loaded again.
 
         One after the other, on one thread: others may look what there is meanwhile.
@@ -99,7 +99,7 @@ class Cache:
         files = _files(model)
         with self._lock:
             shared = self._shared(files, _placement(plan))
-        loaded = Loaded(load(model, plan, shared), plan, files)
+        loaded = Loaded(load(model, plan, shared, say), plan, files)
         with self._lock:
             self._loaded[_key(model, plan)] = loaded
         return loaded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue.model import CHECKER
@@ -18,20 +18,26 @@ if TYPE_CHECKING:
     from nbtool.plans import MemoryPlan
 
 
-def load(model: Model, plan: MemoryPlan, shared: Mapping[str, Any] | None = None) -> Any:
+def load(
+    model: Model,
+    plan: MemoryPlan,
+    shared: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Any:
     """A pipeline in evaluation mode, placed as planned.
 
     Args:
         model: Whose files are there.
         plan: How to put it on this machine.
         shared: Components of other pipelines that are the same as this model's.
+        say: Told which component is being read.
 
     Raises:
         ModelError: It cannot be loaded.
         MemoryError: The memory does not suffice.
     """
     try:
-        with quiet():
+        with quiet(), _told(say):
             pipeline = _read(model, plan, shared or {})
         place(pipeline, plan)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
@@ -187,6 +193,32 @@ def _mend_clip_skip(text_encoder: Any) -> None:
     if hasattr(text_encoder, "final_layer_norm") and not hasattr(text_encoder, "text_model"):
         # Past nn.Module's own __setattr__: a module inside itself would be an endless tree.
         object.__setattr__(text_encoder, "text_model", text_encoder)
+
+
+@contextlib.contextmanager
+def _told(say: Callable[[str], None]) -> Iterator[None]:
+    """Says what diffusers reads, which it tells nobody but its bars."""
+    from diffusers.utils import logging
+
+    reading = ""
+
+    class Bar(logging.EmptyTqdm):  # type: ignore[misc] # diffusers has no types
+        def __iter__(self) -> Iterator[Any]:
+            nonlocal reading
+            items = list(self._iterator or ())
+            for number, item in enumerate(items, 1):
+                if isinstance(item, tuple):  # a component's name, and its class
+                    reading = f"{item[0]}, {number} of {len(items)}"
+                    say(reading)
+                elif len(items) > 1:
+                    say(f"{reading}: file {number} of {len(items)}")
+                yield item
+
+    whole, logging.tqdm = logging.tqdm, Bar
+    try:
+        yield
+    finally:
+        logging.tqdm = whole
 
 
 @contextlib.contextmanager

@@ -183,11 +183,12 @@ class Placement:
 
     def _try(self, plan: MemoryPlan, say: Say) -> Loaded | None:
         weights = files.size(plan.weights_gib * GIB)
-        say(f"loading {self._model.name}, {weights} of weights")
+        what = f"loading {self._model.name}, {weights} of weights"
+        say(what)
         while not _has_room(plan) and cache.drop_oldest():
             memory.release()
         try:
-            loaded = cache.load(self._model, plan)
+            loaded = cache.load(self._model, plan, lambda part: say(f"{what}: {part}"))
         except MemoryError:
             self._failed.append(plan)
         else:

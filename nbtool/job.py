@@ -303,7 +303,6 @@ class Job:
                 self._previews[event.recipe.key] = event.preview
             self._step = event.step, event.steps
             self._heard = time.monotonic()
-            self._changed.notify_all()
 
     def _settle(self, key: str, cell: Cell, **counts: int) -> None:
         with self._changed:

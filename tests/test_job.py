@@ -132,8 +132,7 @@ def test_progress_counts_the_steps_of_all_images_in_the_making(gen):
     job = gen.submit(PROMPT, seed=range(20), num_inference_steps=10)
     seen = []
     while not job.done:
-        with job._changed:
-            job._changed.wait(1)
+        job.join(0.01)
         seen.append(job.progress)
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions)

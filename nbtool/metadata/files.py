@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MAX_FILE = 256 * 2**20  # bytes
-COMPRESSION = 4  # of zlib: in half the time of its default, 6 % larger at most
+# Of zlib: made for pictures; in a third of its default's time, and no larger.
+COMPRESSION = {"compress_type": zlib.Z_RLE, "compress_level": 1}
 MAX_JPEG_TEXT = 65_000  # bytes; EXIF is one segment of 64 KiB there
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 _USER_COMMENT = 0x9286  # EXIF tag; JPEG and WebP files keep the JSON there
@@ -53,7 +55,7 @@ def encode(
         texts = PngInfo()
         texts.add_text("nbtool", ours)
         texts.add_text("parameters", to_infotext(recipe, version))
-        image.save(buffer, "PNG", pnginfo=texts, compress_level=COMPRESSION)
+        image.save(buffer, "PNG", pnginfo=texts, **COMPRESSION)
     else:
         if format == "JPEG" and len(ours) > MAX_JPEG_TEXT:
             raise MetadataError(f"a recipe of {len(ours)} bytes is too long for a JPEG; use .png")

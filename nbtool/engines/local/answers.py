@@ -21,6 +21,9 @@ class Answers:
         self._held = 0
         self._outputs: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
+    def __contains__(self, question: Hashable) -> bool:
+        return question in self._outputs
+
     def get(self, question: Hashable) -> Any | None:
         """The output of one row, if it is known."""
         if question not in self._outputs:

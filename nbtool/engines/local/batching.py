@@ -35,7 +35,7 @@ class Call:
     leaves: tuple[Any, ...]
     kinds: tuple[str, ...]
     names: tuple[int | str, ...]  # of the arguments: positions, then keywords
-    specs: tuple[Any, ...]  # how the leaves of each argument are put together
+    specs: tuple[Any, ...]  # how the leaves of each argument are put together; None: it is one
     rows: int
     signature: Hashable
 
@@ -51,9 +51,14 @@ class Call:
 
 def is_plain(value: Any) -> bool:
     """Whether a value says all there is to know of it, and can be compared."""
+    return isinstance(value, _plain_types())
+
+
+@cache
+def _plain_types() -> tuple[type, ...]:
     import torch
 
-    return isinstance(value, (*_PLAIN, torch.device, torch.dtype))
+    return (*_PLAIN, torch.device, torch.dtype)
 
 
 def describe(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
@@ -64,7 +69,6 @@ def describe(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     import torch
     from torch.utils._pytree import tree_flatten
 
-    single = tree_flatten(None)[1]
     names = (*range(len(args)), *kwargs)
     leaves: list[Any] = []
     kinds: list[str] = []
@@ -73,7 +77,7 @@ def describe(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     rows = 0
     for name, value in zip(names, (*args, *kwargs.values()), strict=True):
         alone = isinstance(value, torch.Tensor) or is_plain(value)  # tree_flatten takes its time
-        found, spec = ([value], single) if alone else tree_flatten(value)
+        found, spec = ([value], None) if alone else tree_flatten(value)
         specs.append(spec)
         for leaf in found:
             if isinstance(leaf, torch.Tensor):
@@ -104,25 +108,26 @@ def merge(calls: Sequence[Call], keep: Sequence[int]) -> Call:
     import torch
 
     first = calls[0]
-    rows = sum(call.rows for call in calls)
     device = next(
         leaf.device for leaf, kind in zip(first.leaves, first.kinds, strict=True) if kind == "rows"
     )
-    chosen = None if list(keep) == list(range(rows)) else torch.tensor(keep)
+    rows = [(call, row) for call in calls for row in range(call.rows)]
+    parts: list[tuple[Call, int, int]] = []  # calls, and the first and the last of their rows
+    for call, row in (rows[place] for place in keep):
+        if parts and parts[-1][0] is call and parts[-1][2] == row:
+            parts[-1] = call, parts[-1][1], row + 1
+        else:
+            parts.append((call, row, row + 1))
     leaves = []
     for i, kind in enumerate(first.kinds):
         if kind == "same":
             leaves.append(first.leaves[i])
-            continue
-        if kind == "scalar":
-            merged = torch.cat([call.leaves[i].reshape(1).expand(call.rows) for call in calls])
-        elif len(calls) == 1:
-            merged = first.leaves[i]
+        elif kind == "scalar":
+            values = [call.leaves[i] for call, start, stop in parts for _ in range(start, stop)]
+            leaves.append(torch.stack(values).to(device, non_blocking=True))
         else:
-            merged = torch.cat([call.leaves[i] for call in calls])
-        if chosen is not None:
-            merged = merged.index_select(0, chosen.to(merged.device))
-        leaves.append(merged.to(device, non_blocking=True))
+            pieces = [_rows(call.leaves[i], start, stop) for call, start, stop in parts]
+            leaves.append(_cat(pieces).to(device, non_blocking=True))
     kinds = tuple("rows" if kind == "scalar" else kind for kind in first.kinds)
     return Call(tuple(leaves), kinds, first.names, first.specs, len(keep), first.signature)
 
@@ -140,7 +145,10 @@ def arguments(
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for name, spec in zip(call.names, call.specs, strict=True):
-        value = tree_unflatten([next(leaves) for _ in range(spec.num_leaves)], spec)
+        if spec is None:
+            value = next(leaves)
+        else:
+            value = tree_unflatten([next(leaves) for _ in range(spec.num_leaves)], spec)
         if isinstance(name, str):
             kwargs[name] = value
         else:
@@ -230,13 +238,23 @@ def gather(parts: Sequence[Rows]) -> Any:
     def join(*whole: Any) -> Any:
         if not isinstance(whole[0], torch.Tensor):
             return whole[0]
-        pieces = [x[part.start : part.stop] for x, part in zip(whole, joined, strict=True)]
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        pairs = zip(whole, joined, strict=True)
+        return _cat([_rows(tensor, part.start, part.stop) for tensor, part in pairs])
 
     outputs = [part.output for part in joined]
     if type(outputs[0]) is tuple and len(outputs[0]) == 1:  # of most; tree_map takes its time
         return (join(*(output[0] for output in outputs)),)
     return tree_map(join, *outputs)
+
+
+def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
+    return tensor if stop - start == tensor.shape[0] else tensor[start:stop]
+
+
+def _cat(pieces: list[Tensor]) -> Tensor:
+    import torch
+
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 
 def _content(tensor: Tensor) -> bytes:

@@ -11,7 +11,7 @@ import functools
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, cast
@@ -26,6 +26,7 @@ from nbtool.engines.local.stand_ins import FIRST, LAST, STEADY, StandIns
 
 FIRST_WIDTH = 16  # rows of an encoder's forward
 PATIENCE = 4  # ticks that a decode waits for others
+BRISK = 0.2  # seconds of a forward that is short
 NEW, ALONE = "new", "alone"
 
 # Pipelines hand these a generator that they do not use.
@@ -84,6 +85,7 @@ class Question:
     kind: int
     call: batching.Call
     asked: int  # the tick
+    digests: tuple[bytes, ...] = ()  # of its rows, where they may have been asked before
 
     @property
     def group(self) -> Hashable:
@@ -94,6 +96,16 @@ class Question:
     def width_key(self) -> tuple[Any, ...]:
         """What a width is remembered for."""
         return self.module, self.method, self.cell.exact, self.call.shapes
+
+    @property
+    def kin(self) -> Hashable:
+        """What the image has asked this network before."""
+        return self.cell.kin.get(self.module, NEW)
+
+    @property
+    def row_keys(self) -> list[Hashable]:
+        """What each row asks; empty where that was not found out."""
+        return [(self.group, digest) for digest in self.digests]
 
     @property
     def order(self) -> tuple[int, int]:
@@ -116,6 +128,7 @@ class Hub:
         self._widths = widths.Widths()
         self._answers = Answers()
         self._ticks = 0
+        self._brisk = False  # whether the last forward was short, on a processor
         self._most: float = math.inf  # images at once
         self._steady: dict[Hashable, tuple[Any, ...]] = {}  # the width's key for each size of image
         self._stand_ins = StandIns(self._ask, self._answers)
@@ -147,10 +160,17 @@ class Hub:
         """Leaves an image unfinished; its outcome is the error `Stopped`."""
         self._resume(cell, Outcome(error=Stopped()))
 
-    def room(self, priority: int, size: Hashable) -> bool:
+    def room(self, priority: int, size: Hashable, left: float = math.inf) -> bool:
         """Whether another image of this size should join.
 
-        Images of lower priority take no room from it.
+        There is room until the images in the making fill a forward. While forwards are short there
+        is twice as much for the last images: what each forward costs beside its rows counts then,
+        so they are full to the end, and nobody waits long. Images of lower priority take no room.
+
+        Args:
+            priority: Of the image.
+            size: Of the image.
+            left: How many images are yet to come.
         """
         if len(self.cells) >= self._most:
             return False
@@ -158,7 +178,7 @@ class Hub:
         width = widths.SMALLEST if key is None else self._widths.most(key)
         denoising = (c for c in self.cells if not (c.question and c.question.kind == LAST))
         rows = sum(c.rows for c in denoising if c.size == size and c.priority >= priority)
-        return rows < width
+        return rows < width or (self._brisk and rows + Cell.rows * left <= 2 * width)
 
     def thin_out(self) -> bool:
         """After a want of memory: fewer images at once from now on; False if there is but one."""
@@ -169,7 +189,7 @@ class Hub:
     def tick(self) -> None:
         """Answers one group of questions and lets their images go on."""
         self._ticks += 1
-        if not (group := self._next_group()):
+        if not (group := self._known() or self._next_group()):
             return
         started = time.perf_counter()
         for question, outcome in zip(group, self._answer(group), strict=True):
@@ -219,15 +239,23 @@ class Hub:
             self._most += 1
             cell.done(cell, reply)
 
+    def _known(self) -> list[Question]:
+        """Images whose first steady question was asked before: they need no forward."""
+        questions = [cell.question for cell in self.cells if cell.question]
+        first = [q for q in questions if q.kind == STEADY and q.kin == NEW]
+        for group in _grouped(first):
+            _digest(group)
+            known = [q for q in group if all(row in self._answers for row in q.row_keys)]
+            if known:
+                return known
+        return []
+
     def _next_group(self) -> list[Question]:
         """The questions to answer now: of the most urgent group, as many as fit one forward."""
-        groups: dict[Hashable, list[Question]] = {}
-        for cell in self.cells:
-            if cell.question:
-                groups.setdefault(cell.question.group, []).append(cell.question)
+        groups = _grouped(cell.question for cell in self.cells if cell.question)
         if not groups:
             return []
-        group: list[Question] = min(groups.values(), key=self._urgency)
+        group = min(groups, key=self._urgency)
         return _fitting(sorted(group, key=lambda q: q.order), self._width(group[0]))
 
     def _urgency(self, group: list[Question]) -> tuple[int, int, int]:
@@ -291,21 +319,18 @@ class Hub:
         That is so for encoders, for an image's first steady question, and for images that have
         asked the same all along, such as two of which neither is guided.
         """
-        module, kind = group[0].module, group[0].kind
-        kin = [question.cell.kin.get(module, NEW) for question in group]
-        relatives = Counter(kin)
-        chosen = [
-            kind == FIRST or (kind == STEADY and (k == NEW or (k != ALONE and relatives[k] > 1)))
-            for k in kin
-        ]
-        digests = iter(
-            batching.row_digests([q.call for q, yes in zip(group, chosen, strict=True) if yes])
+        kind = group[0].kind
+        relatives = Counter(question.kin for question in group)
+        _digest(
+            q
+            for q in group
+            if kind == FIRST
+            or (kind == STEADY and (q.kin == NEW or (q.kin != ALONE and relatives[q.kin] > 1)))
         )
         asked: list[Hashable] = []
-        for question, yes in zip(group, chosen, strict=True):
-            rows = tuple(islice(digests, question.call.rows)) if yes else ()
-            question.cell.kin[module] = rows or ALONE
-            asked += [(question.group, row) for row in rows] or [None] * question.call.rows
+        for question in group:
+            question.cell.kin[question.module] = question.digests or ALONE
+            asked += question.row_keys or [None] * question.call.rows
         return asked
 
     def _compute(self, group: Sequence[Question], merged: batching.Call) -> list[_Answer]:
@@ -344,9 +369,12 @@ class Hub:
         """One real forward; while the best width is not known, its time and memory are taken."""
         self.rows[f"{type(question.module).__name__}.{question.method}"] += rows
         key = question.width_key
-        if question.kind == FIRST or self._widths.settled(key):
-            return _call(question.module, question.method, args, kwargs)
         device = self._devices[question.module]
+        if question.kind == FIRST or self._widths.settled(key):
+            started = time.perf_counter()
+            output = _call(question.module, question.method, args, kwargs)
+            self._brisk = device.type == "cpu" and time.perf_counter() - started < BRISK
+            return output
         largest = widths.LARGEST_ON_PROCESSORS if device.type == "cpu" else widths.LARGEST
         largest = min(largest, self._most_rows[question.module])
         meter = memory.Meter(device)
@@ -375,6 +403,22 @@ def _outcome(answers: list[_Answer]) -> Outcome:
         if isinstance(answer, Exception):
             return Outcome(error=answer)
     return Outcome(batching.gather(cast("list[batching.Rows]", answers)))
+
+
+def _grouped(questions: Iterable[Question]) -> list[list[Question]]:
+    """What one forward can answer together."""
+    groups: dict[Hashable, list[Question]] = {}
+    for question in questions:
+        groups.setdefault(question.group, []).append(question)
+    return list(groups.values())
+
+
+def _digest(group: Iterable[Question]) -> None:
+    """Finds out what the rows of some questions of one group ask."""
+    questions = [question for question in group if not question.digests]
+    digests = iter(batching.row_digests([question.call for question in questions]))
+    for question in questions:
+        question.digests = tuple(islice(digests, question.call.rows))
 
 
 def _fitting(group: Sequence[Question], width: int) -> list[Question]:

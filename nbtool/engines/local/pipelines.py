@@ -13,12 +13,11 @@ from nbtool.errors import GenerationError
 
 def with_scheduler(shared: Any, scheduler: Any) -> Any:
     """A shallow copy of a shared pipeline with a scheduler of its own, like the one given."""
-    import torch
-
     pipeline = copy.copy(shared)
-    # Lists of a scheduler change from step to step; its tensors are only ever replaced.
-    tensors = (value for value in vars(scheduler).values() if isinstance(value, torch.Tensor))
-    scheduler = copy.deepcopy(scheduler, {id(tensor): tensor for tensor in tensors})
+    scheduler = copy.copy(scheduler)
+    for name, value in vars(scheduler).items():
+        if isinstance(value, list):  # they change from step to step; tensors are only ever replaced
+            scheduler.__dict__[name] = list(value)
     if shared._execution_device.type != "cpu":  # noqa: SLF001 - where its networks compute
         _keep_on_host(scheduler)
     keep_expected(scheduler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +69,22 @@ def keep_expected(scheduler: Any) -> None:
     """
     original = scheduler.step
 
-    @functools.wraps(original)  # pipelines look at the signature
     def step(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         previous, *foreseen = result if isinstance(result, tuple) else result.to_tuple()
         scheduler.expected = foreseen[0] if foreseen else _foreseen(scheduler, previous)
         return result
 
+    # For each image, pipelines look at the signature more than once.
+    step.__signature__ = _signature(type(scheduler).step)  # type: ignore[attr-defined]
     scheduler.step = step
+
+
+@functools.cache
+def _signature(method: Any) -> inspect.Signature:
+    """Of a bound method."""
+    signature = inspect.signature(method)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 def _foreseen(scheduler: Any, latents: Tensor) -> Tensor:

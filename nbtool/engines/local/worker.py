@@ -90,14 +90,18 @@ class Run:
         self._next.extend(islice(self._recipes, LOOKAHEAD - len(self._next)))
         return not self._next
 
-    def take(self, has_room: Callable[[Size], bool]) -> Recipe | None:
-        """Takes the next recipe of a size for which there is room."""
+    def take(self, has_room: Callable[[Size, int], bool]) -> Recipe | None:
+        """Takes the next recipe of a size for which there is room.
+
+        Args:
+            has_room: Told the size, and of how many images the recipe is one of the last.
+        """
         if self.begun:
             return None
         full: set[Size] = set()
         for position, recipe in enumerate(self._next):
             size = self.task.size(recipe)
-            if size not in full and has_room(size):
+            if size not in full and has_room(size, len(self._next)):
                 del self._next[position]
                 return recipe
             full.add(size)

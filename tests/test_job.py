@@ -132,8 +132,9 @@ def test_progress_counts_the_steps_of_all_images_in_the_making(gen):
     job = gen.submit(PROMPT, seed=range(20), num_inference_steps=10)
     seen = []
     while not job.done:
-        job.join(0.01)
         seen.append(job.progress)
+        job.join(0.01)
+    seen.append(job.progress)
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0

@@ -233,8 +233,8 @@ def test_forwards_are_full_to_the_end(tmp_path, embedded, monkeypatch):
     gen = nbtool.Generator(store=tmp_path / "images", device="cpu", exact=True, **SMALL)
     with hooked(embedded.unet, before=lambda *_: forwards.append(1)):
         gen.grid(PROMPT, seed=range(6), guidance_scale=3, num_inference_steps=6)
-    # 12 rows at a time, at 8 in a forward.
-    assert len(forwards) == 12 * 6 / 8
+    # 6 steps of 12 rows, at 8 in a forward; the first begins before it is known that it is short.
+    assert len(forwards) <= 1 + 6 * 12 / 8
 
 
 def test_steps_go_on_while_images_are_being_written():

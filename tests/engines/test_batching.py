@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nbtool.engines.local import batching
 from nbtool.engines.local.answers import Answers
-from nbtool.engines.local.widths import LARGEST, SMALLEST, Widths
+from nbtool.engines.local.widths import LARGEST, LOSS, SMALLEST, Widths
 
 VALUES = st.sampled_from([0.0, -1.0, 2.5])  # few, so that rows are often equal
 
@@ -132,13 +132,13 @@ def test_answers_are_bounded_and_drop_the_least_recently_used():
     assert answers.get(3)[0].item() == 3
 
 
-def settle(widths, seconds, used=lambda rows: 0, free=100):
+def settle(widths, seconds, used=lambda rows: 0, free=100, **options):
     """Lets widths measure forwards that take `seconds(rows)` until they are settled."""
     for _ in range(100):
         if widths.settled("unet"):
             return widths.rows("unet")
         rows = widths.rows("unet")
-        widths.measured("unet", rows, seconds(rows), (used(rows), free))
+        widths.measured("unet", rows, seconds(rows), (used(rows), free), **options)
     raise AssertionError("never settled")
 
 
@@ -146,6 +146,8 @@ def test_the_width_grows_while_rows_get_cheaper():
     assert settle(Widths(), lambda rows: 8 + rows) == LARGEST
     assert settle(Widths(), lambda rows: rows) == SMALLEST  # nothing to gain
     assert settle(Widths(), lambda rows: max(8, rows)) == 8
+    assert settle(Widths(), lambda rows: rows**1.1, least=LOSS) == LARGEST  # a little dearer
+    assert settle(Widths(), lambda rows: max(8, rows**1.3), least=LOSS) == 8
 
 
 def test_the_first_forward_of_its_kind_does_not_decide():

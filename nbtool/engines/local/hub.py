@@ -370,19 +370,19 @@ class Hub:
         self.rows[f"{type(question.module).__name__}.{question.method}"] += rows
         key = question.width_key
         device = self._devices[question.module]
-        if question.kind == FIRST or self._widths.settled(key):
-            started = time.perf_counter()
-            output = _call(question.module, question.method, args, kwargs)
-            self._brisk = device.type == "cpu" and time.perf_counter() - started < BRISK
-            return output
-        largest = widths.LARGEST_ON_PROCESSORS if device.type == "cpu" else widths.LARGEST
-        largest = min(largest, self._most_rows[question.module])
-        meter = memory.Meter(device)
+        meter = None
+        if question.kind != FIRST and not self._widths.settled(key):
+            meter = memory.Meter(device)
         started = time.perf_counter()
         output = _call(question.module, question.method, args, kwargs)
-        used = meter.stop()
+        used = meter.stop() if meter else None
         seconds = time.perf_counter() - started
-        self._widths.measured(key, rows, seconds, used, largest=largest)
+        self._brisk = device.type == "cpu" and seconds < BRISK
+        if used:
+            largest = widths.LARGEST_ON_PROCESSORS if device.type == "cpu" else widths.LARGEST
+            largest = min(largest, self._most_rows[question.module])
+            least = widths.LOSS if self._brisk and question.kind == STEADY else widths.GAIN
+            self._widths.measured(key, rows, seconds, used, largest=largest, least=least)
         return output
 
 

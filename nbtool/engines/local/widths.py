@@ -13,6 +13,9 @@ LARGEST_ON_PROCESSORS = 32  # more rows bring nothing and hold up who cancels
 TRIES = 4  # forwards at each of two widths before they are judged, by the best: some are disturbed
 CLEARLY = 1.15  # a gain for which half of the tries will do
 GAIN = 1.01  # that a width twice as large must bring for each row
+# What a row may lose by it where forwards are short: what comes between them counts too, and while
+# two widths take turns the larger one is slower than it will be, its memory being found anew.
+LOSS = 0.9
 FULL = 0.75  # of the width must be rows for a forward to say something of it
 RESERVE = 0.8  # of the free memory may be used
 
@@ -79,8 +82,18 @@ class Widths:
         memory: tuple[int, int],
         *,
         largest: int = LARGEST,
+        least: float = GAIN,
     ) -> None:
-        """A forward of this many rows took so long, and so much of the memory that was free."""
+        """A forward of this many rows took so long, and so much of the memory that was free.
+
+        Args:
+            question: What was asked.
+            rows: In the forward.
+            seconds: That it took.
+            memory: The bytes that it took, and those that had been free.
+            largest: The end of what is tried.
+            least: What twice the width must bring for each row.
+        """
         width = self._of(question)
         if width.settled or rows < FULL * width.next:
             return
@@ -95,7 +108,7 @@ class Widths:
             width.settled = 2 * used > RESERVE * free
         if width.gain is None:
             return
-        if width.gain > GAIN:
+        if width.gain > least:
             twice = 2 * width.rows
             settled = 2 * twice > largest
             self._widths[question] = _Width(rows=twice, settled=settled, known=width.known)

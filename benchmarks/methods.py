@@ -21,7 +21,7 @@ from nbtool import schedulers
 from nbtool.engines.local import LocalEngine
 
 PROMPT = "a large red circle on a blue background"
-# Deleted at the end: where files were deleted just before, ext4 takes 20 times as long to make one.
+# Deleted at the end: where many files were just deleted, ext4 took ten times as long to make one.
 STORES = tempfile.TemporaryDirectory()
 
 

@@ -128,7 +128,7 @@ class Hub:
         self._widths = widths.Widths()
         self._answers = Answers()
         self._ticks = 0
-        self._brisk = False  # whether the last forward was short, on a processor
+        self._brisk = False  # whether the last steady forward was short, on a processor
         self._most: float = math.inf  # images at once
         self._steady: dict[Hashable, tuple[Any, ...]] = {}  # the width's key for each size of image
         self._stand_ins = StandIns(self._ask, self._answers)
@@ -377,7 +377,8 @@ class Hub:
         output = _call(question.module, question.method, args, kwargs)
         used = meter.stop() if meter else None
         seconds = time.perf_counter() - started
-        self._brisk = device.type == "cpu" and seconds < BRISK
+        if question.kind == STEADY:
+            self._brisk = device.type == "cpu" and seconds < BRISK
         if used:
             largest = widths.LARGEST_ON_PROCESSORS if device.type == "cpu" else widths.LARGEST
             largest = min(largest, self._most_rows[question.module])

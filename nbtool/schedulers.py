@@ -65,6 +65,8 @@ CLASS_NAMES = frozenset(s.class_name for s in SHORT_NAMES.values()) | {
     "IPNDMScheduler",
     "SASolverScheduler",
 }
+# They draw their noise for a whole call, past the generator of each image.
+CHANCY = frozenset({"DPMSolverSDEScheduler"})
 
 
 def _squeezed(name: str) -> str:

@@ -27,7 +27,9 @@ class Together:
                 while waiting and self.hub.room(0, None):
                     number, (pipeline, kwargs) = waiting.pop(0)
                     cell = Cell(
-                        work=partial(one, self.hub.adopt(pipeline), kwargs),
+                        work=partial(
+                            several if "seeds" in kwargs else one, self.hub.adopt(pipeline), kwargs
+                        ),
                         done=lambda _, outcome, number=number: outcomes.update({number: outcome}),
                         exact=exact,
                     )
@@ -50,6 +52,18 @@ def one(pipeline, kwargs):
     generator = torch.Generator().manual_seed(kwargs.get("seed", 0))
     kwargs = {name: value for name, value in kwargs.items() if name != "seed"}
     return pipeline(**kwargs, generator=generator, output_type="np").images[0]
+
+
+def several(pipeline, kwargs):
+    """The images of one call, one for each of the seeds."""
+    generators = [torch.Generator().manual_seed(seed) for seed in kwargs["seeds"]]
+    kwargs = {name: value for name, value in kwargs.items() if name != "seeds"}
+    images = len(generators)
+    pictures = pipeline(
+        **kwargs, generator=generators, num_images_per_prompt=images, output_type="np"
+    ).images
+    assert len(pictures) == images
+    return pictures
 
 
 def with_scheduler(pipeline, name=None):

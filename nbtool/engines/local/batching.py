@@ -247,6 +247,19 @@ def gather(parts: Sequence[Rows]) -> Any:
     return tree_map(join, *outputs)
 
 
+def repeated(output: Any, times: int) -> Any:
+    """An output of one row as one of several equal rows; what has no single row stays as it is."""
+    import torch
+    from torch.utils._pytree import tree_map
+
+    def repeat(leaf: Any) -> Any:
+        if isinstance(leaf, torch.Tensor) and leaf.ndim and leaf.shape[0] == 1:
+            return leaf.expand(times, *leaf.shape[1:])
+        return leaf
+
+    return tree_map(repeat, output)
+
+
 def _rows(tensor: Tensor, start: int, stop: int) -> Tensor:
     return tensor if stop - start == tensor.shape[0] else tensor[start:stop]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from importlib import metadata as packages
 from importlib.util import find_spec
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from nbtool import catalogue
+from nbtool import catalogue, schedulers
 from nbtool._version import __version__
 from nbtool.catalogue.families import SELECTIVE
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
@@ -215,23 +215,32 @@ class _Task:
     def size(self, recipe: Recipe) -> tuple[Hashable, ...]:
         return self._network, recipe.width, recipe.height
 
-    def begin(self, recipe: Recipe) -> Callable[[], Any]:
-        self._emit(Started(recipe))
-        return partial(self._call, recipe)
+    def kind(self, recipe: Recipe) -> Hashable:
+        if recipe.scheduler in schedulers.CHANCY:
+            return object()
+        return recipe.replace(seed=None).key
 
-    def _call(self, recipe: Recipe) -> Any:
-        """Called inside the image's greenlet."""
+    def begin(self, recipes: Sequence[Recipe]) -> Callable[[], Any]:
+        for recipe in recipes:
+            self._emit(Started(recipe))
+        return partial(self._call, recipes)
+
+    def _call(self, recipes: Sequence[Recipe]) -> Any:
+        """Called inside the images' greenlet."""
         import torch
 
+        recipe = recipes[0]  # the others differ in their seed alone
+        generators = [torch.Generator("cpu").manual_seed(r.seed or 0) for r in recipes]
         pipeline = pipelines.with_scheduler(self._pipeline, self._scheduler(recipe.scheduler or ""))
         return pipeline(
             prompt=recipe.prompt,
             num_inference_steps=recipe.num_inference_steps,
             width=recipe.width,
             height=recipe.height,
-            generator=torch.Generator("cpu").manual_seed(recipe.seed or 0),
+            num_images_per_prompt=len(recipes),
+            generator=generators if len(recipes) > 1 else generators[0],
             output_type="pt",
-            callback_on_step_end=partial(self._stepped, recipe),
+            callback_on_step_end=partial(self._stepped, recipes),
             callback_on_step_end_tensor_inputs=[],  # handing them over takes a pipeline its time
             **self._guidance(recipe),
         )
@@ -251,20 +260,33 @@ class _Task:
         return self._schedulers[name]
 
     def _stepped(
-        self, recipe: Recipe, pipeline: Any, step: int, _: Any, tensors: dict[str, Any]
+        self,
+        recipes: Sequence[Recipe],
+        pipeline: Any,
+        step: int,
+        _: Any,
+        tensors: dict[str, Any],
     ) -> dict[str, Any]:
         done, steps = step + 1, len(pipeline.scheduler.timesteps)
-        preview = None
-        if done % PREVIEW_EVERY == 2 and done + 2 <= steps:
-            preview = self._of().previews.of(pipeline.scheduler.expected)
-        self._emit(Stepped(recipe, done, steps, preview))
+        is_previewed = done % PREVIEW_EVERY == 2 and done + 2 <= steps
+        for place, recipe in enumerate(recipes):
+            if self.cancelled(recipe):
+                continue
+            preview = None
+            if is_previewed:
+                expected = pipeline.scheduler.expected
+                preview = self._of().previews.of(expected[place : place + 1])
+            self._emit(Stepped(recipe, done, steps, preview))
         return tensors
 
-    def finish(self, recipe: Recipe, cell: Cell, outcome: Outcome) -> Callable[[], None]:
+    def finish(
+        self, recipe: Recipe, place: int, cell: Cell, outcome: Outcome
+    ) -> Callable[[], None]:
         if outcome.error is not None:
             # Only the text is kept: an error with its traceback would pin tensors.
             return partial(self._emit, Failed(recipe, _reason(outcome.error)))
-        if (getattr(outcome.value, "nsfw_content_detected", None) or [False])[0]:
+        unsafe = getattr(outcome.value, "nsfw_content_detected", None)
+        if unsafe and unsafe[place]:
             reason = "filtered: the model's safety checker found the picture unsafe and blanked it"
             return partial(self._emit, Failed(recipe, reason))
         provenance = Provenance(
@@ -274,12 +296,12 @@ class _Task:
             placement=self._of().placement,
             batch_width=cell.width,
             exact=cell.exact,
-            seconds=round(cell.seconds, 3),
+            seconds=round(cell.seconds / cell.images, 3),
             created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="microseconds"),
             versions=_versions(),
             notes=self._truncations(recipe),
         )
-        fetched = pictures.fetch_picture(outcome.value.images[0], developed=self._developed)
+        fetched = pictures.fetch_picture(outcome.value.images[place], developed=self._developed)
         return partial(self._write, recipe, provenance, fetched)
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:

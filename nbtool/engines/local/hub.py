@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -26,6 +27,8 @@ from nbtool.engines.local.stand_ins import FIRST, LAST, STEADY, StandIns
 
 FIRST_WIDTH = 16  # rows of an encoder's forward
 PATIENCE = 4  # ticks that a decode waits for others
+GUIDED = 2  # rows that an image takes, as long as nothing else is known of it
+SHARE = 4  # of the images in a forward one call makes at most one in so many
 BRISK = 0.2  # seconds of a forward that is short
 NEW, ALONE = "new", "alone"
 
@@ -51,7 +54,7 @@ class Outcome:
 
 @dataclass(eq=False)
 class Cell:
-    """One image in the making.
+    """One call of a pipeline: an image in the making, or several that differ in their seed alone.
 
     Args:
         work: Calls the pipeline; what it returns is the outcome.
@@ -59,6 +62,7 @@ class Cell:
         priority: Higher ones are answered first.
         size: Cells of one size have questions in common.
         exact: Answered at a fixed width, whatever else runs.
+        images: How many.
     """
 
     work: Callable[[], Any]
@@ -66,13 +70,17 @@ class Cell:
     priority: int = 0
     size: Hashable = None
     exact: bool = False
-    rows: int = 2  # of its last steady question
+    images: int = 1
+    rows: int = 0  # of its last steady question
     width: int = 0  # rows of the widest steady forward that it took part in
     seconds: float = 0.0  # its share of the time that ticks took
     # What it has asked each network so far; cells of one kin have asked the same.
     kin: dict[Any, Hashable] = field(default_factory=dict)
     question: Question | None = None
     thread: _Thread | None = None
+
+    def __post_init__(self) -> None:
+        self.rows = GUIDED * self.images
 
 
 @dataclass(eq=False)
@@ -129,7 +137,7 @@ class Hub:
         self._answers = Answers()
         self._ticks = 0
         self._brisk = False  # whether the last steady forward was short, on a processor
-        self._most: float = math.inf  # images at once
+        self._most = sys.maxsize  # images at once
         self._steady: dict[Hashable, tuple[Any, ...]] = {}  # the width's key for each size of image
         self._stand_ins = StandIns(self._ask, self._answers)
         self._most_rows: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # by network
@@ -160,31 +168,40 @@ class Hub:
         """Leaves an image unfinished; its outcome is the error `Stopped`."""
         self._resume(cell, Outcome(error=Stopped()))
 
-    def room(self, priority: int, size: Hashable, left: float = math.inf) -> bool:
-        """Whether another image of this size should join.
+    def room(self, priority: int, size: Hashable, left: float = math.inf) -> int:
+        """How many images of this size may join, as one call if they are alike but for their seed.
 
-        There is room until the images in the making fill a forward. While forwards are short there
+        There is room until the images in the making fill a forward; the last may be too many. While forwards are short there
         is twice as much for the last images: what each forward costs beside its rows counts then,
         so they are full to the end, and nobody waits long. Images of lower priority take no room.
 
+        One call takes a pipeline's own time once for all of its images, but what joins as one is
+        finished as one. It is a small share of a forward, so that an early look shows several
+        settings, and one image where forwards are narrow.
+
         Args:
-            priority: Of the image.
-            size: Of the image.
-            left: How many images are yet to come.
+            priority: Of the images.
+            size: Of the images.
+            left: How many are yet to come.
         """
-        if len(self.cells) >= self._most:
-            return False
         key = self._steady.get(size)
         width = widths.SMALLEST if key is None else self._widths.most(key)
         denoising = (c for c in self.cells if not (c.question and c.question.kind == LAST))
         rows = sum(c.rows for c in denoising if c.size == size and c.priority >= priority)
-        return rows < width or (self._brisk and rows + Cell.rows * left <= 2 * width)
+        if rows < width or (self._brisk and rows + GUIDED * left <= 2 * width):
+            return max(0, min(width // (SHARE * GUIDED) or 1, self._most - self._images))
+        return 0
 
-    def thin_out(self) -> bool:
+    def thin_out(self, failed: Cell) -> bool:
         """After a want of memory: fewer images at once from now on; False if there is but one."""
         memory.release()
-        self._most = max(1, len(self.cells) // 2)
-        return bool(self.cells)
+        images = self._images + failed.images
+        self._most = max(1, images // 2)
+        return images > 1
+
+    @property
+    def _images(self) -> int:
+        return sum(cell.images for cell in self.cells)
 
     def tick(self) -> None:
         """Answers one group of questions and lets their images go on."""
@@ -236,7 +253,7 @@ class Hub:
         else:
             self.cells.remove(cell)
             cell.thread = None
-            self._most += 1
+            self._most += cell.images
             cell.done(cell, reply)
 
     def _known(self) -> list[Question]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -67,8 +68,12 @@ class StandIns:
         self._known.pop(network, None)
 
     def _remembering(self, pipeline: Any) -> Callable[..., Any]:
-        """A pipeline's `encode_prompt`, which encodes only what it has not encoded before."""
+        """A pipeline's `encode_prompt`, which encodes only what it has not encoded before.
+
+        However many images of it are asked for: each encoding is as often there as there are.
+        """
         encode = type(pipeline).encode_prompt
+        signature = inspect.signature(encode)
         parts = [
             pipeline.components[name]
             for name in sorted(pipeline.components)
@@ -79,12 +84,16 @@ class StandIns:
         def encode_prompt(self_: Any, *args: Any, **kwargs: Any) -> Any:
             if not all(map(batching.is_plain, (*args, *kwargs.values()))):
                 return encode(self_, *args, **kwargs)
-            asked = (encode, *parts, args, *kwargs.items())
+            given = signature.bind(self_, *args, **kwargs)
+            images = given.arguments.get("num_images_per_prompt", 1)
+            if images != 1:
+                given.arguments["num_images_per_prompt"] = 1
+            asked = (encode, *parts, given.args[1:], *given.kwargs.items())
             encoded = self._answers.get(asked)
             if encoded is None:
-                encoded = encode(self_, *args, **kwargs)
+                encoded = encode(*given.args, **given.kwargs)
                 self._answers.put(asked, encoded)
-            return encoded
+            return encoded if images == 1 else batching.repeated(encoded, images)
 
         return encode_prompt
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from nbtool.engines.local import memory
 from nbtool.engines.local.hub import BrokenDeviceError, Cell, Hub, Outcome, Stopped
@@ -47,17 +47,36 @@ class Task(Protocol):
     def size(self, recipe: Recipe) -> Size:
         """Equal for images whose networks are asked questions of one kind."""
 
-    def begin(self, recipe: Recipe) -> Callable[[], object]:
-        """What calls the pipeline for an image."""
+    def kind(self, recipe: Recipe) -> Hashable:
+        """Equal for images that one call of the pipeline can make."""
 
-    def finish(self, recipe: Recipe, cell: Cell, outcome: Outcome) -> Callable[[], None]:
-        """Takes what came of an image; the rest is done by what it returns, on another thread."""
+    def begin(self, recipes: Sequence[Recipe]) -> Callable[[], object]:
+        """What calls the pipeline for images of one kind."""
+
+    def finish(
+        self, recipe: Recipe, place: int, cell: Cell, outcome: Outcome
+    ) -> Callable[[], None]:
+        """Takes what came of one image; the rest is done by what it returns, on another thread.
+
+        Args:
+            recipe: Of the image.
+            place: Of the image among those of the call.
+            cell: The call.
+            outcome: What came of it.
+        """
 
     def spare(self, hub: Hub, recipe: Recipe) -> bool:
         """Makes the model take less memory, after an image did not fit alone; False if it cannot."""
 
     def cancelled(self, recipe: Recipe) -> bool:
         """Whether an image is not wanted any more."""
+
+
+class _Next(NamedTuple):
+    """A recipe that is to be begun."""
+
+    recipe: Recipe
+    kind: Hashable
 
 
 class Run:
@@ -77,44 +96,64 @@ class Run:
         self.priority = priority
         self.exact = exact
         self.prepared = False
-        self.cells: dict[Cell, Recipe] = {}
+        self.cells: dict[Cell, Sequence[Recipe]] = {}
         self.unwritten = 0
         self.error: NbtoolError | None = None
         self.over = threading.Event()
         self._recipes: Iterator[Recipe] = iter(recipes)
-        self._next: deque[Recipe] = deque()
+        self._next: deque[_Next] = deque()
 
     @property
     def begun(self) -> bool:
         """True when nothing is left to begin."""
-        self._next.extend(islice(self._recipes, LOOKAHEAD - len(self._next)))
+        wanting = max(0, LOOKAHEAD - len(self._next))
+        self._next.extend(map(self._prepare, islice(self._recipes, wanting)))
         return not self._next
 
-    def take(self, has_room: Callable[[Size, int], bool]) -> Recipe | None:
-        """Takes the next recipe of a size for which there is room.
+    def take(self, room: Callable[[Size, int], int]) -> Sequence[Recipe]:
+        """Takes the next recipe of a size for which there is room, and others of its kind.
 
         Args:
-            has_room: Told the size, and of how many images the recipe is one of the last.
+            room: How many there is room for, told their size and of how many images they are the
+                first.
         """
         if self.begun:
-            return None
+            return ()
         full: set[Size] = set()
-        for position, recipe in enumerate(self._next):
-            size = self.task.size(recipe)
-            if size not in full and has_room(size, len(self._next)):
-                del self._next[position]
-                return recipe
+        for first in self._next:
+            size = self.task.size(first.recipe)
+            if size in full:
+                continue
+            if most := room(size, len(self._next)):
+                return self._take(first.kind, most)
             full.add(size)
-        return None
+        return ()
 
-    def put_back(self, recipe: Recipe) -> None:
-        self._next.appendleft(recipe)
+    def _take(self, kind: Hashable, most: int) -> Sequence[Recipe]:
+        taken: list[Recipe] = []
+        rest: deque[_Next] = deque()
+        for waiting in self._next:
+            if waiting.kind == kind and len(taken) < most:
+                taken.append(waiting.recipe)
+            else:
+                rest.append(waiting)
+        self._next = rest
+        return taken
+
+    def put_back(self, recipes: Sequence[Recipe]) -> None:
+        """Begins these again, each by itself."""
+        self._next.extendleft(_Next(recipe, object()) for recipe in reversed(recipes))
 
     def drop_unwanted(self) -> list[Cell]:
-        """Drops what is cancelled and not begun; returns the cells that are begun."""
+        """Drops what is cancelled and not begun; returns the cells of which nothing is wanted."""
         unwanted = self.task.cancelled if self.error is None else _all
-        self._next = deque(recipe for recipe in self._next if not unwanted(recipe))
-        return [cell for cell, recipe in self.cells.items() if unwanted(recipe)]
+        self._next = deque(n for n in self._next if not unwanted(n.recipe))
+        return [cell for cell, recipes in self.cells.items() if all(map(unwanted, recipes))]
+
+    def _prepare(self, recipe: Recipe) -> _Next:
+        # In exact mode not even the arithmetic between forwards is shared.
+        kind = object() if self.exact else self.task.kind(recipe)
+        return _Next(recipe, kind)
 
     def fail(self, error: Exception) -> None:
         """Begins nothing more; the first error is the run's."""
@@ -231,33 +270,47 @@ class Worker:
             run.prepared = True
         for cell in run.drop_unwanted():
             self.hub.stop(cell)
-        while recipe := run.take(partial(self.hub.room, run.priority)):
+        while recipes := run.take(partial(self.hub.room, run.priority)):
             cell = Cell(
-                work=run.task.begin(recipe),
-                done=partial(self._done, run, recipe),
+                work=run.task.begin(recipes),
+                done=partial(self._done, run, recipes),
                 priority=run.priority,
-                size=run.task.size(recipe),
+                size=run.task.size(recipes[0]),
                 exact=run.exact,
+                images=len(recipes),
             )
-            run.cells[cell] = recipe
+            run.cells[cell] = recipes
             self.hub.start(cell)
 
-    def _done(self, run: Run, recipe: Recipe, cell: Cell, outcome: Outcome) -> None:
+    def _done(self, run: Run, recipes: Sequence[Recipe], cell: Cell, outcome: Outcome) -> None:
         del run.cells[cell]
         error = outcome.error
         if isinstance(error, Stopped) or run.error is not None:
             return
-        if error is not None and memory.is_out_of_memory(error) and self._make_room(run, recipe):
-            run.put_back(recipe)
+        if error is not None and self._can_do_better(run, cell, recipes, error):
+            run.put_back(recipes)
             return
-        write = run.task.finish(recipe, cell, outcome)
+        writes = [
+            run.task.finish(recipe, place, cell, outcome)
+            for place, recipe in enumerate(recipes)
+            if not run.task.cancelled(recipe)
+        ]
         with self._changed:
-            run.unwritten += 1
-        self._unwritten.put((run, write))
+            run.unwritten += len(writes)
+        for write in writes:
+            self._unwritten.put((run, write))
 
-    def _make_room(self, run: Run, recipe: Recipe) -> bool:
-        """After a want of memory: fewer images at once, or the model placed more sparingly."""
-        return self.hub.thin_out() or run.task.spare(self.hub, recipe)
+    def _can_do_better(
+        self, run: Run, cell: Cell, recipes: Sequence[Recipe], error: BaseException
+    ) -> bool:
+        """Whether images may succeed at another try.
+
+        After a want of memory: with fewer images at once, or the model placed more sparingly. What
+        failed together may also have been the fault of one.
+        """
+        if not memory.is_out_of_memory(error):
+            return cell.images > 1
+        return self.hub.thin_out(cell) or run.task.spare(self.hub, recipes[0])
 
     def _close_finished(self, runs: Sequence[Run]) -> bool:
         """Closes what is done; whether there is more to do."""

@@ -101,6 +101,71 @@ def flux():
     )  # fmt: skip
 
 
+def z_image():
+    torch.manual_seed(5)
+    transformer = diffusers.ZImageTransformer2DModel(
+        in_channels=16, dim=32, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2,
+        cap_feat_dim=16, axes_dims=[4, 4, 8], axes_lens=[128, 64, 64],
+    )  # fmt: skip
+    vae = _vae(latent_channels=16, shift_factor=0.1)
+    return _of_embeddings(diffusers.ZImagePipeline, transformer, vae)
+
+
+def qwen_image():
+    torch.manual_seed(6)
+    transformer = diffusers.QwenImageTransformer2DModel(
+        in_channels=16, out_channels=4, num_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=16, axes_dims_rope=(4, 4, 8),
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLQwenImage(
+        base_dim=8, z_dim=4, dim_mult=[1, 2], num_res_blocks=1, temperal_downsample=[False],
+        latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
+    )  # fmt: skip
+    return _of_embeddings(diffusers.QwenImagePipeline, transformer, vae)
+
+
+def sana():
+    torch.manual_seed(7)
+    transformer = diffusers.SanaTransformer2DModel(
+        in_channels=4, out_channels=4, num_layers=1, num_attention_heads=2, attention_head_dim=4,
+        num_cross_attention_heads=2, cross_attention_head_dim=4, cross_attention_dim=8,
+        caption_channels=16,
+    )  # fmt: skip
+    sides = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in {
+            "block_types": ("ResBlock", "ResBlock"),
+            "block_out_channels": (8, 8),
+            "qkv_multiscales": ((), ()),
+            "layers_per_block": (1, 1),
+        }.items()
+    }
+    vae = diffusers.AutoencoderDC(
+        latent_channels=4, attention_head_dim=2, downsample_block_type="conv",
+        upsample_block_type="interpolate", **sides,
+    )  # fmt: skip
+    return _of_embeddings(diffusers.SanaPipeline, transformer, vae)
+
+
+def flux2_klein():
+    torch.manual_seed(8)
+    transformer = diffusers.Flux2Transformer2DModel(
+        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=16, axes_dims_rope=(4, 4, 4, 4),
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLFlux2(
+        block_out_channels=(8, 16), latent_channels=4, norm_num_groups=4,
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+    )  # fmt: skip
+    return _of_embeddings(diffusers.Flux2KleinPipeline, transformer, vae)
+
+
+def embeddings(tokens, seed):
+    """What a text encoder might make of a prompt, for the pipelines without one."""
+    return torch.randn(1, tokens, 16, generator=torch.Generator().manual_seed(seed))
+
+
 def with_safety_checker(folder, *, unsafe):
     """Saves a pipeline whose safety checker finds all pictures unsafe, or none."""
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
@@ -149,13 +214,21 @@ def _sd_parts():
     }
 
 
-def _vae(**more):
+def _vae(latent_channels=4, **more):
     vae = diffusers.AutoencoderKL(
-        block_out_channels=(8, 16), in_channels=3, out_channels=3, latent_channels=4,
+        block_out_channels=(8, 16), in_channels=3, out_channels=3, latent_channels=latent_channels,
         norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2, **more,
     )  # fmt: skip
     return vae.eval()
+
+
+def _of_embeddings(pipeline, transformer, vae):
+    """A pipeline of the newer families, whose text encoders are language models: without one."""
+    return pipeline(
+        transformer=transformer.eval(), vae=vae.eval(), text_encoder=None, tokenizer=None,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )  # fmt: skip
 
 
 def _clip_config(**more):

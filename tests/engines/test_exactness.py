@@ -53,6 +53,54 @@ PIPELINES = {
 }
 
 
+def _z_image(tokens, guidance):
+    return {
+        "prompt_embeds": [tiny.embeddings(tokens, 1)[0]],
+        "negative_prompt_embeds": [tiny.embeddings(4, 2)[0]],
+        "guidance_scale": guidance,
+    }
+
+
+def _qwen_image(tokens, guidance):
+    return {
+        "prompt_embeds": tiny.embeddings(tokens, 1),
+        "prompt_embeds_mask": torch.ones(1, tokens, dtype=torch.long),
+        "negative_prompt_embeds": tiny.embeddings(4, 2),
+        "negative_prompt_embeds_mask": torch.ones(1, 4, dtype=torch.long),
+        "true_cfg_scale": guidance,
+    }
+
+
+def _sana(tokens, guidance):
+    masks = dict.fromkeys(
+        ("prompt_attention_mask", "negative_prompt_attention_mask"),
+        torch.ones(1, tokens, dtype=torch.long),
+    )
+    return masks | {
+        "prompt_embeds": tiny.embeddings(tokens, 1),
+        "negative_prompt": None,
+        "negative_prompt_embeds": tiny.embeddings(tokens, 2),
+        "guidance_scale": guidance,
+        "use_resolution_binning": False,
+    }
+
+
+def _flux2_klein(tokens, guidance):
+    return {
+        "prompt_embeds": tiny.embeddings(tokens, 1),
+        "negative_prompt_embeds": tiny.embeddings(4, 2),
+        "guidance_scale": guidance,
+    }
+
+
+OF_EMBEDDINGS = {
+    "z_image": _z_image,
+    "qwen_image": _qwen_image,
+    "sana": _sana,
+    "flux2_klein": _flux2_klein,
+}
+
+
 @pytest.mark.parametrize("name", PIPELINES)
 def test_a_mixed_grid_equals_plain_calls(name, together):
     pipeline = getattr(tiny, name)()
@@ -73,6 +121,25 @@ def test_a_mixed_grid_equals_plain_calls(name, together):
     for image, (scheduler, kwargs) in zip(images, calls, strict=True):
         plain = one(with_scheduler(pipeline, scheduler), kwargs)
         assert np.abs(image - plain).max() < TOLERANCE, (scheduler, kwargs)
+
+
+@pytest.mark.parametrize("name", OF_EMBEDDINGS)
+def test_newer_families_equal_plain_calls(name, together):
+    pipeline = getattr(tiny, name)()
+    pipeline.set_progress_bar_config(disable=True)
+    cells = itertools.product((1, 2), (5, 65), (0, 4), SIZES)
+    wanted = [
+        {"seed": seed, "num_inference_steps": 2, **size, **OF_EMBEDDINGS[name](tokens, guidance)}
+        for seed, tokens, guidance, size in cells
+    ]
+    forwards = []
+    pipeline.transformer.register_forward_pre_hook(lambda *_: forwards.append(1))
+    images = together.images([(with_scheduler(pipeline), kwargs) for kwargs in wanted])
+    shared = len(forwards)
+    for image, kwargs in zip(images, wanted, strict=True):
+        plain = one(with_scheduler(pipeline), kwargs)
+        assert np.abs(image - plain).max() < TOLERANCE
+    assert shared < len(forwards) - shared
 
 
 def test_the_embedded_model_equals_plain_calls_with_every_scheduler(together, embedded):

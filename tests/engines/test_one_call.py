@@ -8,7 +8,7 @@ import tiny
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from hubs import one, several, with_scheduler
-from test_exactness import PIPELINES, SIZES, TOLERANCE
+from test_exactness import OF_EMBEDDINGS, PIPELINES, SIZES, TOLERANCE
 
 import nbtool
 from nbtool import schedulers
@@ -63,6 +63,17 @@ def test_what_one_call_makes_equals_plain_calls(name, together):
         for image, seed in zip(images, SEEDS, strict=True):
             plain = one(with_scheduler(pipeline), kwargs | {"seed": seed})
             assert np.abs(image - plain).max() < TOLERANCE, (seed, kwargs)
+
+
+@pytest.mark.parametrize("name", OF_EMBEDDINGS)
+def test_what_one_call_of_newer_families_makes_equals_plain_calls(name, together):
+    pipeline = getattr(tiny, name)()
+    pipeline.set_progress_bar_config(disable=True)
+    wanted = {"num_inference_steps": 2, **SMALL, **OF_EMBEDDINGS[name](5, 4)}
+    (images,) = together.images([(with_scheduler(pipeline), wanted | {"seeds": SEEDS})])
+    for image, seed in zip(images, SEEDS, strict=True):
+        plain = one(with_scheduler(pipeline), wanted | {"seed": seed})
+        assert np.abs(image - plain).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("scheduler", OF_NOISE)

@@ -1,14 +1,15 @@
 """Calls of one network as the rows of one batch: described, merged, told apart, split. Pure.
 
 A call is what one pipeline asks of a network: arguments whose tensors hold one or more samples
-along their first dimension, the rows. Calls of equal signature can be answered by one forward.
+along their first dimension, the rows. Some networks take lists with a tensor for each sample. Calls
+of equal signature can be answered by one forward.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Arguments of transformers that have no batch dimension: positions of the tokens.
 SHARED = frozenset({"img_ids", "txt_ids"})
+# Arguments of transformers that are lists of equal entries, however many rows there are.
+ALIKE = frozenset({"img_shapes"})
 _PLAIN = (type(None), bool, int, float, str)
 
 
@@ -26,14 +29,16 @@ class Call:
 
     Attributes:
         leaves: Every tensor and value among the arguments, in order.
-        kinds: For each leaf "rows", "scalar" (a tensor without dimensions, one value for all
-            rows), or "same" (equal in all calls of this signature).
+        kinds: For each leaf "rows", "list" (of a tensor for each row), "scalar" (a tensor without
+            dimensions, one value for all rows), or "same" (equal in all calls of this signature).
+        traits: For each leaf what calls of one signature have in common.
         rows: How many samples the call asks about.
         signature: Equal for calls that one forward can answer together.
     """
 
     leaves: tuple[Any, ...]
     kinds: tuple[str, ...]
+    traits: tuple[Hashable, ...]
     names: tuple[int | str, ...]  # of the arguments: positions, then keywords
     specs: tuple[Any, ...]  # how the leaves of each argument are put together; None: it is one
     rows: int
@@ -43,10 +48,15 @@ class Call:
     def shapes(self) -> Hashable:
         """What decides how much work a row is: the shapes and kinds of its tensors."""
         return tuple(
-            (leaf.shape[1:], leaf.dtype, leaf.device)
-            for leaf, kind in zip(self.leaves, self.kinds, strict=True)
-            if kind == "rows"
+            trait
+            for trait, kind in zip(self.traits, self.kinds, strict=True)
+            if kind in ("rows", "list")
         )
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the network takes lists of samples, and answers with one."""
+        return "list" in self.kinds
 
 
 def is_plain(value: Any) -> bool:
@@ -72,26 +82,49 @@ def describe(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     names = (*range(len(args)), *kwargs)
     leaves: list[Any] = []
     kinds: list[str] = []
-    specs = []
+    specs: list[Any] = []
     traits: list[Hashable] = []
     rows = 0
+    in_lists = False  # whether samples come in lists
+
+    def add(leaf: Any, kind: str, trait: Hashable) -> None:
+        leaves.append(leaf)
+        kinds.append(kind)
+        traits.append((trait, type(leaf)))
+
     for name, value in zip(names, (*args, *kwargs.values()), strict=True):
+        if _are_samples(value) and (not rows or (in_lists and len(value) == rows)):
+            # The first is what is denoised; of others, such as prompts, the lengths may differ.
+            shape = None if in_lists else tuple(value[0].shape)
+            in_lists, rows = True, len(value)
+            add(value, "list", (shape, value[0].dtype, value[0].device))
+            specs.append(None)
+            continue
+        if name in ALIKE and isinstance(value, list) and all(v == value[0] for v in value):
+            add(value, "same", repr(value[:1]))
+            specs.append(None)
+            continue
         alone = isinstance(value, torch.Tensor) or is_plain(value)  # tree_flatten takes its time
         found, spec = ([value], None) if alone else tree_flatten(value)
         specs.append(spec)
         for leaf in found:
             if isinstance(leaf, torch.Tensor):
                 rows = rows or (leaf.shape[0] if leaf.ndim else 0)
-                kind, trait = _tensor(name, leaf, rows)
+                add(leaf, *_tensor(name, leaf, rows))
             elif is_plain(leaf) and (alone or isinstance(value, dict)):
-                kind, trait = "same", leaf
+                add(leaf, "same", leaf)
             else:  # a list of numbers could hold one for each row
-                kind, trait = "same", object()
-            leaves.append(leaf)
-            kinds.append(kind)
-            traits.append((trait, type(leaf)))
-    signature = (names, tuple(specs), tuple(kinds), tuple(traits))
-    return Call(tuple(leaves), tuple(kinds), names, tuple(specs), rows, signature)
+                add(leaf, "same", object())
+    shared = tuple(kinds), tuple(traits), names, tuple(specs)
+    return Call(tuple(leaves), *shared, rows, signature=shared)
+
+
+def _are_samples(value: Any) -> bool:
+    import torch
+
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(entry, torch.Tensor) for entry in value)
 
 
 def _tensor(name: int | str, tensor: Tensor, rows: int) -> tuple[str, Hashable]:
@@ -108,9 +141,9 @@ def merge(calls: Sequence[Call], keep: Sequence[int]) -> Call:
     import torch
 
     first = calls[0]
-    device = next(
-        leaf.device for leaf, kind in zip(first.leaves, first.kinds, strict=True) if kind == "rows"
-    )
+    at = next(i for i, kind in enumerate(first.kinds) if kind in ("rows", "list"))
+    sample = first.leaves[at]
+    device = (sample[0] if first.kinds[at] == "list" else sample).device
     rows = [(call, row) for call in calls for row in range(call.rows)]
     parts: list[tuple[Call, int, int]] = []  # calls, and the first and the last of their rows
     for call, row in (rows[place] for place in keep):
@@ -125,11 +158,13 @@ def merge(calls: Sequence[Call], keep: Sequence[int]) -> Call:
         elif kind == "scalar":
             values = [call.leaves[i] for call, start, stop in parts for _ in range(start, stop)]
             leaves.append(torch.stack(values).to(device, non_blocking=True))
+        elif kind == "list":
+            leaves.append([row for call, *part in parts for row in call.leaves[i][slice(*part)]])
         else:
             pieces = [_rows(call.leaves[i], start, stop) for call, start, stop in parts]
             leaves.append(_cat(pieces).to(device, non_blocking=True))
     kinds = tuple("rows" if kind == "scalar" else kind for kind in first.kinds)
-    return Call(tuple(leaves), kinds, first.names, first.specs, len(keep), first.signature)
+    return replace(first, leaves=tuple(leaves), kinds=kinds, rows=len(keep))
 
 
 def arguments(
@@ -139,7 +174,7 @@ def arguments(
     from torch.utils._pytree import tree_unflatten
 
     leaves = iter(
-        _padded(leaf[start:stop], width) if kind == "rows" else leaf
+        _padded(leaf[start:stop], width) if kind in ("rows", "list") else leaf
         for leaf, kind in zip(call.leaves, call.kinds, strict=True)
     )
     args: list[Any] = []
@@ -156,12 +191,14 @@ def arguments(
     return args, kwargs
 
 
-def _padded(tensor: Tensor, width: int) -> Tensor:
+def _padded(rows: Any, width: int) -> Any:
     import torch
 
-    if (short := width - tensor.shape[0]) <= 0:
-        return tensor
-    return torch.cat([tensor, tensor[-1:].expand(short, *tensor.shape[1:])])
+    if (short := width - len(rows)) <= 0:
+        return rows
+    if isinstance(rows, list):
+        return rows + rows[-1:] * short
+    return torch.cat([rows, rows[-1:].expand(short, *rows.shape[1:])])
 
 
 def row_digests(calls: Sequence[Call]) -> list[bytes]:
@@ -171,17 +208,18 @@ def row_digests(calls: Sequence[Call]) -> list[bytes]:
     if not calls:
         return []
     first = calls[0]
-    columns = []
+    columns: list[Any] = []  # each has something of each row
     for i, kind in enumerate(first.kinds):
         if kind == "scalar":
             each = [call.leaves[i].reshape(1).double().expand(call.rows) for call in calls]
-            columns.append(torch.cat(each))
+            columns.append(_bytes(torch.cat(each)))
         elif kind == "rows":
-            columns.append(torch.cat([call.leaves[i] for call in calls]))
-    contents = [_bytes(column) for column in columns]
+            columns.append(_bytes(torch.cat([call.leaves[i] for call in calls])))
+        elif kind == "list":
+            columns.append([_bytes(row) for call in calls for row in call.leaves[i]])
     return [
-        hashlib.sha256(b"".join(content[row].tobytes() for content in contents)).digest()
-        for row in range(sum(call.rows for call in calls))
+        hashlib.sha256(b"".join(part.tobytes() for part in parts)).digest()
+        for parts in zip(*columns, strict=True)
     ]
 
 
@@ -245,6 +283,24 @@ def gather(parts: Sequence[Rows]) -> Any:
     if type(outputs[0]) is tuple and len(outputs[0]) == 1:  # of most; tree_map takes its time
         return (join(*(output[0] for output in outputs)),)
     return tree_map(join, *outputs)
+
+
+def stacked(output: Any) -> Any:
+    """An output whose lists of samples, of one shape, are tensors."""
+    import torch
+    from torch.utils._pytree import tree_map
+
+    def stack(leaf: Any) -> Any:
+        return torch.stack(leaf) if _are_samples(leaf) else leaf
+
+    return tree_map(stack, output, is_leaf=_are_samples)
+
+
+def unstacked(output: Any) -> Any:
+    """An output whose tensors are lists of samples."""
+    from torch.utils._pytree import tree_map
+
+    return tree_map(list, output)
 
 
 def repeated(output: Any, times: int) -> Any:

@@ -328,7 +328,7 @@ class Hub:
             if asked[row] and isinstance(answer, batching.Rows):
                 self._answers.put(asked[row], batching.gather([answer]))
         rows = (answers[keep[place]] for place in places)
-        return [_outcome(list(islice(rows, question.call.rows))) for question in group]
+        return [_outcome(q.call, list(islice(rows, q.call.rows))) for q in group]
 
     def _asked(self, group: Sequence[Question]) -> list[Hashable]:
         """For each row what it asks, where it may have been asked before or twice; else None.
@@ -367,6 +367,8 @@ class Hub:
                 output = str(error)  # the error itself would pin tensors
             del arguments
             if not isinstance(output, str):
+                if merged.is_listed:
+                    output = batching.stacked(output)
                 answers += [batching.Rows(output, row, row + 1) for row in range(stop - start)]
                 if first.kind == STEADY:
                     for question in group:
@@ -416,11 +418,12 @@ def _call(module: Any, method: str, args: Sequence[Any], kwargs: dict[str, Any])
     return function(*args, **kwargs)
 
 
-def _outcome(answers: list[_Answer]) -> Outcome:
+def _outcome(call: batching.Call, answers: list[_Answer]) -> Outcome:
     for answer in answers:
         if isinstance(answer, Exception):
             return Outcome(error=answer)
-    return Outcome(batching.gather(cast("list[batching.Rows]", answers)))
+    output = batching.gather(cast("list[batching.Rows]", answers))
+    return Outcome(batching.unstacked(output) if call.is_listed else output)
 
 
 def _grouped(questions: Iterable[Question]) -> list[list[Question]]:

@@ -152,10 +152,11 @@ class Hub:
             pipeline: Loaded and placed.
             most: Rows that its networks may be given at once.
         """
+        adopted = self._stand_ins.adopt(pipeline)
         for part in networks(pipeline).values():
             self._most_rows[part] = most
-            self._devices[part] = pipeline._execution_device  # noqa: SLF001 - offloaded or not
-        return self._stand_ins.adopt(pipeline)
+            self._devices[part] = adopted._execution_device  # noqa: SLF001 - offloaded or not
+        return adopted
 
     def start(self, cell: Cell) -> None:
         """Lets an image run up to its first question."""
@@ -399,9 +400,12 @@ class Hub:
         if question.kind == STEADY:
             self._brisk = device.type == "cpu" and seconds < BRISK
         if used:
-            largest = widths.LARGEST_ON_PROCESSORS if device.type == "cpu" else widths.LARGEST
+            short = self._brisk and question.kind == STEADY
+            largest = widths.LARGEST
+            if device.type == "cpu" and not short:
+                largest = widths.LARGEST_ON_PROCESSORS
             largest = min(largest, self._most_rows[question.module])
-            least = widths.LOSS if self._brisk and question.kind == STEADY else widths.GAIN
+            least = widths.LOSS if short else widths.GAIN
             self._widths.measured(key, rows, seconds, used, largest=largest, least=least)
         return output
 

@@ -9,7 +9,7 @@ from typing import Any
 EXACT = 8  # rows; fixed, so that an image does not depend on what it is batched with
 COMPILED = 16  # rows; fixed, since a compiled network is compiled anew for each width
 SMALLEST, LARGEST = 4, 64  # rows; the ends of what is tried
-LARGEST_ON_PROCESSORS = 32  # more rows bring nothing and hold up who cancels
+LARGEST_ON_PROCESSORS = 32  # unless forwards are short: more rows would hold up who cancels
 TRIES = 4  # forwards at each of two widths before they are judged, by the best: some are disturbed
 CLEARLY = 1.15  # a gain for which half of the tries will do
 GAIN = 1.01  # that a width twice as large must bring for each row

@@ -9,7 +9,8 @@ import diffusers
 import torch
 
 from nbtool import schedulers
-from nbtool.engines.local.hub import Cell, Hub
+from nbtool.engines.local.hub import Hub
+from nbtool.engines.local.questions import Cell
 
 
 class Together:

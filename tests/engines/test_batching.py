@@ -17,7 +17,11 @@ VALUES = st.sampled_from([0.0, -1.0, 2.5])  # few, so that rows are often equal
 
 
 def network(sample, timestep, encoder_hidden_states, extra=None, *, scale=1.0):
-    """Rowwise, like every network in evaluation mode; with a nested output."""
+    """Rowwise, like every network in evaluation mode; with a nested output, or lists of samples."""
+    if isinstance(sample, list):
+        stacked = torch.stack(sample), timestep, torch.stack(encoder_hidden_states)
+        mixed, more = network(*stacked, scale=scale)
+        return list(mixed), more
     timestep = torch.as_tensor(timestep, dtype=torch.float32).expand(len(sample))
     mixed = sample * scale + timestep[:, None] + encoder_hidden_states.sum(-1, keepdim=True)
     if extra:
@@ -29,6 +33,7 @@ def network(sample, timestep, encoder_hidden_states, extra=None, *, scale=1.0):
 def calls(draw):
     """Arguments of calls that can be answered together, one to three rows each."""
     nested = draw(st.booleans())
+    listed = not nested and draw(st.booleans())
     found = []
     for rows in draw(st.lists(st.integers(1, 3), min_size=1, max_size=5)):
 
@@ -39,7 +44,8 @@ def calls(draw):
         # Schedulers count in whole numbers or in fractions.
         step = torch.tensor(draw(st.sampled_from([7, 7.0, 3])))
         extra = {"residuals": [rows_of(2)]} if nested else None
-        found.append(((rows_of(2), step, rows_of(1)), {"extra": extra, "scale": 0.5}))
+        samples = [list(rows) if listed else rows for rows in (rows_of(2), rows_of(1))]
+        found.append(((samples[0], step, samples[1]), {"extra": extra, "scale": 0.5}))
     return found
 
 
@@ -56,12 +62,12 @@ def test_together_is_as_one_by_one(calls, width, deduplicate, pad):
         stop = min(start + width, len(keep))
         args, kwargs = batching.arguments(merged, start, stop, width if pad else 0)
         assert len(args[0]) == (width if pad else stop - start)
-        output = network(*args, **kwargs)
+        output = batching.stacked(network(*args, **kwargs))
         answers += [batching.Rows(output, row, row + 1) for row in range(stop - start)]
     rows = iter(places)
     for call, (args, kwargs) in zip(described, calls, strict=True):
         mine = batching.gather([answers[next(rows)] for _ in range(call.rows)])
-        alone = network(*args, **kwargs)
+        alone = batching.stacked(network(*args, **kwargs))
         assert torch.equal(mine[0], alone[0])
         assert torch.equal(mine[1]["pooled"], alone[1]["pooled"])
 

@@ -16,8 +16,9 @@ from nbtool.catalogue.families import SELECTIVE
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.cache import Loaded
-from nbtool.engines.local.hub import Cell, Hub, Outcome
+from nbtool.engines.local.hub import Hub
 from nbtool.engines.local.placing import Placement, cache
+from nbtool.engines.local.questions import Cell, Outcome
 from nbtool.engines.local.tuning import Tuning
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError

@@ -1,8 +1,9 @@
 """Many pipelines at once, their networks' forwards shared.
 
-Each image is made by its pipeline's own, unmodified `__call__`, run as a greenlet. Where it calls
-a network it is suspended, and its question waits in the hub. At each tick the hub answers the
-questions of one kind, of as many images as there are, with one forward, and lets them go on.
+Each image, or a few that differ in their seed alone, is made by its pipeline's own, unmodified
+`__call__`, run as a greenlet. Where it calls a network it is suspended, and its question waits in
+the hub. At each tick the hub answers the questions of one kind, of as many images as there are,
+with one forward, and lets them go on.
 """
 
 from __future__ import annotations
@@ -12,25 +13,23 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
 from itertools import islice
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from greenlet import getcurrent, greenlet
 
-from nbtool.engines.local import batching, memory, widths
+from nbtool.engines.local import batching, memory, questions, widths
 from nbtool.engines.local.answers import Answers
 from nbtool.engines.local.loading import networks
+from nbtool.engines.local.questions import ALONE, GUIDED, NEW, Cell, Outcome, Question
 from nbtool.engines.local.stand_ins import FIRST, LAST, STEADY, StandIns
 
 FIRST_WIDTH = 16  # rows of an encoder's forward
 PATIENCE = 4  # ticks that a decode waits for others
-GUIDED = 2  # rows that an image takes, as long as nothing else is known of it
 SHARE = 4  # of the images in a forward one call makes at most one in so many
 BRISK = 0.2  # seconds of a forward that is short
-NEW, ALONE = "new", "alone"
 
 # Pipelines hand these a generator that they do not use.
 _DECODES_WITHOUT_CHANCE = ("AutoencoderKL", "AutoencoderTiny")
@@ -42,82 +41,6 @@ class Stopped(BaseException):
 
 class BrokenDeviceError(Exception):
     """The device refuses everything from now on."""
-
-
-@dataclass
-class Outcome:
-    """What came of a question or of a whole pipeline: a value, or an error."""
-
-    value: Any = None
-    error: BaseException | None = None
-
-
-@dataclass(eq=False)
-class Cell:
-    """One call of a pipeline: an image in the making, or several that differ in their seed alone.
-
-    Args:
-        work: Calls the pipeline; what it returns is the outcome.
-        done: Told the cell and its outcome.
-        priority: Higher ones are answered first.
-        size: Cells of one size have questions in common.
-        exact: Answered at a fixed width, whatever else runs.
-        images: How many.
-    """
-
-    work: Callable[[], Any]
-    done: Callable[[Cell, Outcome], None]
-    priority: int = 0
-    size: Hashable = None
-    exact: bool = False
-    images: int = 1
-    rows: int = 0  # of its last steady question
-    width: int = 0  # rows of the widest steady forward that it took part in
-    seconds: float = 0.0  # its share of the time that ticks took
-    # What it has asked each network so far; cells of one kin have asked the same.
-    kin: dict[Any, Hashable] = field(default_factory=dict)
-    question: Question | None = None
-    thread: _Thread | None = None
-
-    def __post_init__(self) -> None:
-        self.rows = GUIDED * self.images
-
-
-@dataclass(eq=False)
-class Question:
-    """A network's call that waits for its answer."""
-
-    cell: Cell
-    module: Any
-    method: str
-    kind: int
-    call: batching.Call
-    asked: int  # the tick
-    digests: tuple[bytes, ...] = ()  # of its rows, where they may have been asked before
-
-    @property
-    def group(self) -> Hashable:
-        """What one forward can answer together."""
-        return self.module, self.method, self.cell.exact, self.call.signature
-
-    @property
-    def width_key(self) -> tuple[Any, ...]:
-        """What a width is remembered for."""
-        return self.module, self.method, self.cell.exact, self.call.shapes
-
-    @property
-    def kin(self) -> Hashable:
-        """What the image has asked this network before."""
-        return self.cell.kin.get(self.module, NEW)
-
-    @property
-    def row_keys(self) -> list[Hashable]:
-        """What each row asks; empty where that was not found out."""
-        return [(self.group, digest) for digest in self.digests]
-
-    @property
-    def order(self) -> tuple[int, int]:
-        return -self.cell.priority, self.asked
 
 
 _Answer = batching.Rows | Exception  # to one row of a question
@@ -259,10 +182,10 @@ class Hub:
 
     def _known(self) -> list[Question]:
         """Images whose first steady question was asked before: they need no forward."""
-        questions = [cell.question for cell in self.cells if cell.question]
-        first = [q for q in questions if q.kind == STEADY and q.kin == NEW]
-        for group in _grouped(first):
-            _digest(group)
+        asked = (cell.question for cell in self.cells if cell.question)
+        first = [q for q in asked if q.kind == STEADY and q.kin == NEW]
+        for group in questions.grouped(first):
+            questions.digest(group)
             known = [q for q in group if all(row in self._answers for row in q.row_keys)]
             if known:
                 return known
@@ -270,11 +193,11 @@ class Hub:
 
     def _next_group(self) -> list[Question]:
         """The questions to answer now: of the most urgent group, as many as fit one forward."""
-        groups = _grouped(cell.question for cell in self.cells if cell.question)
+        groups = questions.grouped(cell.question for cell in self.cells if cell.question)
         if not groups:
             return []
         group = min(groups, key=self._urgency)
-        return _fitting(sorted(group, key=lambda q: q.order), self._width(group[0]))
+        return questions.fitting(sorted(group, key=lambda q: q.order), self._width(group[0]))
 
     def _urgency(self, group: list[Question]) -> tuple[int, int, int]:
         priority, asked = min(question.order for question in group)
@@ -339,7 +262,7 @@ class Hub:
         """
         kind = group[0].kind
         relatives = Counter(question.kin for question in group)
-        _digest(
+        questions.digest(
             q
             for q in group
             if kind == FIRST
@@ -428,33 +351,6 @@ def _outcome(call: batching.Call, answers: list[_Answer]) -> Outcome:
             return Outcome(error=answer)
     output = batching.gather(cast("list[batching.Rows]", answers))
     return Outcome(batching.unstacked(output) if call.is_listed else output)
-
-
-def _grouped(questions: Iterable[Question]) -> list[list[Question]]:
-    """What one forward can answer together."""
-    groups: dict[Hashable, list[Question]] = {}
-    for question in questions:
-        groups.setdefault(question.group, []).append(question)
-    return list(groups.values())
-
-
-def _digest(group: Iterable[Question]) -> None:
-    """Finds out what the rows of some questions of one group ask."""
-    questions = [question for question in group if not question.digests]
-    digests = iter(batching.row_digests([question.call for question in questions]))
-    for question in questions:
-        question.digests = tuple(islice(digests, question.call.rows))
-
-
-def _fitting(group: Sequence[Question], width: int) -> list[Question]:
-    """The first questions, and later ones where they still fit; one at least."""
-    chosen: list[Question] = []
-    room = width
-    for question in group:
-        if question.call.rows <= room or not chosen:
-            chosen.append(question)
-            room -= question.call.rows
-    return chosen
 
 
 def _is_compiled(module: Any) -> bool:

@@ -13,8 +13,9 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from nbtool.engines.local import memory
-from nbtool.engines.local.hub import BrokenDeviceError, Cell, Hub, Outcome, Stopped
+from nbtool.engines.local.hub import BrokenDeviceError, Hub, Stopped
 from nbtool.engines.local.loading import quiet
+from nbtool.engines.local.questions import Cell, Outcome
 from nbtool.errors import GenerationError, NbtoolError
 from nbtool.recipe import Recipe
 

@@ -44,12 +44,12 @@ BASE = Grid(
 )  # fmt: skip
 MIXED = Grid(
     folder=SHAPES, seeds=4, guidance=(1, 3, 5, 7), steps=(8, 12, 16),
-    schedulers=("dpm++2m", "euler", "ddim"), side=128,
+    schedulers=("dpm++2m", "euler", "ddim"), side=128, first_seed=100,
     name="4 seeds × 4 guidance × 3 steps × 3 schedulers",
 )  # fmt: skip
 SEEDS = Grid(
     folder=SHAPES, seeds=64, guidance=(3,), steps=(20,), schedulers=("dpm++2m",), side=128,
-    name="64 seeds",
+    first_seed=200, name="64 seeds",
 )  # fmt: skip
 PAIRS = 3  # rounds of nbtool and the floor for each round of all: they are close to each other
 

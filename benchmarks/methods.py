@@ -43,7 +43,7 @@ class Grid:
 
     def anew(self, round_: int) -> Grid:
         """The same grid with other seeds: nothing of another round can be of use."""
-        return replace(self, first_seed=1000 * (1 + round_))
+        return replace(self, first_seed=self.first_seed + 1000 * (1 + round_))
 
     @property
     def seed_range(self) -> range:
@@ -61,14 +61,15 @@ class Grid:
     def rows(self) -> int:
         """UNet rows that must be computed: each question once.
 
-        At the first step the cells of one seed, scheduler and number of steps ask about the same
-        latents. After that an unguided cell asks one row, a guided one two.
+        At the first step the cells of one seed ask about the same latents, whatever the scheduler
+        and the number of steps, as long as the schedule begins at its end, as that of the embedded
+        model does. After that an unguided cell asks one row, a guided one two.
         """
         guided = sum(guidance > 1 for guidance in self.guidance)
         first = 1 + bool(guided)
         later = len(self.guidance) + guided
         chains = self.seeds * len(self.schedulers)
-        return chains * sum(first + (steps - 1) * later for steps in self.steps)
+        return self.seeds * first + chains * sum((steps - 1) * later for steps in self.steps)
 
     def settings(self) -> Iterator[tuple[str, int, float]]:
         return itertools.product(self.schedulers, self.steps, self.guidance)

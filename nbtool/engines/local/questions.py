@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
-
-from greenlet import greenlet
+from typing import TYPE_CHECKING, Any
 
 from nbtool.engines.local import batching
+
+if TYPE_CHECKING:
+    from greenlet import greenlet
 
 GUIDED = 2  # rows that an image takes, as long as nothing else is known of it
 NEW, ALONE = "new", "alone"

@@ -23,6 +23,7 @@ class Family:
         guidance: What it calls the guidance that a negative prompt works with.
         multiple: Of pixels, for width and height.
         tokens: That it reads of a prompt; None: as many as its tokenizer says.
+        several: Whether one call makes several images, each as it would be alone.
     """
 
     num_inference_steps: int = 50
@@ -31,6 +32,7 @@ class Family:
     guidance: str = "guidance_scale"
     multiple: int = 8
     tokens: int | None = None
+    several: bool = True
 
 
 _UNET = frozenset(SELECTIVE)
@@ -78,4 +80,5 @@ def family(pipeline: str) -> Family:
         takes=frozenset(name for name in SELECTIVE if name in call),
         guidance=guidance,
         multiple=16,
+        several=False,  # not tried
     )

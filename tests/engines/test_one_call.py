@@ -104,6 +104,13 @@ def test_what_draws_noise_for_a_whole_call_is_called_for_each_image(gen, calls, 
     assert calls == [1] * 4
 
 
+def test_pipelines_that_were_not_tried_are_called_for_each_image(gen, calls, monkeypatch):
+    family = gen.engine.model.family
+    monkeypatch.setitem(vars(family), "several", False)
+    gen.grid("a red star", seed=range(4))
+    assert calls == [1] * 4
+
+
 def test_what_fails_together_is_tried_one_by_one(gen, calls, monkeypatch):
     step = DPMSolverMultistepScheduler.step
 

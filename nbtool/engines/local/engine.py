@@ -217,7 +217,7 @@ class _Task:
         return self._network, recipe.width, recipe.height
 
     def kind(self, recipe: Recipe) -> Hashable:
-        if recipe.scheduler in schedulers.CHANCY:
+        if not self._family.several or recipe.scheduler in schedulers.CHANCY:
             return object()
         return recipe.replace(seed=None).key
 
@@ -232,17 +232,19 @@ class _Task:
 
         recipe = recipes[0]  # the others differ in their seed alone
         generators = [torch.Generator("cpu").manual_seed(r.seed or 0) for r in recipes]
+        each: dict[str, Any] = {"generator": generators[0]}
+        if len(recipes) > 1:  # not every pipeline can
+            each = {"generator": generators, "num_images_per_prompt": len(recipes)}
         pipeline = pipelines.with_scheduler(self._pipeline, self._scheduler(recipe.scheduler or ""))
         return pipeline(
             prompt=recipe.prompt,
             num_inference_steps=recipe.num_inference_steps,
             width=recipe.width,
             height=recipe.height,
-            num_images_per_prompt=len(recipes),
-            generator=generators if len(recipes) > 1 else generators[0],
             output_type="pt",
             callback_on_step_end=partial(self._stepped, recipes),
             callback_on_step_end_tensor_inputs=[],  # handing them over takes a pipeline its time
+            **each,
             **self._guidance(recipe),
         )
 

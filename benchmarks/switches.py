@@ -21,7 +21,7 @@ from gpu import sd15, sdxl
 from methods import alone
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nbtool.engines.local import LocalEngine, tuning
+from nbtool.engines.local import LocalEngine, memory, tuning
 from nbtool.engines.local.loading import load
 
 ROUNDS = 9
@@ -107,10 +107,10 @@ def _others(pipeline: Any, rows: int, size: dict[str, int]) -> Iterator[tuple[st
     args, kwargs = tuning.question(pipeline, unet, rows, size)
 
     def pace() -> float:
-        tuning.wait(pipeline)
+        memory.wait(pipeline._execution_device)
         started = time.perf_counter()
         unet(*args, **kwargs)
-        tuning.wait(pipeline)
+        memory.wait(pipeline._execution_device)
         return time.perf_counter() - started
 
     for way, so in OTHERS.items():

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 NAMES = {
     "colab": "Google Colab",
@@ -108,3 +109,8 @@ def _shell_class() -> str:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return type(shell).__name__ if shell is not None else ""
+
+
+def cache_folder() -> Path:
+    """Where what this machine measured is kept, for the user's account."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nbtool"

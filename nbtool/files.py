@@ -34,6 +34,13 @@ def write(path: Path, data: bytes, *, keep: bool = True) -> None:
     _sync_folder(path.parent)
 
 
+def keep(path: Path, data: bytes) -> None:
+    """Writes what is only remembered; where that cannot be done it is lost."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, data)
+
+
 def read(path: Path) -> bytes:
     """A file's bytes; a symbolic link is not followed."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))

@@ -39,7 +39,7 @@ class GeneratedImage:
         generate: Callable[[Recipe], GeneratedImage] | None = None,
         store: Store | None = None,
     ) -> None:
-        self.recipe = recipe
+        self.recipe = recipe.with_past(provenance.widths)
         self.provenance = provenance
         self.path = path
         self._png = png

@@ -19,6 +19,7 @@ MAX_PROMPT = 20_000  # characters; what is embedded in a PNG must be readable by
 MIN_SIDE, MAX_SIDE = 16, 8192  # pixels
 SIDE_MULTIPLE = 8  # pixels to a latent
 MAX_SEED = 2**64 - 1  # what torch.Generator.manual_seed takes
+MAX_NETWORKS, MAX_WIDTH = 32, 1024  # of which a file may say how wide they were
 MAX_SHOWN = 100  # characters of a value in a message
 
 
@@ -77,10 +78,31 @@ class Recipe:
             RecipeError: A name is unknown or a value out of range or of the wrong kind.
         """
         check_names(changes)
+        own = vars(self)
         changed = {name: checked(name, value) for name, value in changes.items()}
+        if all(own[name] == value for name, value in changed.items()):
+            return self
         recipe = object.__new__(type(self))  # what stays the same was checked when self was made
-        vars(recipe).update(vars(self), **changed)
+        vars(recipe).update(own, **changed)
         vars(recipe).pop("key", None)
+        vars(recipe).pop("past", None)
+        return recipe
+
+    @cached_property
+    def past(self) -> Mapping[str, int]:
+        """How wide the forwards were in which its image was made; empty if it was not made yet.
+
+        A recipe that is read from an image has it, so that the image can be made again to the bit.
+        It is no part of the recipe's key, and equal recipes may differ in it.
+        """
+        return {}
+
+    def with_past(self, widths: Mapping[str, int]) -> Recipe:
+        """The same recipe as it was made in forwards of these widths, by network."""
+        if self.past == widths:
+            return self
+        recipe = object.__new__(type(self))
+        vars(recipe).update(vars(self), past=dict(widths))
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,9 +153,10 @@ class Recipe:
         Raises:
             MetadataError: The file is no PNG, JPEG or WebP image, or carries no nbtool recipe.
         """
-        recipe = metadata.read(Path(path))["recipe"]
+        found = metadata.read(Path(path))
         try:
-            return cls.from_dict(recipe)
+            recipe = cls.from_dict(found["recipe"])
+            return recipe.with_past(widths_of(found.get("provenance")))
         except (RecipeError, TypeError) as error:
             raise MetadataError(f"{path}: its recipe cannot be used: {error}") from None
 
@@ -148,6 +171,8 @@ class Provenance:
         dtype: Such as "bfloat16".
         placement: What else of how the model was placed can move a pixel, in words.
         batch_width: Rows in the widest forward that it shared with others; guidance takes two rows.
+        widths: By network, a width of the class in which it was made: made again in forwards whose
+            rows agree with that width's, it is the same to the bit.
         exact: True where its pixels depend on nothing it was batched with.
         seconds: Its share of the time that generating took.
         created: The time, in ISO 8601 and UTC.
@@ -160,6 +185,7 @@ class Provenance:
     dtype: str = ""
     placement: str = ""
     batch_width: int = 1
+    widths: dict[str, int] = field(default_factory=dict)
     exact: bool = False
     seconds: float = 0.0
     created: str = ""
@@ -181,7 +207,8 @@ class Provenance:
         for name, value in known.items():
             if not isinstance(value, _KINDS[name]):
                 raise RecipeError(f"the provenance has {name} {shown(value)}")
-        return cls(**known | {"notes": tuple(known.get("notes", ()))})
+        kept = {"notes": tuple(known.get("notes", ())), "widths": widths_of(values)}
+        return cls(**known | kept)
 
 
 _KINDS: dict[str, Any] = {
@@ -190,12 +217,25 @@ _KINDS: dict[str, Any] = {
     "dtype": str,
     "placement": str,
     "batch_width": int,
+    "widths": dict,
     "exact": bool,
     "seconds": (int, float),
     "created": str,
     "versions": dict,
     "notes": (list, tuple),
 }
+
+
+def widths_of(provenance: object) -> dict[str, int]:
+    """The widths that a provenance names, as far as they make sense."""
+    given = provenance.get("widths") if isinstance(provenance, dict) else None
+    if not isinstance(given, dict) or len(given) > MAX_NETWORKS:
+        return {}
+    return {
+        name: width
+        for name, width in given.items()
+        if isinstance(name, str) and type(width) is int and 1 <= width <= MAX_WIDTH
+    }
 
 
 def printable(text: str) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtool.engines.local import batching
 from nbtool.engines.local.answers import Answers
-from nbtool.engines.local.widths import LARGEST, LOSS, SMALLEST, Widths
 
 VALUES = st.sampled_from([0.0, -1.0, 2.5])  # few, so that rows are often equal
 
@@ -136,67 +134,3 @@ def test_answers_are_bounded_and_drop_the_least_recently_used():
     assert answers.get(0)[0].item() == 0
     whole.zero_()  # what is kept is a copy
     assert answers.get(3)[0].item() == 3
-
-
-def settle(widths, seconds, used=lambda rows: 0, free=100, **options):
-    """Lets widths measure forwards that take `seconds(rows)` until they are settled."""
-    for _ in range(100):
-        if widths.settled("unet"):
-            return widths.rows("unet")
-        rows = widths.rows("unet")
-        widths.measured("unet", rows, seconds(rows), (used(rows), free), **options)
-    raise AssertionError("never settled")
-
-
-def test_the_width_grows_while_rows_get_cheaper():
-    assert settle(Widths(), lambda rows: 8 + rows) == LARGEST
-    assert settle(Widths(), lambda rows: rows) == SMALLEST  # nothing to gain
-    assert settle(Widths(), lambda rows: max(8, rows)) == 8
-    assert settle(Widths(), lambda rows: rows**1.1, least=LOSS) == LARGEST  # a little dearer
-    assert settle(Widths(), lambda rows: max(8, rows**1.3), least=LOSS) == 8
-
-
-def test_the_first_forward_of_its_kind_does_not_decide():
-    seen = set()
-
-    def seconds(rows):
-        first = rows not in seen
-        seen.add(rows)
-        return max(16, rows) * (9 if first else 1)
-
-    assert settle(Widths(), seconds) == 16
-
-
-def test_disturbances_do_not_decide():
-    disturbed = iter([1, 9, 9, 1, 1, 3] * 2 + [9] * 4)
-    assert settle(Widths(), lambda rows: max(16, rows) * next(disturbed, 1)) == 16
-
-
-def test_the_width_leaves_memory_free():
-    assert settle(Widths(), lambda rows: 8 + rows, used=lambda rows: 10 * rows) == 8
-
-
-def test_want_of_memory_halves_the_width_for_good():
-    widths = Widths()
-    settle(widths, lambda rows: 8 + rows)
-    widths.too_wide("unet", LARGEST)
-    widths.measured("unet", LARGEST // 2, 0.0, (0, 100))
-    assert widths.rows("unet") == LARGEST // 2
-    for _ in range(10):
-        widths.too_wide("unet", widths.rows("unet"))
-    assert widths.rows("unet") == 1
-
-
-@pytest.mark.parametrize("rows", [1, 5])
-def test_forwards_that_were_not_full_say_nothing_of_a_width(rows):
-    widths = Widths()
-    widths.fix("vae", 8)
-    assert (widths.rows("vae"), widths.settled("vae")) == (8, True)
-    learning = Widths()
-    for _ in range(2):
-        learning.measured("unet", SMALLEST, 1.0, (0, 100))
-    before = learning.rows("unet")
-    assert before == learning.most("unet") == 2 * SMALLEST
-    for _ in range(10):
-        learning.measured("unet", 1, 0.0, (0, 100))
-    assert learning.rows("unet") == before

@@ -134,6 +134,8 @@ def test_newer_families_equal_plain_calls(name, together):
     ]
     forwards = []
     pipeline.transformer.register_forward_pre_hook(lambda *_: forwards.append(1))
+    together.learn([(with_scheduler(pipeline), kwargs | {"seed": 7}) for kwargs in wanted])
+    forwards.clear()
     images = together.images([(with_scheduler(pipeline), kwargs) for kwargs in wanted])
     shared = len(forwards)
     for image, kwargs in zip(images, wanted, strict=True):
@@ -186,11 +188,12 @@ def test_networks_are_asked_once_where_the_question_is_the_same(together):
         (with_scheduler(pipeline, "ddim"), {"prompt": "a", "guidance_scale": g, "seed": s, **size})
         for s, g in itertools.product((1, 2), (1, 4, 9))
     ]
-    encoded = []
+    together.learn([(calls[0][0], {"prompt": "other", "seed": 7, **size})])
     pipeline.text_encoder.register_forward_pre_hook(lambda *_: encoded.append(1))
+    encoded, rows = [], together.hub.rows
+    rows.clear()
     together.images(calls)
     assert len(encoded) == 3  # the prompt, with guidance and without, and the empty one
-    rows = together.hub.rows
     # At the first step a seed's cells ask about the same latents, with and without the prompt:
     # 2 rows for each seed. Then one row where there is no guidance, and two where there is.
     assert rows["UNet2DConditionModel.forward"] == 2 * 2 + 2 * 2 * (1 + 2 + 2)

@@ -22,7 +22,7 @@ SMALL = {"width": 64, "height": 64}
 
 
 @pytest.fixture
-def gen(tmp_path, monkeypatch):
+def gen(tmp_path, monkeypatch, learned):
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
     nbtool.unload()  # what other tests found out about widths
     return nbtool.Generator(store=tmp_path / "images", device="cpu", num_inference_steps=2, **SMALL)
@@ -227,7 +227,7 @@ def run(engine, listener, recipes):
     return thread
 
 
-def test_forwards_are_full_to_the_end(tmp_path, embedded, monkeypatch):
+def test_forwards_are_full_to_the_end(tmp_path, embedded, monkeypatch, learned):
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
     monkeypatch.setattr("nbtool.engines.local.hub.BRISK", float("inf"))  # whatever the machine
     forwards = []

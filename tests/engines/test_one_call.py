@@ -26,7 +26,7 @@ OF_NOISE = sorted(
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def calls(monkeypatch, learned):
     """How many images each call makes; as many as may be are made by one."""
     nbtool.unload()
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")

@@ -21,6 +21,7 @@ SHARED = frozenset({"img_ids", "txt_ids"})
 # Arguments of transformers that are lists of equal entries, however many rows there are.
 ALIKE = frozenset({"img_shapes"})
 _PLAIN = (type(None), bool, int, float, str)
+ALIGNED = 64  # bytes
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,10 @@ def merge(calls: Sequence[Call], keep: Sequence[int]) -> Call:
 def arguments(
     call: Call, start: int, stop: int, width: int = 0
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of rows `start` to `stop` of a merged call, the last row repeated to `width`."""
+    """The arguments of rows `start` to `stop` of a merged call, the last row repeated to `width`.
+
+    They are laid out in memory in one way, whatever they were cut from: sums may depend on it.
+    """
     from torch.utils._pytree import tree_unflatten
 
     leaves = iter(
@@ -194,11 +198,33 @@ def arguments(
 def _padded(rows: Any, width: int) -> Any:
     import torch
 
-    if (short := width - len(rows)) <= 0:
-        return rows
+    short = max(0, width - len(rows))
     if isinstance(rows, list):
-        return rows + rows[-1:] * short
-    return torch.cat([rows, rows[-1:].expand(short, *rows.shape[1:])])
+        return [_laid_out(row) for row in rows + rows[-1:] * short]
+    if short:
+        rows = torch.cat([rows, rows[-1:].expand(short, *rows.shape[1:])])
+    return _laid_out(rows)
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """A tensor without gaps, from a border of what a processor loads at once."""
+    import torch
+
+    if tensor.is_contiguous() and tensor.data_ptr() % ALIGNED == 0:
+        return tensor
+    return tensor.clone(memory_format=torch.contiguous_format)
+
+
+def one_row(call: Call, row: int) -> Call:
+    """A row of a merged call, by itself: a copy that keeps nothing else in memory."""
+
+    def copy(leaf: Any, kind: str) -> Any:
+        if kind == "list":
+            return [leaf[row].clone()]
+        return leaf[row : row + 1].clone() if kind == "rows" else leaf
+
+    leaves = (copy(leaf, kind) for leaf, kind in zip(call.leaves, call.kinds, strict=True))
+    return replace(call, leaves=tuple(leaves), rows=1)
 
 
 def row_digests(calls: Sequence[Call]) -> list[bytes]:
@@ -254,6 +280,12 @@ def register_distributions() -> None:
     )
 
 
+def call(module: Any, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What a network answers."""
+    function = module if method == "forward" else getattr(module, method)
+    return function(*args, **kwargs)
+
+
 class Rows(NamedTuple):
     """Some rows of an output: a tensor, or tuples, dicts and model outputs of them."""
 
@@ -283,6 +315,18 @@ def gather(parts: Sequence[Rows]) -> Any:
     if type(outputs[0]) is tuple and len(outputs[0]) == 1:  # of most; tree_map takes its time
         return (join(*(output[0] for output in outputs)),)
     return tree_map(join, *outputs)
+
+
+def fingerprint(output: Any, row: int) -> bytes:
+    """A digest of one row of an output."""
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    digest = hashlib.sha256()
+    for leaf in tree_leaves(output):
+        if isinstance(leaf, torch.Tensor):
+            digest.update(_bytes(leaf[row : row + 1]).tobytes())
+    return digest.digest()
 
 
 def stacked(output: Any) -> Any:

@@ -178,6 +178,7 @@ class _Task:
 
     def prepare(self, hub: Hub) -> None:
         self.close()
+        self._hub = hub
         self._loaded = loaded = self._engine.placement.load(self._say)
         loaded.users += 1
         self._pipeline = hub.adopt(loaded.pipeline, loaded.plan.batch_width)
@@ -217,7 +218,9 @@ class _Task:
         return self._network, recipe.width, recipe.height
 
     def kind(self, recipe: Recipe) -> Hashable:
-        if not self._family.several or recipe.scheduler in schedulers.CHANCY:
+        # In exact mode not even the arithmetic between forwards is shared.
+        alone = self._engine.exact or not self._family.several
+        if alone or recipe.scheduler in schedulers.CHANCY:
             return object()
         return recipe.replace(seed=None).key
 
@@ -298,6 +301,7 @@ class _Task:
             dtype=self._of().plan.dtype,
             placement=self._of().placement,
             batch_width=cell.width,
+            widths=self._hub.made_at(cell),
             exact=cell.exact,
             seconds=round(cell.seconds / cell.images, 3),
             created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="microseconds"),

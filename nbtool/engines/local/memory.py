@@ -40,6 +40,14 @@ def release() -> None:
         torch.mps.empty_cache()
 
 
+def wait(device: Any) -> None:
+    """Until a card has done what it was asked for."""
+    import torch
+
+    if device.type in ("cuda", "xpu", "mps"):
+        getattr(torch, device.type).synchronize()
+
+
 class Meter:
     """What a forward takes of a device's memory, in bytes."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from nbtool.engines.local import batching
+from nbtool.engines.local import batching, kernels
+from nbtool.engines.local.widths import WidthKey
 
 if TYPE_CHECKING:
     from greenlet import greenlet
@@ -33,8 +35,11 @@ class Cell:
         done: Told the cell and its outcome.
         priority: Higher ones are answered first.
         size: Cells of one size have questions in common.
-        exact: Answered at a fixed width, whatever else runs.
+        exact: Answered at fixed widths, however it is asked for.
         images: How many.
+        past: By network a width of the class that they were made in before.
+        widths: By network a width of the class that they are made in, once that is decided. Calls
+            that make the same image have this in common: the first decides.
     """
 
     work: Callable[[], Any]
@@ -43,6 +48,9 @@ class Cell:
     size: Hashable = None
     exact: bool = False
     images: int = 1
+    past: Mapping[str, int] = field(default_factory=dict)
+    widths: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, set[Any]] = field(default_factory=dict)  # keys of widths, by network
     rows: int = 0  # of its last steady question
     width: int = 0  # rows of the widest steady forward that it took part in
     seconds: float = 0.0  # its share of the time that ticks took
@@ -57,25 +65,43 @@ class Cell:
 
 @dataclass(eq=False)
 class Question:
-    """A network's call that waits for its answer."""
+    """A network's call that waits for its answer.
+
+    Args:
+        cell: Whose it is.
+        network: Its name in the pipeline, and the method if that is not its forward.
+        module: The network itself.
+        method: That is called.
+        kind: How urgent, as in `stand_ins`.
+        call: Its arguments.
+        asked: At which tick.
+        agreeing: Widths that the answer may be computed at; empty while any will do.
+        alone: Whether no other question may be answered by the same forward, since a row may depend
+            on its place.
+    """
 
     cell: Cell
+    network: str
     module: Any
     method: str
     kind: int
     call: batching.Call
-    asked: int  # the tick
+    asked: int
+    agreeing: tuple[int, ...] = ()
+    alone: bool = False
     digests: tuple[bytes, ...] = ()  # of its rows, where they may have been asked before
 
     @property
     def group(self) -> Hashable:
         """What one forward can answer together."""
-        return self.module, self.method, self.cell.exact, self.call.signature
+        company = id(self) if self.alone else None
+        return self.module, self.method, self.agreeing[:1], company, self.call.signature
 
-    @property
-    def width_key(self) -> tuple[Any, ...]:
+    @cached_property
+    def width_key(self) -> WidthKey:
         """What a width is remembered for."""
-        return self.module, self.method, self.cell.exact, self.call.shapes
+        switches = kernels.switches(self.module, self.method)
+        return self.module, self.method, self.call.shapes, switches
 
     @property
     def kin(self) -> Hashable:
@@ -85,7 +111,12 @@ class Question:
     @property
     def row_keys(self) -> list[Hashable]:
         """What each row asks; empty where that was not found out."""
-        return [(self.group, digest) for digest in self.digests]
+        return self.keys_in(self.agreeing)
+
+    def keys_in(self, agreeing: tuple[int, ...]) -> list[Hashable]:
+        """What each row asks, to be answered at one of these widths."""
+        group = self.module, self.method, agreeing[:1], None, self.call.signature
+        return [(group, digest) for digest in self.digests]
 
     @property
     def order(self) -> tuple[int, int]:
@@ -106,6 +137,11 @@ def digest(group: Iterable[Question]) -> None:
     digests = iter(batching.row_digests([question.call for question in questions]))
     for question in questions:
         question.digests = tuple(islice(digests, question.call.rows))
+
+
+def rows(group: Iterable[Question]) -> int:
+    """How many rows some questions have together."""
+    return sum(question.call.rows for question in group)
 
 
 def fitting(group: Sequence[Question], width: int) -> list[Question]:

@@ -37,7 +37,8 @@ class StandIns:
     """The stand-ins of networks, one for each.
 
     Args:
-        ask: Called as `ask(network, method, kind, *args, **kwargs)` for the network's answer.
+        ask: Called as `ask(name, network, method, kind, *args, **kwargs)` for the network's answer;
+            the name is the component's, and the method's if that is not its forward.
         answers: Where encoded prompts are kept.
     """
 
@@ -59,7 +60,7 @@ class StandIns:
             for prefix, methods in _METHODS.items():
                 if component is not None and name.startswith(prefix):
                     # Past the pipeline's __setattr__, which would write out its configuration.
-                    own.__dict__[name] = self._stand_in(component, methods)
+                    own.__dict__[name] = self._stand_in(name, component, methods)
         # With offloading it would tear the hooks off under the other images.
         own.__dict__["maybe_free_model_hooks"] = lambda: None
         return own
@@ -97,12 +98,13 @@ class StandIns:
 
         return encode_prompt
 
-    def _stand_in(self, module: Any, methods: dict[str, int]) -> Any:
+    def _stand_in(self, name: str, module: Any, methods: dict[str, int]) -> Any:
         """A shallow copy of a network, with its weights, whose methods ask."""
         if module not in self._known:
             own = copy.copy(module)
             for method, kind in methods.items():
-                own.__dict__[method] = functools.partial(self._ask, module, method, kind)
+                called = name if method == "forward" else f"{name}.{method}"
+                own.__dict__[method] = functools.partial(self._ask, called, module, method, kind)
             for hooks in _HOOKS:  # the network itself runs them
                 own.__dict__[hooks] = OrderedDict()
             own.__dict__["_compiled_call_impl"] = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nbtool import files
+from nbtool import environment, files
 from nbtool.display.card import card, card_text
-from nbtool.engines.local import batching
+from nbtool.engines.local import batching, memory
 
 ROUNDS = 7
 GAIN = 1.03  # below which nothing is changed
@@ -117,7 +116,7 @@ def try_switches(
 
     def forward() -> None:
         denoiser(*args, **kwargs)
-        wait(pipeline)
+        memory.wait(pipeline._execution_device)  # noqa: SLF001 - where its networks compute
 
     preparing: dict[str, float] = {}
     failed: dict[str, str] = {}
@@ -174,9 +173,7 @@ def remembered(key: str) -> str:
 
 def remember(key: str, name: str) -> None:
     """Keeps a choice for later processes; where it cannot be kept, it is lost with this one."""
-    with contextlib.suppress(OSError):
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        files.write(_file(), json.dumps(_memory() | {key: name}, indent=1).encode())
+    files.keep(_file(), json.dumps(_memory() | {key: name}, indent=1).encode())
 
 
 def _memory() -> dict[str, str]:
@@ -188,8 +185,7 @@ def _memory() -> dict[str, str]:
 
 
 def _file() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "nbtool" / "tuning.json"
+    return environment.cache_folder() / "tuning.json"
 
 
 class _Asked(Exception):  # noqa: N818 - it is none
@@ -231,12 +227,3 @@ def _seconds(work: Callable[[], None]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def wait(pipeline: Any) -> None:
-    """Until a card has done what it was asked for."""
-    import torch
-
-    device = pipeline._execution_device  # noqa: SLF001 - where its networks compute
-    if device.type in ("cuda", "xpu", "mps"):
-        getattr(torch, device.type).synchronize()

@@ -1,128 +1,160 @@
-"""How many rows go into one forward: measured on the work itself, and remembered."""
+"""How many rows go into one forward: measured on the work itself."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-EXACT = 8  # rows; fixed, so that an image does not depend on what it is batched with
+LADDER = (1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64)  # rows that forwards may have
+EXACT = 8  # rows; fixed, so that an image is the same however it is asked for
 COMPILED = 16  # rows; fixed, since a compiled network is compiled anew for each width
-SMALLEST, LARGEST = 4, 64  # rows; the ends of what is tried
+ONE = 2  # rows that one image takes at the most; they are tried first
+START = 16  # rows to go on with where one image's forward is quick
+LARGEST = 64
 LARGEST_ON_PROCESSORS = 32  # unless forwards are short: more rows would hold up who cancels
+QUICK = 0.05  # seconds of one image's forward; more rows at once are sure to be worth it then
 TRIES = 4  # forwards at each of two widths before they are judged, by the best: some are disturbed
 CLEARLY = 1.15  # a gain for which half of the tries will do
-GAIN = 1.01  # that a width twice as large must bring for each row
+GAIN = 1.01  # that the wider of two widths must bring for each row
 # What a row may lose by it where forwards are short: what comes between them counts too, and while
 # two widths take turns the larger one is slower than it will be, its memory being found anew.
 LOSS = 0.9
-FULL = 0.75  # of the width must be rows for a forward to say something of it
+WORTH = 1.1  # what batches must bring for each row altogether, or images are made one by one
 RESERVE = 0.8  # of the free memory may be used
 
-Question = tuple[Any, ...]  # the network asked, then what decides how much work a row is
+WidthKey = tuple[Any, ...]  # the network asked, then what decides how much work a row is
+
+
+def step_up(rows: int, ladder: Collection[int] = LADDER) -> int:
+    """The least width that holds so many rows; the largest where none does."""
+    return min((width for width in ladder if width >= rows), default=max(ladder))
 
 
 @dataclass
-class _Width:
-    rows: int = SMALLEST
+class Width:
+    """What is known of the widths for one key.
+
+    Attributes:
+        rows: The width that is best as far as is known.
+        settled: Whether nothing more needs to be measured.
+        limit: Rows that fit into the memory.
+        paces: Seconds a row, by width.
+        warm: Widths whose first forward, which takes longer, is over.
+        room: Rows that the memory that was free would hold.
+    """
+
+    rows: int = ONE
     settled: bool = False
-    narrow: list[float] = field(default_factory=list)  # seconds a row at this width,
-    wide: list[float] = field(default_factory=list)  # and at twice this width
-    known: set[int] = field(default_factory=set)  # rows of forwards that are not the first of such
+    limit: int = LARGEST
+    paces: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    warm: set[int] = field(default_factory=set)
+    room: float = LARGEST
 
-    @property
-    def next(self) -> int:
-        """The two widths take turns: what disturbs one for a while disturbs both."""
-        wide = not self.settled and len(self.wide) < len(self.narrow)
-        return 2 * self.rows if wide else self.rows
-
-    @property
-    def gain(self) -> float | None:
-        """What a row gains at twice the width, as a ratio; None until that can be said."""
-        if not self.wide:
+    def wider(self, refused: Collection[int] = ()) -> int | None:
+        """The next width to try, about twice as wide, and none of those refused."""
+        if self.settled:
             return None
-        gain = min(self.narrow) / min(self.wide)
+        most = min(self.limit, self.room)
+        return next((w for w in LADDER if 2 * self.rows <= w <= most and w not in refused), None)
+
+    def gain(self, wider: int) -> float | None:
+        """What a row gains at a wider width, as a ratio; None until that can be said."""
+        if not self.paces[wider] or not self.paces[self.rows]:
+            return None
+        gain = min(self.paces[self.rows]) / min(self.paces[wider])
         enough = TRIES // 2 if gain > CLEARLY else TRIES
-        return gain if len(self.wide) >= enough else None
+        return gain if len(self.paces[wider]) >= enough else None
+
+    def settle(self, least: float) -> None:
+        """Stays at this width; at the smallest where forwards are long and batches bring little."""
+        self.settled = True
+        alone = [pace for width in LADDER if width <= ONE for pace in self.paces[width]]
+        if least >= 1 and alone and min(alone) < WORTH * min(self.paces[self.rows]):
+            self.rows = min(ONE, self.rows)
 
 
 class Widths:
-    """The width for each question: a network, the size of its samples, the device, the dtype.
+    """The width for each key: a network, the size of its samples, the device, the dtype.
 
-    It doubles while rows get cheaper and the memory suffices. What runs out of memory halves it
+    It grows while rows get cheaper and the memory suffices. What runs out of memory narrows it
     for good.
     """
 
     def __init__(self) -> None:
-        self._widths: dict[Question, _Width] = {}
+        self._widths: dict[WidthKey, Width] = {}
 
-    def rows(self, question: Question) -> int:
-        """How many rows to put into the next forward."""
-        return self._of(question).next
+    def of(self, key: WidthKey) -> Width:
+        return self._widths.setdefault(key, Width())
 
-    def most(self, question: Question) -> int:
-        """How many rows the next few forwards may have."""
-        width = self._of(question)
-        return width.rows if width.settled else 2 * width.rows
+    def __contains__(self, key: WidthKey) -> bool:
+        return key in self._widths
 
-    def settled(self, question: Question) -> bool:
-        """True when nothing more needs to be measured."""
-        return self._of(question).settled
+    def begin(self, key: WidthKey, rows: int) -> None:
+        """Sets the width to begin with."""
+        self.of(key).rows = rows
 
-    def fix(self, question: Question, rows: int) -> None:
+    def fix(self, key: WidthKey, rows: int) -> None:
         """Sets a width that only a want of memory may change."""
-        if question not in self._widths:
-            self._widths[question] = _Width(rows=rows, settled=True)
+        self._widths[key] = Width(rows=rows, settled=True)
 
     def measured(
         self,
-        question: Question,
+        key: WidthKey,
         rows: int,
         seconds: float,
         memory: tuple[int, int],
         *,
         largest: int = LARGEST,
         least: float = GAIN,
+        refused: Collection[int] = (),
     ) -> None:
         """A forward of this many rows took so long, and so much of the memory that was free.
 
         Args:
-            question: What was asked.
+            key: Of what was asked.
             rows: In the forward.
             seconds: That it took.
             memory: The bytes that it took, and those that had been free.
             largest: The end of what is tried.
-            least: What twice the width must bring for each row.
+            least: What a wider width must bring for each row.
+            refused: Widths that cannot be used.
         """
-        width = self._of(question)
-        if width.settled or rows < FULL * width.next:
+        width = self.of(key)
+        if width.settled:
             return
-        if rows not in width.known:  # a processor's kernels are compiled for each number of rows
-            width.known.add(rows)
+        width.limit = min(width.limit, largest)
+        if width.rows in refused:
+            width.rows = max(w for w in LADDER if w < width.rows and w not in refused)
+        if rows not in width.warm:  # a processor's kernels are compiled for each number of rows
+            width.warm.add(rows)
             return
-        if width.next > width.rows:
-            width.wide.append(seconds / rows)
-        else:
-            width.narrow.append(seconds / rows)
+        width.paces[rows].append(seconds / rows)
+        if rows <= ONE == width.rows and least < 1 and seconds < QUICK:
+            width.rows = step_up(
+                START, [w for w in LADDER if w <= width.limit and w not in refused]
+            )
+        if rows == width.rows:
             used, free = memory
-            width.settled = 2 * used > RESERVE * free
-        if width.gain is None:
+            width.room = RESERVE * free * rows / used if used else LARGEST
+        if not width.paces[width.rows]:
             return
-        if width.gain > least:
-            twice = 2 * width.rows
-            settled = 2 * twice > largest
-            self._widths[question] = _Width(rows=twice, settled=settled, known=width.known)
-        else:
-            width.settled = True
+        wider = width.wider(refused)
+        gain = width.gain(wider) if wider else None
+        if gain is not None and wider and gain > least:
+            width.rows = wider
+        elif gain is not None or wider is None:
+            width.settle(least)
 
-    def too_wide(self, question: Question, rows: int) -> None:
+    def too_wide(self, key: WidthKey, rows: int) -> None:
         """A forward of this many rows ran out of memory."""
-        self._widths[question] = _Width(rows=max(1, rows // 2), settled=True)
+        width = self.of(key)
+        width.limit = max((w for w in LADDER if w < rows), default=1)
+        width.rows = min(width.rows, width.limit)
+        width.settled = True
 
     def forget(self, networks: Collection[Any]) -> None:
         """Forgets the widths of questions to these networks."""
         kept = {key: width for key, width in self._widths.items() if key[0] not in networks}
         self._widths = kept
-
-    def _of(self, question: Question) -> _Width:
-        return self._widths.setdefault(question, _Width())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import threading
@@ -13,7 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from nbtool.engines.local import memory
-from nbtool.engines.local.hub import BrokenDeviceError, Hub, Stopped
+from nbtool.engines.local.hub import BrokenDeviceError, Hub, Stopped, TooWideError
 from nbtool.engines.local.loading import quiet
 from nbtool.engines.local.questions import Cell, Outcome
 from nbtool.errors import GenerationError, NbtoolError
@@ -74,10 +75,15 @@ class Task(Protocol):
 
 
 class _Next(NamedTuple):
-    """A recipe that is to be begun."""
+    """A recipe that is to be begun.
+
+    Its kind is equal for images that one call can make. It begins anew where what was decided of
+    its widths before does not fit into the memory.
+    """
 
     recipe: Recipe
     kind: Hashable
+    anew: bool = False
 
 
 class Run:
@@ -99,6 +105,7 @@ class Run:
         self.prepared = False
         self.cells: dict[Cell, Sequence[Recipe]] = {}
         self.unwritten = 0
+        self.shown = False  # whether an image of it is finished
         self.error: NbtoolError | None = None
         self.over = threading.Event()
         self._recipes: Iterator[Recipe] = iter(recipes)
@@ -111,7 +118,7 @@ class Run:
         self._next.extend(map(self._prepare, islice(self._recipes, wanting)))
         return not self._next
 
-    def take(self, room: Callable[[Size, int], int]) -> Sequence[Recipe]:
+    def take(self, room: Callable[[Size, int], int]) -> Sequence[_Next]:
         """Takes the next recipe of a size for which there is room, and others of its kind.
 
         Args:
@@ -130,20 +137,20 @@ class Run:
             full.add(size)
         return ()
 
-    def _take(self, kind: Hashable, most: int) -> Sequence[Recipe]:
-        taken: list[Recipe] = []
+    def _take(self, kind: Hashable, most: int) -> Sequence[_Next]:
+        taken: list[_Next] = []
         rest: deque[_Next] = deque()
         for waiting in self._next:
             if waiting.kind == kind and len(taken) < most:
-                taken.append(waiting.recipe)
+                taken.append(waiting)
             else:
                 rest.append(waiting)
         self._next = rest
         return taken
 
-    def put_back(self, recipes: Sequence[Recipe]) -> None:
-        """Begins these again, each by itself."""
-        self._next.extendleft(_Next(recipe, object()) for recipe in reversed(recipes))
+    def put_back(self, recipes: Sequence[Recipe], *, anew: bool = False) -> None:
+        """Begins these again, each by itself; anew: whatever was decided of their widths."""
+        self._next.extendleft(_Next(recipe, object(), anew) for recipe in reversed(recipes))
 
     def drop_unwanted(self) -> list[Cell]:
         """Drops what is cancelled and not begun; returns the cells of which nothing is wanted."""
@@ -152,9 +159,8 @@ class Run:
         return [cell for cell, recipes in self.cells.items() if all(map(unwanted, recipes))]
 
     def _prepare(self, recipe: Recipe) -> _Next:
-        # In exact mode not even the arithmetic between forwards is shared.
-        kind = object() if self.exact else self.task.kind(recipe)
-        return _Next(recipe, kind)
+        # Made again, each is made as it was.
+        return _Next(recipe, object() if recipe.past else self.task.kind(recipe))
 
     def fail(self, error: Exception) -> None:
         """Begins nothing more; the first error is the run's."""
@@ -179,6 +185,9 @@ class Worker:
         self._working = False
         self._writing = False
         self._calls: list[Callable[[], None]] = []
+        self._leaving = False
+        # The widths of images that were finished while another run might ask for the same ones.
+        self._decided: dict[str, dict[str, int]] = {}
         self._thread: threading.Thread | None = None
 
     def run(self, run: Run) -> None:
@@ -229,12 +238,19 @@ class Worker:
             self._working = True
             self._thread = _start(self._work)
 
+    def leave(self) -> None:
+        """Lets the forward that runs end, before torch is torn down."""
+        self._leaving = True
+        if self._thread:
+            self._thread.join(timeout=30)
+
     def _work(self) -> None:
         import torch
 
         with torch.no_grad(), quiet():
-            going_on = True
-            while going_on:
+            self.hub.begin()
+            resting = False
+            while not resting:
                 runs = self._busy_runs()
                 try:
                     self._advance(runs)
@@ -244,12 +260,15 @@ class Worker:
                 except Exception as error:  # the thread must live on, and users must hear of it
                     for run in runs:
                         run.fail(error)
-                going_on = self._close_finished(runs)
+                self._close_finished(runs)
+                resting = not self._compare() and self._rest()
 
     def _busy_runs(self) -> list[Run]:
-        """Waits until there is something to do; the runs for which there is."""
+        """Waits until there is something to do; the runs for which there is, or none at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._calls or any(map(_busy, self._runs)))
+            self._changed.wait_for(
+                lambda: self._calls or not self._runs or any(map(_busy, self._runs))
+            )
             calls, self._calls = self._calls, []
         for call in calls:
             call()
@@ -264,6 +283,29 @@ class Worker:
                 run.fail(error)
         self.hub.tick()
 
+    def _compare(self) -> bool:
+        """Learns a little about widths, once every run has shown an image; whether it did.
+
+        After the last run it goes on for what is left of its share of the time.
+        """
+        with self._changed:
+            if self._leaving or self._calls or not all(run.shown for run in self._runs):
+                return False
+        try:
+            return self.hub.compare()
+        except BrokenDeviceError:  # the next forward will say so
+            return False
+
+    def _rest(self) -> bool:
+        """Ends the work, if there is none."""
+        if not self._runs:
+            self.hub.remember()
+        with self._changed:
+            if len(self._runs) < 2:
+                self._decided.clear()
+            self._working = bool(self._calls or self._runs)
+            return not self._working
+
     def _refresh(self, run: Run) -> None:
         """Leaves what is cancelled, and begins what there is room for."""
         if (not run.prepared or run.task.outdated) and run.error is None:
@@ -271,22 +313,49 @@ class Worker:
             run.prepared = True
         for cell in run.drop_unwanted():
             self.hub.stop(cell)
-        while recipes := run.take(partial(self.hub.room, run.priority)):
-            cell = Cell(
-                work=run.task.begin(recipes),
-                done=partial(self._done, run, recipes),
-                priority=run.priority,
-                size=run.task.size(recipes[0]),
-                exact=run.exact,
-                images=len(recipes),
-            )
-            run.cells[cell] = recipes
-            self.hub.start(cell)
+        while taken := run.take(partial(self.hub.room, run.priority)):
+            self._begin(run, taken)
+
+    def _begin(self, run: Run, taken: Sequence[_Next]) -> None:
+        recipes = [waiting.recipe for waiting in taken]
+        decided = [
+            widths
+            for waiting in taken
+            if not waiting.anew and (widths := self._decided_for(waiting.recipe)) is not None
+        ]
+        if decided and len(taken) > 1:
+            run.put_back(recipes)
+            return
+        cell = Cell(
+            work=run.task.begin(recipes),
+            done=partial(self._done, run, recipes),
+            priority=run.priority,
+            size=run.task.size(recipes[0]),
+            exact=run.exact,
+            images=len(recipes),
+            past=recipes[0].past,
+            widths=decided[0] if decided else {},
+        )
+        run.cells[cell] = recipes
+        self.hub.start(cell)
+
+    def _decided_for(self, recipe: Recipe) -> dict[str, int] | None:
+        """The widths of an image that is asked for a second time: the first request decides."""
+        if len(self._runs) < 2:
+            return None
+        for run in self._runs:
+            for cell, recipes in run.cells.items():
+                if any(other.key == recipe.key for other in recipes):
+                    return cell.widths
+        return self._decided.get(recipe.key)
 
     def _done(self, run: Run, recipes: Sequence[Recipe], cell: Cell, outcome: Outcome) -> None:
         del run.cells[cell]
         error = outcome.error
         if isinstance(error, Stopped) or run.error is not None:
+            return
+        if isinstance(error, TooWideError):
+            run.put_back(recipes, anew=True)
             return
         if error is not None and self._can_do_better(run, cell, recipes, error):
             run.put_back(recipes)
@@ -298,6 +367,8 @@ class Worker:
         ]
         with self._changed:
             run.unwritten += len(writes)
+            if len(self._runs) > 1:
+                self._decided.update((recipe.key, cell.widths) for recipe in recipes)
         for write in writes:
             self._unwritten.put((run, write))
 
@@ -313,22 +384,20 @@ class Worker:
             return cell.images > 1
         return self.hub.thin_out(cell) or run.task.spare(self.hub, recipes[0])
 
-    def _close_finished(self, runs: Sequence[Run]) -> bool:
-        """Closes what is done; whether there is more to do."""
+    def _close_finished(self, runs: Sequence[Run]) -> None:
         with self._changed:
             for run in runs:
                 if run.begun and not run.cells and not run.unwritten:
                     self._runs.remove(run)
                     run.task.close()
                     run.over.set()
-            self._working = bool(self._calls or self._runs)
-            return self._working
 
     def _write(self) -> None:
         while True:
             run, write = self._unwritten.get()
             try:
                 write()
+                run.shown = True
             except Exception as error:  # what cannot be kept ends the run
                 run.fail(error)
             del write  # it holds pixels
@@ -361,3 +430,4 @@ def _restart(error: Exception) -> GenerationError:
 
 
 worker = Worker()
+atexit.register(worker.leave)

@@ -1,0 +1,130 @@
+"""Finds out which widths agree, by computing rows that were asked once more at other widths."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+from nbtool.engines.local import batching, memory
+from nbtool.engines.local.classes import Classes
+from nbtool.engines.local.widths import WidthKey
+
+SHARE = 0.05  # of the time that forwards take may be spent on it
+SAMPLES = 24  # rows that are kept at most
+
+
+@dataclass
+class _Sample:
+    """A row that was asked, and digests of its answers by the width of the forward."""
+
+    module: Any
+    method: str
+    call: batching.Call
+    text: str  # what its classes are remembered by
+    pace: float  # seconds a row
+    row: dict[int, bytes] = field(default_factory=dict)
+
+
+class Comparing:
+    """Keeps a row of each kind of forward, and computes it at other widths when there is time.
+
+    Args:
+        classes: Where what is found out goes.
+    """
+
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes
+        self._samples: OrderedDict[WidthKey, _Sample] = OrderedDict()
+        self.seconds = 0.0  # that it took since `begin`
+
+    def begin(self) -> None:
+        """Its share of the time is counted from now on."""
+        self.seconds = 0.0
+
+    def look(
+        self, key: WidthKey, *, text: str, method: str, call: batching.Call, row: int, pace: float
+    ) -> None:
+        """Keeps a row of the first forward of a kind.
+
+        Args:
+            key: Of what was asked.
+            text: What its classes are remembered by.
+            method: Of the network, that was called.
+            call: What was asked.
+            row: Of the call.
+            pace: Seconds that each row of the forward took.
+        """
+        if key in self._samples:
+            self._samples[key].pace = pace
+            return
+        self._samples[key] = _Sample(key[0], method, batching.one_row(call, row), text, pace)
+        if len(self._samples) > SAMPLES:
+            self._samples.popitem(last=False)
+
+    def compare(
+        self,
+        spent: float,
+        worth: Callable[[WidthKey], Iterable[int]],
+        too_wide: Callable[[WidthKey, int], None],
+        *,
+        anything: bool,
+    ) -> bool:
+        """Computes a row at one more width; False if nothing is left to find out, or no time.
+
+        Args:
+            spent: Seconds that forwards took since `begin`, and those to come.
+            worth: The widths that may be used for a key, the most useful first.
+            too_wide: Told of a width that ran out of memory.
+            anything: Whether to find out what the time suffices for, rather than to wait until it
+                suffices for what is most useful.
+        """
+        steps = [
+            (sample.pace * width, key, width)
+            for key, sample in self._samples.items()
+            for wanted in self._wishes(worth(key), anything=anything)
+            if (width := self._classes.next(sample.text, sample.row, wanted))
+        ]
+        if not steps:
+            return False
+        cost, key, width = min(steps, key=itemgetter(0))
+        if self.seconds + cost > SHARE * spent:
+            return False
+        started = time.perf_counter()
+        if not self._compute(self._samples[key], width):
+            memory.release()
+            too_wide(key, width)
+        self.seconds += time.perf_counter() - started
+        return True
+
+    def forget(self, networks: Collection[Any]) -> None:
+        """Lets go of rows that networks were asked."""
+        for key in [key for key in self._samples if key[0] in networks]:
+            del self._samples[key]
+
+    def _wishes(self, widths: Iterable[int], *, anything: bool) -> list[list[int]]:
+        wanted = list(widths)
+        return [[width] for width in wanted] if anything else [wanted]
+
+    def _compute(self, sample: _Sample, width: int) -> bool:
+        """Computes a row at every place of a forward; False if the memory did not suffice."""
+        args, kwargs = batching.arguments(sample.call, 0, 1, width)
+        digests: set[bytes] = set()
+        try:
+            output = batching.call(sample.module, sample.method, args, kwargs)
+            output = batching.stacked(output) if sample.call.is_listed else output
+            digests.update(batching.fingerprint(output, place) for place in range(width))
+        except Exception as error:
+            if memory.is_broken_device(error):
+                raise
+            if memory.is_out_of_memory(error):
+                return False
+        if len(digests) == 1:
+            sample.row[width] = digests.pop()
+            self._classes.put(sample.text, sample.row)
+        else:  # what depends on its place, or cannot be computed, agrees with nothing
+            self._classes.refuse(sample.text, width)
+        return True

@@ -10,8 +10,10 @@ import tiny
 import torch
 from hubs import Together, one, with_scheduler
 
+import nbtool
 from nbtool.engines.local import comparing
 from nbtool.engines.local.questions import Cell
+from nbtool.engines.local.worker import worker
 
 SIZES = ({"height": 64, "width": 64}, {"height": 72, "width": 56})
 SCHEDULERS = ("ddim", "euler_a", "dpm++2m", "unipc")
@@ -131,3 +133,144 @@ def test_real_networks_too(name, dtype):
     pipeline.set_progress_bar_config(disable=True)
     options = (None,) if name == "flux" else SCHEDULERS
     check(Mixture(pipeline, random.Random(1), options=options), 20)
+
+
+SMALL = {"width": 64, "height": 64, "num_inference_steps": 3}
+
+
+@pytest.fixture
+def gen(tmp_path, monkeypatch, learned):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    return nbtool.Generator(store=tmp_path / "images", device="cpu", **SMALL)
+
+
+@pytest.fixture
+def elsewhere(gen, tmp_path):
+    """Makes a generator with a store of its own."""
+    folders = iter(range(100))
+
+    def make(**options):
+        options = {"device": "cpu", **SMALL, **options}
+        return nbtool.Generator(store=tmp_path / f"elsewhere{next(folders)}", **options)
+
+    return make
+
+
+def test_jobs_side_by_side_change_no_bit(gen, elsewhere):
+    luck = random.Random(5)
+    for _ in range(3):
+        sweep = gen.submit(
+            "a red star", seed=luck.sample(range(50), 6), guidance_scale=[1, 4],
+            scheduler=luck.sample(["ddim", "euler_a", "lms", "heun"], 2),
+            size=nbtool.paired(width=[64, 96], height=[64, 80]), num_inference_steps=4,
+        )  # fmt: skip
+        other = elsewhere().submit("a blue ring", seed=luck.sample(range(50), 4))
+        images = [gen("a green square", seed=luck.randrange(1000))]
+        sweep.cancel(seed=luck.choice(sweep.grid.axes["seed"]))
+        images += [*other.wait(), *sweep.wait()]
+        assert len(images) > 30
+        for image in luck.sample(images, 6):
+            again = elsewhere()(nbtool.Recipe.from_file(image.path))
+            assert again.image.tobytes() == image.image.tobytes()
+    together = [image for image in images if image.provenance.batch_width > 2]
+    assert together
+    nbtool.unload()  # and with it what is known of the pace
+    again = elsewhere().grid([image.recipe for image in together])
+    assert [a.image.tobytes() for a in again] == [b.image.tobytes() for b in together]
+
+
+def test_made_again_an_image_takes_the_smallest_width_of_its_class(gen, elsewhere):
+    image = gen.grid("a red star", seed=range(8), guidance_scale=4).isel(seed=3)
+    network = worker.hub  # what was computed for it
+    network.rows.clear()
+    again = elsewhere()(image.recipe)
+    assert again.image.tobytes() == image.image.tobytes()
+    assert again.provenance.widths == image.provenance.widths
+    assert again.provenance.batch_width == max(2, image.provenance.widths["unet"])
+    assert again.provenance.batch_width < image.provenance.batch_width
+
+
+def test_one_image_by_itself_computes_no_row_too_many(gen):
+    worker.hub.padding.clear()
+    assert gen("a red star", seed=1, guidance_scale=4).provenance.batch_width == 2
+    assert gen("a red star", seed=1, guidance_scale=1).provenance.batch_width == 1
+    assert not worker.hub.padding.total()
+
+
+def test_a_recipe_takes_its_past_along_until_it_is_changed(gen, elsewhere):
+    image = gen("a red star", seed=1)
+    past = image.provenance.widths
+    assert set(past) == {"unet", "vae.decode"}
+    for recipe in (
+        image.recipe, nbtool.Recipe.from_file(image.path), gen.store[image.recipe.key].recipe,
+        gen("a red star", seed=1).recipe, image.recipe.replace(seed=1), image.recipe.replace(),
+        elsewhere().grid(image.recipe, seed=[0, 1, 2]).sel(seed=1).recipe,
+        elsewhere().grid([image.recipe, image.recipe.replace(seed=8)])[0].recipe,
+    ):  # fmt: skip
+        assert recipe.past == past
+    plain = nbtool.Recipe.from_dict(image.recipe.to_dict())
+    assert plain == image.recipe
+    assert plain.key == image.recipe.key
+    assert hash(plain) == hash(image.recipe)
+    for recipe in (
+        plain,
+        image.recipe.replace(seed=2),
+        image.recipe.replace(seed=2).replace(seed=1),
+    ):
+        assert recipe.past == {}
+    assert nbtool.Recipe.from_file(image.save(gen.store.path / "copy.jpg")).past == past
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [
+        7, [], {"unet": -1}, {"unet": 10**9}, {"unet": "many"}, {"unet": True}, {7: 4},
+        {"unet": 5, "vae.decode": 999}, {f"n{i}": 4 for i in range(99)}, {"other": 4},
+    ],
+)  # fmt: skip
+def test_a_past_that_makes_no_sense_is_none(gen, elsewhere, widths):
+    image = gen("a red star", seed=1)
+    past = nbtool.Provenance.from_dict({"widths": widths if isinstance(widths, dict) else {}})
+    assert all(0 < width <= 1024 for width in past.widths.values())
+    again = elsewhere()(nbtool.Recipe.from_dict(image.recipe.to_dict()).with_past(past.widths))
+    assert again.provenance.batch_width == 2
+
+
+def test_the_first_of_two_requests_for_one_image_decides(gen, elsewhere):
+    image = gen.grid("a red star", seed=range(8), guidance_scale=4).isel(seed=3)
+    plain = nbtool.Recipe.from_dict(image.recipe.to_dict())
+    long = {"num_inference_steps": 40, "seed": range(90, 94)}
+    first, second = elsewhere(), elsewhere()
+    busy = elsewhere().submit("a blue ring", **long)  # so that both are in the making at once
+    jobs = first.submit(image.recipe), second.submit(plain)
+    made = [job.wait().isel() for job in jobs]
+    busy.wait()
+    assert made[0].image.tobytes() == made[1].image.tobytes() == image.image.tobytes()
+
+
+def test_exact_images_are_the_same_however_they_are_asked_for(elsewhere):
+    alone = elsewhere(exact=True)("a red star", seed=3, guidance_scale=4)
+    grid = elsewhere(exact=True).grid("a red star", seed=range(6), guidance_scale=[1, 4])
+    assert grid.sel(seed=3, guidance_scale=4).image.tobytes() == alone.image.tobytes()
+    again = elsewhere()(alone.recipe)
+    assert again.image.tobytes() == alone.image.tobytes()
+
+
+def test_what_no_longer_fits_begins_again_in_a_class_that_does(gen, elsewhere, embedded):
+    image = gen.grid("a red star", seed=range(16), guidance_scale=4).isel(seed=3)
+    assert image.provenance.batch_width > 8
+
+    def refuse(module, args, kwargs):
+        if len(args[0]) > 2:
+            torch.empty(2**50, dtype=torch.uint8)
+
+    handle = embedded.unet.register_forward_pre_hook(refuse, with_kwargs=True)
+    try:
+        again = elsewhere()(image.recipe)
+    finally:
+        handle.remove()
+        nbtool.unload()  # what was found out about the memory
+    assert again.provenance.widths["unet"] <= 2
+    assert again.provenance.batch_width <= 2
+    once_more = elsewhere()(again.recipe)
+    assert once_more.image.tobytes() == again.image.tobytes()

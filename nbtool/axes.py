@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError, RecipeError, unknown_name
 from nbtool.ranges import MAX_NUMBERS, parse_range
-from nbtool.recipe import INTEGERS, PARAMETERS, REALS, Recipe, check_names, checked, printable
+from nbtool.recipe import INTEGERS, PARAMETERS, REALS, Recipe, check_names, checked
+from nbtool.text import printable
 
 MAX_CELLS = MAX_NUMBERS
 MAX_LISTED = 20  # labels in a message

@@ -15,10 +15,10 @@ from typing import Any
 import nbtool
 from nbtool.check import PROMPT as DEMO_PROMPT
 from nbtool.check import benchmark
-from nbtool.display.card import card_text
 from nbtool.errors import NbtoolError, RecipeError
 from nbtool.generator import default_store
-from nbtool.recipe import INTEGERS, PARAMETERS, REALS, printable
+from nbtool.recipe import INTEGERS, PARAMETERS, REALS
+from nbtool.text import card_text, printable
 
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 PARAMETER_HELP = (

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from nbtool import axes, catalogue, environment
 from nbtool.axes import Axis, Sweep
 from nbtool.display import progress
-from nbtool.display.card import card
 from nbtool.engines.base import Engine
 from nbtool.engines.local import LocalEngine
 from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
@@ -23,6 +22,7 @@ from nbtool.plans import MemoryPlan, best_plan
 from nbtool.recipe import PARAMETERS, Recipe
 from nbtool.roster import AUTO, choose_model
 from nbtool.store import Store, default_folder
+from nbtool.text import card, duration
 
 if TYPE_CHECKING:
     from nbtool.engines.local.tuning import Tuning
@@ -314,7 +314,7 @@ class Plan:
         if not self.to_make:
             return f"{self.cells} cells, all in the store"
         time = "time not known yet" if self.seconds is None else (
-            f"about {progress.duration(self.seconds)}"
+            f"about {duration(self.seconds)}"
         )  # fmt: skip
         return (
             f"{self.cells} cells: {self.to_make} images to make, {self.stored} in the store; "

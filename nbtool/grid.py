@@ -13,7 +13,8 @@ from nbtool import environment
 from nbtool.axes import Axis, Index, format_label
 from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
 from nbtool.image import GeneratedImage
-from nbtool.recipe import PARAMETERS, Recipe, printable
+from nbtool.recipe import PARAMETERS, Recipe
+from nbtool.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nbtool.display.card import card, card_text
+from nbtool.text import card, card_text
 
 DEVICES = ("cuda", "mps", "xpu", "cpu")  # torch's names; an AMD card is a "cuda" device
 DTYPES = ("float32", "float16", "bfloat16")

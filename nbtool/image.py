@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nbtool import metadata
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
-from nbtool.recipe import Provenance, Recipe, printable
+from nbtool.recipe import Provenance, Recipe
+from nbtool.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image

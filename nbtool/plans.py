@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nbtool.catalogue.facts import Facts
-from nbtool.display.card import card, card_text
-from nbtool.display.progress import duration
 from nbtool.estimates import TILE, Footprint
 from nbtool.hardware import Gpu, Hardware
+from nbtool.text import card, card_text, duration
 
 OFFLOADS = ("none", "model", "group", "sequential")  # from the fastest to the smallest
 # Offload, and whether pictures are decoded in tiles: what changes no pixel first, layers last.

@@ -14,12 +14,12 @@ from typing import Any
 
 from nbtool import metadata, schedulers
 from nbtool.errors import MetadataError, RecipeError, unknown_name
+from nbtool.text import printable, shown
 
 MAX_PROMPT = 20_000  # characters; what is embedded in a PNG must be readable by other programs
 MIN_SIDE, MAX_SIDE = 16, 8192  # pixels
 SIDE_MULTIPLE = 8  # pixels to a latent
 MAX_SEED = 2**64 - 1  # what torch.Generator.manual_seed takes
-MAX_SHOWN = 100  # characters of a value in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,20 +196,6 @@ _KINDS: dict[str, Any] = {
     "versions": dict,
     "notes": (list, tuple),
 }
-
-
-def printable(text: str) -> str:
-    """A text for a terminal: line breaks, escapes and lone surrogates are spelled out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def shown(value: object) -> str:
-    """A value as messages show it: its repr, cut where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes out no more than 4,300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
 
 
 def check_names(parameters: Mapping[str, object]) -> None:

@@ -9,11 +9,11 @@ from typing import Any, overload
 
 from nbtool import catalogue
 from nbtool.catalogue import EMBEDDED, Facts, Model
-from nbtool.display.progress import duration
 from nbtool.errors import ModelError
 from nbtool.hardware import Hardware
 from nbtool.plans import MemoryPlan, best_plan, memory_plans
 from nbtool.probe import hardware
+from nbtool.text import duration
 
 AUTO = "auto"
 PATIENCE = 60.0  # seconds for an image that "auto" takes to be bearable

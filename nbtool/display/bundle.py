@@ -12,7 +12,7 @@ from nbtool.display import cells
 from nbtool.display.layout import Block, Layout, arrange, label_text
 from nbtool.display.placing import Limits
 from nbtool.image import GeneratedImage
-from nbtool.recipe import printable
+from nbtool.text import count, ellipsized, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def grid_bundle(grid: Grid) -> dict[str, Any]:
 
 def grid_text(grid: Grid) -> str:
     """The repr, and for one or two axes a table of marks: ✓ made, ✗ failed, · not made."""
-    lines = [cells.ellipsized(repr(grid), MAX_REPR)]
+    lines = [ellipsized(repr(grid), MAX_REPR)]
     layout = arrange(grid.axes)
     if 1 <= len(grid.axes) <= 2:
         block = next(layout.blocks(wrap=MAX_TEXT_WIDTH))
@@ -88,9 +88,9 @@ def grid_text(grid: Grid) -> str:
 
 
 def _table(grid: Grid, layout: Layout, block: Block) -> Iterator[str]:
-    rows = [cells.ellipsized(text, 24) for text in layout.labels(layout.rows)[:MAX_TEXT_ROWS]]
-    cols = [cells.ellipsized(text, 16) for text in layout.labels(layout.cols)[:MAX_TEXT_WIDTH]]
-    names = [cells.ellipsized(name, 24) for name in (layout.rows or "", layout.cols or "")]
+    rows = [ellipsized(text, 24) for text in layout.labels(layout.rows)[:MAX_TEXT_ROWS]]
+    cols = [ellipsized(text, 16) for text in layout.labels(layout.cols)[:MAX_TEXT_WIDTH]]
+    names = [ellipsized(name, 24) for name in (layout.rows or "", layout.cols or "")]
     margin = max(len(text) for text in [*rows, names[0]])
     while cols and margin + sum(len(col) + 2 for col in cols) > MAX_TEXT_WIDTH:
         cols.pop()
@@ -138,7 +138,7 @@ def grid_html(grid: Grid) -> str:
     parts.append("</div>")
     if more := math.prod(grid.shape) - shown:
         parts.append(
-            f'<p class="nbtool-quiet" style="margin:4px 0">… and {cells.count(more, "more cell")}; '
+            f'<p class="nbtool-quiet" style="margin:4px 0">… and {count(more, "more cell")}; '
             f"<code>grid.save(&quot;grid.html&quot;)</code> shows all of them</p>"
         )
     return f'<div class="nbtool-grid">{"".join(parts)}</div>'
@@ -208,4 +208,4 @@ def _thumbnail(picture: Image, size: tuple[int, int]) -> str:
 
 def escaped(text: str, length: int) -> str:
     """A text for HTML, shortened, that stays text whatever is in it."""
-    return html.escape(printable(cells.ellipsized(text, length)))
+    return html.escape(printable(ellipsized(text, length)))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.axes import format_label
 from nbtool.image import GeneratedImage, settings
-from nbtool.recipe import PARAMETERS, Recipe, printable
+from nbtool.recipe import PARAMETERS, Recipe
+from nbtool.text import count, ellipsized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,12 +59,6 @@ def reason(cell: Cell | None) -> str:
     return ellipsized(str(cell) or type(cell).__name__, MAX_REASON)
 
 
-def ellipsized(text: str, length: int) -> str:
-    """A printable text of at most `length` characters."""
-    short = printable(text[: length + 1])
-    return short if len(short) <= length else short[: length - 1].rstrip() + "…"
-
-
 def largest(grid: Grid) -> tuple[int, int]:
     """The width and height that every picture of a grid fits into."""
     if len(grid) > MANY:  # opening every file would take long
@@ -104,7 +99,3 @@ def file_stem(labels: Mapping[str, Any]) -> str:
 
 def _safe(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", text[:200]).strip("-.")[:MAX_PIECE] or "_"
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

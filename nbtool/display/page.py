@@ -16,7 +16,7 @@ from nbtool.display.details import details
 from nbtool.display.layout import Layout, arrange, label_text
 from nbtool.errors import StoreError
 from nbtool.image import GeneratedImage
-from nbtool.recipe import printable
+from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def page(grid: Grid) -> str:
         StoreError: Even those are too large for one page.
     """
     data = viewer_data(grid)
-    title = printable(cells.ellipsized(grid.title, 120)) or "Images"
+    title = printable(ellipsized(grid.title, 120)) or "Images"
     parts = {
         "TITLE": html.escape(f"{title} – nbtool"),
         "VERSION": html.escape(__version__),

@@ -10,7 +10,7 @@ from nbtool.display import cells
 from nbtool.display.layout import WRAP, Block, Layout
 from nbtool.display.lettering import LINE, fitted, width, wrapped
 from nbtool.image import settings
-from nbtool.recipe import printable
+from nbtool.text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,7 +149,7 @@ class _Composer:
                 self._row(block, row)
         self.y += self.letters * 0.8
         if hidden := math.prod(grid.shape) - len(self.places):
-            more = f"… and {cells.count(hidden, 'more cell')} without room on this sheet"
+            more = f"… and {count(hidden, 'more cell')} without room on this sheet"
             self._lines([fitted(more, self.letters, self.room)], self.letters)
         size = self.letters * 0.85
         self._lines(wrapped(footer, size, self.room, 3), size, QUIET)

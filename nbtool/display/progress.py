@@ -6,8 +6,8 @@ import html
 import sys
 from typing import TYPE_CHECKING, Any
 
-from nbtool.display.cells import count
 from nbtool.environment import progress_style
+from nbtool.text import count, duration
 
 if TYPE_CHECKING:
     from nbtool.grid import Grid
@@ -70,16 +70,6 @@ def status(progress: Progress) -> str:
     if (left := progress.seconds_left) is not None:
         parts.append(f"{duration(left)} left")
     return " · ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words as short as is useful: "0.8 s", "42 s", "3 min", "2 h 05 min"."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def line_html(text: str, fraction: float | None = None) -> str:

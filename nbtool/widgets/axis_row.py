@@ -10,9 +10,9 @@ import ipywidgets
 
 from nbtool import axes
 from nbtool.axes import Axis
-from nbtool.display.cells import count
 from nbtool.errors import AxisError
 from nbtool.recipe import INTEGERS, REALS, Recipe
+from nbtool.text import count
 from nbtool.widgets.notice import Notice
 
 NOTHING = ""

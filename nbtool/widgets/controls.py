@@ -10,7 +10,8 @@ import ipywidgets
 from nbtool import axes, catalogue, schedulers
 from nbtool.errors import RecipeError
 from nbtool.image import settings
-from nbtool.recipe import SIDE_MULTIPLE, Recipe, checked, shown
+from nbtool.recipe import SIDE_MULTIPLE, Recipe, checked
+from nbtool.text import shown
 
 MAX_IMAGES = 1000  # of one click
 NEW, LOCKED = "New each time", "Locked"

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbtool.display.details import as_python
-from nbtool.display.progress import duration
 from nbtool.errors import StoreError
-from nbtool.recipe import printable
+from nbtool.text import duration, printable
 from nbtool.widgets.gallery import Stage
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from nbtool.display import cells
 from nbtool.display.details import details
 from nbtool.display.progress import status, summary
 from nbtool.image import GeneratedImage, settings
+from nbtool.text import count, ellipsized
 from nbtool.widgets.thumbnails import Encoded, Thumbnails, jpeg
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Feed:
         self._pushable = MAX_PUSHED
         recipes = [image.recipe for image in grid] or (_sizes(job.sweep) if job else [grid.base])
         self.size = (max(r.width or 512 for r in recipes), max(r.height or 512 for r in recipes))
-        self._common = [cells.ellipsized(words, 200) for words in settings(cells.shared(grid))]
+        self._common = [ellipsized(words, 200) for words in settings(cells.shared(grid))]
 
     @property
     def grid(self) -> Grid:
@@ -90,7 +91,7 @@ class Feed:
         if not self._running:
             return str(sendable(" · ".join(cells.summary(self.grid))))
         made, failed = self._states.count(MADE), self._states.count(FAILED)
-        counts = [f"{made:,} of {cells.count(len(self._states), 'image')}"]
+        counts = [f"{made:,} of {count(len(self._states), 'image')}"]
         counts += [f"{failed:,} failed"] if failed else []
         return str(sendable(" · ".join(counts + self._common)))
 

@@ -12,6 +12,7 @@ import traitlets
 
 from nbtool.display import cells
 from nbtool.image import GeneratedImage
+from nbtool.text import ellipsized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -133,7 +134,7 @@ class Stage(anywidget.AnyWidget):
         with self.hold_sync():
             self.unfinished = True
             self.picture = _webp(picture)
-            self.alt = f"In the making: {cells.ellipsized(str(recipe), MAX_CAPTION)}"
+            self.alt = f"In the making: {ellipsized(str(recipe), MAX_CAPTION)}"
 
 
 def thumbnail(image: GeneratedImage) -> bytes:
@@ -158,12 +159,12 @@ def _png(image: GeneratedImage | None) -> bytes:
 
 
 def _caption(image: GeneratedImage) -> str:
-    return cells.ellipsized(image.caption, MAX_CAPTION)
+    return ellipsized(image.caption, MAX_CAPTION)
 
 
 def _item(key: str, thing: GeneratedImage | Recipe) -> dict[str, Any]:
     if isinstance(thing, GeneratedImage):
         marks = {"caption": _caption(thing), "starred": thing.starred}
         return {"id": key, "making": False, **marks}
-    caption = f"In the making: {cells.ellipsized(str(thing), MAX_CAPTION)}"
+    caption = f"In the making: {ellipsized(str(thing), MAX_CAPTION)}"
     return {"id": key, "caption": caption, "starred": False, "making": True}

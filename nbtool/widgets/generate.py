@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbtool import axes
-from nbtool.display.cells import count
 from nbtool.image import GeneratedImage
+from nbtool.text import count
 from nbtool.widgets.background import Follower, Latest
 from nbtool.widgets.detail import Detail
 from nbtool.widgets.gallery import MAKING, NEWEST, Gallery

@@ -8,11 +8,11 @@ from typing import Any
 
 import ipywidgets
 
-from nbtool.display.progress import duration, line_html, status
+from nbtool.display.progress import line_html, status
 from nbtool.errors import NbtoolError
 from nbtool.generator import Plan
 from nbtool.job import Progress
-from nbtool.recipe import printable
+from nbtool.text import duration, printable
 
 
 class Notice:

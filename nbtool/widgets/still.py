@@ -6,7 +6,7 @@ import base64
 import html
 from typing import TYPE_CHECKING
 
-from nbtool.display import cells
+from nbtool.text import ellipsized
 from nbtool.widgets.gallery import thumbnail
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def still_html(images: Sequence[GeneratedImage], name: str) -> str:
 
 def _picture(image: GeneratedImage) -> str:
     data = base64.b64encode(thumbnail(image)).decode("ascii")
-    caption = html.escape(cells.ellipsized(image.caption, 300))
+    caption = html.escape(ellipsized(image.caption, 300))
     return (
         f'<img src="data:image/webp;base64,{data}" alt="{caption}" title="{caption}" '
         f'style="display:inline-block;max-width:128px;max-height:128px;margin:0 6px 6px 0">'

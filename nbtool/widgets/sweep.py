@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbtool.axes import Axis
-from nbtool.display.cells import count
 from nbtool.errors import AxisError, NbtoolError
+from nbtool.text import count
 from nbtool.widgets.axis_row import AxisRow, around
 from nbtool.widgets.background import Follower, Latest
 from nbtool.widgets.notice import Notice, foresee, words

@@ -26,7 +26,8 @@ from nbtool.estimates import QUANTIZATIONS
 from nbtool.hardware import DEVICES, DTYPES
 from nbtool.plans import MemoryPlan
 from nbtool.probe import PACKAGES
-from nbtool.recipe import Provenance, Recipe, printable
+from nbtool.recipe import Provenance, Recipe
+from nbtool.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,4 +1,7 @@
-"""Which front end we are in. Decided by pure functions of what can be seen from inside."""
+"""Where we are: which front end, and which folders are ours.
+
+Decided by pure functions of what can be seen from inside.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 NAMES = {
     "colab": "Google Colab",
@@ -19,6 +23,8 @@ NAMES = {
 }
 FRONT_ENDS = tuple(NAMES)
 PROGRESS_VARIABLE = "NBTOOL_PROGRESS"
+STORE_VARIABLE = "NBTOOL_STORE"
+FOLDER = "nbtool-images"
 # Where a widget is drawn while the cell that shows it is still running.
 _LIVE = ("jupyter", "vscode", "kaggle", "colab")
 PROGRESS_STYLES = ("live", "notebook", "terminal", "plain", "off")
@@ -60,6 +66,11 @@ def prepare_widgets() -> None:
     if front_end() == "colab":
         output = sys.modules["google.colab.output"]
         output.enable_custom_widget_manager()
+
+
+def default_folder() -> Path:
+    """Where images are kept unless told otherwise: NBTOOL_STORE, or else "nbtool-images"."""
+    return Path(os.environ.get(STORE_VARIABLE) or FOLDER)
 
 
 def identify(

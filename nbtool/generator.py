@@ -14,6 +14,7 @@ from nbtool.axes import Axis, Sweep
 from nbtool.display import progress
 from nbtool.engines.base import Engine
 from nbtool.engines.local import LocalEngine
+from nbtool.environment import default_folder
 from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
 from nbtool.grid import Grid
 from nbtool.image import GeneratedImage
@@ -21,7 +22,7 @@ from nbtool.job import Job
 from nbtool.plans import MemoryPlan, best_plan
 from nbtool.recipe import PARAMETERS, Recipe
 from nbtool.roster import AUTO, choose_model
-from nbtool.store import Store, default_folder
+from nbtool.store import Store
 from nbtool.text import card, duration
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbtool import metadata
 from nbtool._version import __version__
@@ -17,9 +17,24 @@ from nbtool.text import printable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from nbtool.store import Store
-
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+class Mark(NamedTuple):
+    """What people made of an image; kept beside it, never part of its recipe."""
+
+    starred: bool = False
+    note: str = ""
+
+
+class Marks(Protocol):
+    """Where stars and notes are kept, by the key of an image; a Store is such a place."""
+
+    def mark(self, key: str) -> Mark:
+        """The star and the note of an image; those of one that has neither are empty."""
+
+    def set_mark(self, key: str, *, starred: bool | None = None, note: str | None = None) -> Mark:
+        """Stars an image or takes the star away, and notes something; what is None stays."""
 
 
 class GeneratedImage:
@@ -38,7 +53,7 @@ class GeneratedImage:
         png: bytes | None = None,
         path: Path | None = None,
         generate: Callable[[Recipe], GeneratedImage] | None = None,
-        store: Store | None = None,
+        store: Marks | None = None,
     ) -> None:
         self.recipe = recipe
         self.provenance = provenance
@@ -134,7 +149,7 @@ class GeneratedImage:
         """The prompt and the settings on one line."""
         return " · ".join([str(self.recipe), *settings(self.recipe)])
 
-    def _kept_in(self) -> Store:
+    def _kept_in(self) -> Marks:
         if self.store is None:
             raise StoreError(
                 "this image is not in a store: it could not be written when it was made"

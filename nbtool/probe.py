@@ -13,8 +13,8 @@ from typing import Any
 
 from nbtool import containers, environment, files
 from nbtool._version import __version__
+from nbtool.environment import default_folder
 from nbtool.hardware import GIB, Disk, Gpu, Hardware, choose, float_support
-from nbtool.store import default_folder
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
 EXTRAS = ("xformers", "bitsandbytes", "torchao")  # used where they are installed

@@ -25,20 +25,19 @@ import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from nbtool import files, metadata
 from nbtool._version import __version__
+from nbtool.environment import FOLDER
 from nbtool.errors import MetadataError, RecipeError, StoreError
-from nbtool.image import GeneratedImage
+from nbtool.image import GeneratedImage, Mark
 from nbtool.recipe import PARAMETERS, Provenance, Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SCHEMA = 1
-FOLDER_VARIABLE = "NBTOOL_STORE"
-FOLDER = "nbtool-images"
 MARKER = "nbtool-store.json"
 DAMAGED = "damaged"
 KEY_DIGITS = 32  # of a SHA-256's 64, in file names
@@ -67,13 +66,6 @@ class Listing:
 
     def __contains__(self, key: str) -> bool:
         return key[:KEY_DIGITS] in self._names
-
-
-class Mark(NamedTuple):
-    """What people made of an image; kept beside it, never part of its recipe."""
-
-    starred: bool = False
-    note: str = ""
 
 
 class Store:
@@ -382,11 +374,6 @@ class Store:
                 f"cannot {action} {self.path}: {error.strerror or error}; "
                 f"what was stored before is kept"
             ) from error
-
-
-def default_folder() -> Path:
-    """Where images are kept unless told otherwise: NBTOOL_STORE, or else "nbtool-images"."""
-    return Path(os.environ.get(FOLDER_VARIABLE) or FOLDER)
 
 
 def _parse(data: bytes) -> dict[str, Any]:

@@ -21,17 +21,21 @@ from nbtool.errors import (
     RecipeError,
     StoreError,
 )
-from nbtool.generator import Generator, Plan
+from nbtool.generator import Generator
 from nbtool.grid import Grid
 from nbtool.image import GeneratedImage
 from nbtool.job import Job, cancel
+from nbtool.plan import Plan
 from nbtool.probe import hardware
 from nbtool.recipe import Provenance, Recipe
 from nbtool.roster import models
 from nbtool.store import Store
+from nbtool.widgets.maker import use_by_default
 
 if TYPE_CHECKING:
     from nbtool.widgets.panel import Panel
+
+use_by_default(Generator)
 
 
 def __getattr__(name: str) -> Any:

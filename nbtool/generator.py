@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import math
+import copy
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbtool import axes, catalogue, environment
 from nbtool.axes import Axis, Sweep
 from nbtool.display import progress
-from nbtool.engines.base import Engine
+from nbtool.engines.base import Engine, Exacting
 from nbtool.engines.local import LocalEngine
+from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
 from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
 from nbtool.grid import Grid
 from nbtool.image import GeneratedImage
 from nbtool.job import Job
+from nbtool.plan import Plan
 from nbtool.plans import MemoryPlan, best_plan
 from nbtool.recipe import PARAMETERS, Recipe
 from nbtool.roster import AUTO, choose_model
 from nbtool.store import Store
-from nbtool.text import card, duration
+from nbtool.text import card
+from nbtool.watch import watch
 
 if TYPE_CHECKING:
     from nbtool.engines.local.tuning import Tuning
@@ -186,8 +188,9 @@ class Generator:
 
         Raises:
             ModelError: There is no such model.
+            NbtoolError: The model is not on this machine.
         """
-        return best_plan(self.engine.plans(width, height))
+        return best_plan(self._placed().plans(width, height))
 
     def tune(self, *, compiling: bool = True) -> Tuning:
         """Tries what may make this model faster on this machine, and uses the best from now on.
@@ -204,10 +207,37 @@ class Generator:
 
         Raises:
             ModelError: The model cannot be had or loaded.
+            NbtoolError: The model is not on this machine.
         """
-        if not isinstance(self.engine, LocalEngine):
-            raise NbtoolError("only models on this machine can be tuned")
-        return self.engine.tune(progress.say, compiling=compiling)
+        return self._placed().tune(progress.say, compiling=compiling)
+
+    @property
+    def exact(self) -> bool:
+        """Whether an image's bits depend on nothing that it is made together with."""
+        return isinstance(self.engine, Exacting) and self.engine.exact
+
+    def with_exact(self, exact: bool) -> Generator:
+        """The same generator, exact or not.
+
+        Raises:
+            NbtoolError: Its engine has no such choice.
+        """
+        if exact == self.exact:
+            return self
+        new = copy.copy(self)
+        new.engine = engine = copy.copy(self.engine)
+        if not isinstance(engine, Exacting):
+            raise NbtoolError(f"{engine.name} has no exact mode")
+        engine.exact = exact
+        return new
+
+    def with_model(self, name: str) -> Generator:
+        """A generator of another model with the same store; nothing else is taken along.
+
+        Raises:
+            ModelError: There is no such model.
+        """
+        return Generator(name, store=self.store)
 
     def panel(self) -> Panel:
         """A widget panel with every parameter, live previews, a gallery and sweeps.
@@ -221,6 +251,13 @@ class Generator:
 
         return Panel(self)
 
+    def _placed(self) -> Placed:
+        if not isinstance(self.engine, Placed):
+            raise NbtoolError(
+                f"{self.engine.name} is not in this machine's memory: there is nothing to plan or tune"
+            )
+        return self.engine
+
     def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
         for name in parameters.keys() & {"model", "revision"}:
             raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
@@ -231,7 +268,7 @@ class Generator:
 
     def _wait(self, job: Job) -> Grid:
         try:
-            _watch(job)
+            watch(job)
         except BaseException:
             # An interrupt: stop within a step, keep what is done, let it through.
             job.cancel()
@@ -277,52 +314,6 @@ class Generator:
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:
     """The store in a folder; None: the default one."""
     return Store(os.fspath(folder or default_folder()))
-
-
-def _watch(job: Job) -> None:
-    """Shows a job until it is over: a grid fills where that can be drawn meanwhile."""
-    if job.sweep.axes and environment.progress_style() == "live":
-        from nbtool.widgets.live import watch
-
-        watch(job)
-    else:
-        progress.watch(job)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep would do.
-
-    Attributes:
-        cells: Cells of the grid.
-        images: Different images; cells with the same recipe share one.
-        stored: How many of them are in the store already.
-        seconds: An estimate for the rest; None when no image of this model is there to tell.
-        disk_bytes: An upper bound for what the rest takes on disk.
-    """
-
-    cells: int
-    images: int
-    stored: int
-    seconds: float | None
-    disk_bytes: int
-
-    @property
-    def to_make(self) -> int:
-        return self.images - self.stored
-
-    def __str__(self) -> str:
-        if not self.to_make:
-            return f"{self.cells} cells, all in the store"
-        time = "time not known yet" if self.seconds is None else (
-            f"about {duration(self.seconds)}"
-        )  # fmt: skip
-        return (
-            f"{self.cells} cells: {self.to_make} images to make, {self.stored} in the store; "
-            f"{time}, at most {math.ceil(self.disk_bytes / 1e6)} MB"
-        )
-
-    __repr__ = __str__
 
 
 def _pixels(recipe: Recipe) -> int:

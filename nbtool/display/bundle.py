@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from nbtool.axes import Index
-    from nbtool.grid import Grid
+    from nbtool.labelled import Labelled
 
 MAX_THUMBNAILS = 64
 THUMBNAIL = 160  # pixels on the longer side, at most
@@ -65,7 +65,7 @@ STYLE = """
 """
 
 
-def grid_bundle(grid: Grid) -> dict[str, Any]:
+def grid_bundle(grid: Labelled) -> dict[str, Any]:
     """The MIME bundle of a grid. Bounded: at most 64 thumbnails, and a sheet for no more cells."""
     bundle: dict[str, Any] = {"text/plain": grid_text(grid), "text/html": grid_html(grid)}
     if math.prod(grid.shape) <= MAX_THUMBNAILS:
@@ -77,7 +77,7 @@ def grid_bundle(grid: Grid) -> dict[str, Any]:
     return bundle
 
 
-def grid_text(grid: Grid) -> str:
+def grid_text(grid: Labelled) -> str:
     """The repr, and for one or two axes a table of marks: ✓ made, ✗ failed, · not made."""
     lines = [ellipsized(repr(grid), MAX_REPR)]
     layout = arrange(grid.axes)
@@ -87,7 +87,7 @@ def grid_text(grid: Grid) -> str:
     return "\n".join(lines)
 
 
-def _table(grid: Grid, layout: Layout, block: Block) -> Iterator[str]:
+def _table(grid: Labelled, layout: Layout, block: Block) -> Iterator[str]:
     rows = [ellipsized(text, 24) for text in layout.labels(layout.rows)[:MAX_TEXT_ROWS]]
     cols = [ellipsized(text, 16) for text in layout.labels(layout.cols)[:MAX_TEXT_WIDTH]]
     names = [ellipsized(name, 24) for name in (layout.rows or "", layout.cols or "")]
@@ -109,13 +109,13 @@ def _table(grid: Grid, layout: Layout, block: Block) -> Iterator[str]:
         yield f"… {more} more"
 
 
-def _mark(grid: Grid, index: Index) -> str:
+def _mark(grid: Labelled, index: Index) -> str:
     cell = grid.cell(index)
     kind = "missing" if cell is None else "failed"
     return MARKS["made" if isinstance(cell, GeneratedImage) else kind]
 
 
-def grid_html(grid: Grid) -> str:
+def grid_html(grid: Labelled) -> str:
     """A labelled table with thumbnails, readable too where the style is stripped."""
     layout = arrange(grid.axes)
     blocks = layout.shown(MAX_THUMBNAILS, wrap=WRAP)
@@ -145,7 +145,7 @@ def grid_html(grid: Grid) -> str:
 
 
 def _html_table(
-    grid: Grid, layout: Layout, block: Block, size: tuple[int, float], *, named: bool
+    grid: Labelled, layout: Layout, block: Block, size: tuple[int, float], *, named: bool
 ) -> Iterator[str]:
     width, scale = size
     rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
@@ -172,7 +172,7 @@ def _name(axis: str | None) -> str:
     return f'<span class="nbtool-quiet">{escaped(axis or "", MAX_LABEL)}</span>'
 
 
-def _html_cell(grid: Grid, index: Index, scale: float) -> str:
+def _html_cell(grid: Labelled, index: Index, scale: float) -> str:
     cell = grid.cell(index)
     labels = " · ".join(f"{name} {label_text(label)}" for name, label in grid.labels(index).items())
     if cell is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from nbtool.grid import Cell, Grid
+    from nbtool.labelled import Cell, Labelled
 
 NOT_MADE = "not made"
 MAX_REASON = 500  # characters
@@ -59,7 +59,7 @@ def reason(cell: Cell | None) -> str:
     return ellipsized(str(cell) or type(cell).__name__, MAX_REASON)
 
 
-def largest(grid: Grid) -> tuple[int, int]:
+def largest(grid: Labelled) -> tuple[int, int]:
     """The width and height that every picture of a grid fits into."""
     if len(grid) > MANY:  # opening every file would take long
         recipes = [image.recipe for image in grid]
@@ -70,7 +70,7 @@ def largest(grid: Grid) -> tuple[int, int]:
     return max(width for width, _ in sizes), max(height for _, height in sizes)
 
 
-def shared(grid: Grid) -> Recipe:
+def shared(grid: Labelled) -> Recipe:
     """A recipe of what all images have in common; the rest is left open."""
     recipes = [image.recipe for image in grid] or [grid.base]
     common = {}
@@ -81,7 +81,7 @@ def shared(grid: Grid) -> Recipe:
     return Recipe(**common)
 
 
-def summary(grid: Grid) -> list[str]:
+def summary(grid: Labelled) -> list[str]:
     """How many images there are, and what they have in common."""
     missing = len(grid.missing)
     failed = math.prod(grid.shape) - len(grid) - missing

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-    from nbtool.grid import Cell, Grid
+    from nbtool.labelled import Cell, Labelled
 
 POINTS = 72  # to the inch; the unit of everything below
 CELL = 96
@@ -26,7 +26,7 @@ MAX_PIXELS = 40_000_000  # of all pictures together; matplotlib holds them in me
 LIMITS = Limits(side=10_000, area=math.inf, cells=2500, letters=(6, 9))
 
 
-def figure(grid: Grid, *, rows: str | None = None, cols: str | None = None) -> Figure:
+def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Figure:
     """The images with their labels, arranged as on the contact sheet.
 
     It belongs to no pyplot state; `save_figure`, or `grid.save("x.pdf")`, keeps text as text.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from nbtool.axes import Index
-    from nbtool.grid import Cell, Grid
+    from nbtool.labelled import Cell, Labelled
 
 INK, QUIET, ALERT = "#1f1f1f", "#757575", "#a33b32"
 TINY = 24  # a cell narrower than this shows nothing
@@ -68,7 +68,7 @@ class Sheet:
 
 
 def compose(
-    grid: Grid, layout: Layout, cell: tuple[int, int], scale: float, limits: Limits
+    grid: Labelled, layout: Layout, cell: tuple[int, int], scale: float, limits: Limits
 ) -> Sheet:
     """The grid placed with cells of `cell` × `scale`, or of the smaller scale the limits allow.
 
@@ -136,7 +136,7 @@ class _Composer:
         self.texts: list[Text] = []
         self.places: list[Place] = []
 
-    def compose(self, grid: Grid, footer: str, scale: float) -> Sheet:
+    def compose(self, grid: Labelled, footer: str, scale: float) -> Sheet:
         self._lines(wrapped(grid.title, self.letters * 1.35, self.room, 3), self.letters * 1.35)
         for number, block in enumerate(self.blocks):
             self.y += self.letters * (1.2 if block.heading else 0.6)

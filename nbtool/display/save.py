@@ -17,9 +17,9 @@ from nbtool.errors import NbtoolError, RecipeError, StoreError
 from nbtool.image import FORMATS, GeneratedImage
 
 if TYPE_CHECKING:
-    from nbtool.grid import Grid
+    from nbtool.labelled import Labelled
 
-Writer = Callable[["Grid", IO[bytes], str], None]
+Writer = Callable[["Labelled", IO[bytes], str], None]
 
 _QUALITY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 92, "subsampling": 0},
@@ -27,7 +27,7 @@ _QUALITY: dict[str, dict[str, Any]] = {
 }
 
 
-def save(grid: Grid, path: str | Path) -> Path:
+def save(grid: Labelled, path: str | Path) -> Path:
     """Writes the grid and returns the path; an existing file is replaced once all is written.
 
     .png, .jpg, .jpeg, .webp: the contact sheet. .html: the page. .pdf, .svg: the figure. .zip:
@@ -56,26 +56,26 @@ def save(grid: Grid, path: str | Path) -> Path:
     return path
 
 
-def _write_sheet(grid: Grid, file: IO[bytes], suffix: str) -> None:
+def _write_sheet(grid: Labelled, file: IO[bytes], suffix: str) -> None:
     from nbtool.display.sheet import contact_sheet
 
     kind = FORMATS[suffix]
     contact_sheet(grid).save(file, kind, **_QUALITY.get(kind, {}))
 
 
-def _write_page(grid: Grid, file: IO[bytes], _: str) -> None:
+def _write_page(grid: Labelled, file: IO[bytes], _: str) -> None:
     from nbtool.display.page import page
 
     file.write(page(grid).encode("utf-8"))
 
 
-def _write_figure(grid: Grid, file: IO[bytes], suffix: str) -> None:
+def _write_figure(grid: Labelled, file: IO[bytes], suffix: str) -> None:
     from nbtool.display.figure import figure, save_figure
 
     save_figure(figure(grid), file, format=suffix[1:])
 
 
-def _write_zip(grid: Grid, file: IO[bytes], _: str) -> None:
+def _write_zip(grid: Labelled, file: IO[bytes], _: str) -> None:
     """Images one after the other, uncompressed since PNG is; the manifest last."""
     names: set[str] = set()
     manifest: dict[str, Any] = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-    from nbtool.grid import Cell, Grid
+    from nbtool.labelled import Cell, Labelled
 
 MAX_SIDE = 16_000  # pixels
 MAX_AREA = 40_000_000  # pixels
@@ -23,7 +23,7 @@ LIMITS = Limits(side=MAX_SIDE, area=MAX_AREA, cells=20_000, letters=(12, 40))
 _ANCHORS = {"left": "ls", "center": "ms", "right": "rs"}
 
 
-def contact_sheet(grid: Grid, *, rows: str | None = None, cols: str | None = None) -> Image:
+def contact_sheet(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Image:
     """The images with their labels, `rows` down and `cols` across, at most 40 megapixels.
 
     By default the last axis goes across and the one before it down; further axes become
@@ -36,7 +36,7 @@ def contact_sheet(grid: Grid, *, rows: str | None = None, cols: str | None = Non
 
 
 def draw_sheet(
-    grid: Grid, limits: Limits, *, rows: str | None = None, cols: str | None = None
+    grid: Labelled, limits: Limits, *, rows: str | None = None, cols: str | None = None
 ) -> Image:
     """The contact sheet within other limits."""
     from PIL import Image as PILImage

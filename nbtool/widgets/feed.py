@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from nbtool.axes import Index, Sweep
-    from nbtool.grid import Cell, Grid
-    from nbtool.job import Job
+    from nbtool.labelled import Cell, Labelled
     from nbtool.recipe import Recipe
-    from nbtool.widgets.view import GridView
+    from nbtool.widgets.source import Face, Source
 
 LOOK = 0.15  # seconds between two looks at the job
 CHUNK = 12  # thumbnails in one message
@@ -42,7 +41,7 @@ class Feed:
     The thread is there only while there is something to do.
     """
 
-    def __init__(self, grid: Grid, *, job: Job | None = None, push: bool = False) -> None:
+    def __init__(self, grid: Labelled, *, job: Source | None = None, push: bool = False) -> None:
         self._grid = grid
         self._job = job
         self._strides = [math.prod(grid.shape[i + 1 :]) for i in range(len(grid.shape))]
@@ -52,7 +51,7 @@ class Feed:
         self._running = job is not None
         self._seen = 0  # results of the job
         self._looked = -math.inf  # when
-        self._view: GridView | None = None
+        self._view: Face | None = None
         self._lock = threading.Lock()
         self._wanted: dict[int, int] = {}  # edge by cell, the most urgent first
         self._asked: list[int] = []  # whole images
@@ -67,7 +66,7 @@ class Feed:
         self._common = [ellipsized(words, 200) for words in settings(cells.shared(grid))]
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> Labelled:
         """The grid as far as it is made."""
         return self._job.grid if self._job else self._grid
 
@@ -95,7 +94,7 @@ class Feed:
         counts += [f"{failed:,} failed"] if failed else []
         return str(sendable(" · ".join(counts + self._common)))
 
-    def attach(self, view: GridView) -> None:
+    def attach(self, view: Face) -> None:
         """Begins to tell a view what comes."""
         self._view = view
         if self._job:
@@ -145,7 +144,7 @@ class Feed:
             if not busy:
                 self._work.wait(LOOK)
 
-    def _look(self, view: GridView) -> None:
+    def _look(self, view: Face) -> None:
         """Tells the view what the job has done since the last look."""
         job = self._job
         if job is None or time.monotonic() - self._looked < LOOK:
@@ -195,9 +194,7 @@ class Feed:
         cell = self.cells[number]
         return isinstance(cell, GeneratedImage) and cell.starred
 
-    def _send_previews(
-        self, view: GridView, previews: dict[int, Callable[[], Image] | None]
-    ) -> None:
+    def _send_previews(self, view: Face, previews: dict[int, Callable[[], Image] | None]) -> None:
         with self._lock:
             sight = set(previews if self._push else self._wanted)
         fresh = {
@@ -214,7 +211,7 @@ class Feed:
             del self._previews[number]
         _send(view, "previews", files, EDGES[0])
 
-    def _serve(self, view: GridView) -> bool:
+    def _serve(self, view: Face) -> bool:
         """Sends what was asked for first; whether there was something to send."""
         with self._lock:
             asked, self._asked = self._asked, []
@@ -236,7 +233,7 @@ class Feed:
             _send(view, "thumbnails", files, edge)
         return bool(asked or wanted)
 
-    def _send_whole(self, view: GridView, number: int) -> None:
+    def _send_whole(self, view: Face, number: int) -> None:
         cell = self.cells.get(number)
         content: dict[str, Any] = {"kind": "whole", "cell": number, "types": ["image/png"]}
         try:
@@ -262,7 +259,7 @@ def _sizes(sweep: Sweep) -> list[Recipe]:
     return [sweep.recipe(index) for index in itertools.product(*spans)]
 
 
-def _send(view: GridView, kind: str, files: dict[int, Encoded], edge: int) -> None:
+def _send(view: Face, kind: str, files: dict[int, Encoded], edge: int) -> None:
     if files:
         types = [mime for mime, _ in files.values()]
         content = {"kind": kind, "cells": list(files), "edge": edge, "types": types}

@@ -10,8 +10,8 @@ import ipywidgets
 
 from nbtool.display.progress import line_html, status
 from nbtool.errors import NbtoolError
-from nbtool.generator import Plan
-from nbtool.job import Progress
+from nbtool.plan import Plan
+from nbtool.progress import Progress
 from nbtool.text import duration, printable
 
 

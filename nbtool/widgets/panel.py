@@ -10,13 +10,13 @@ import ipywidgets
 from nbtool.environment import prepare_widgets
 from nbtool.widgets.gallery import NEWEST
 from nbtool.widgets.generate import GenerateTab
+from nbtool.widgets.maker import Maker, default_maker
 from nbtool.widgets.root import Root
 from nbtool.widgets.session import Session
 from nbtool.widgets.still import still_html
 from nbtool.widgets.sweep import SweepTab
 
 if TYPE_CHECKING:
-    from nbtool.generator import Generator
     from nbtool.grid import Grid
     from nbtool.recipe import Recipe
 
@@ -34,11 +34,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         generator: Whose model, store and defaults it starts with; None: `nbtool.Generator()`.
     """
 
-    def __init__(self, generator: Generator | None = None) -> None:
-        if generator is None:
-            from nbtool.generator import Generator
-
-            generator = Generator()
+    def __init__(self, generator: Maker | None = None) -> None:
+        generator = generator or default_maker()
         prepare_widgets()
         name = f"nbtool-still-{uuid.uuid4().hex[:12]}"
         self._still = name
@@ -58,7 +55,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self._generate.outlook.guarded(self._generate.foresee)()
 
     @property
-    def generator(self) -> Generator:
+    def generator(self) -> Maker:
         """The generator of the model that is chosen now."""
         return self._session.generator
 

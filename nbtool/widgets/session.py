@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbtool import generator as generators
 from nbtool.recipe import Recipe
 from nbtool.widgets.background import Latest
 from nbtool.widgets.controls import Settings
 from nbtool.widgets.notice import Notice
 
 if TYPE_CHECKING:
-    from nbtool.engines.base import Engine
-    from nbtool.generator import Generator
+    from nbtool.widgets.maker import Maker
 
 
 class Session:
     """A generator that can be exchanged for one of another model, with the form for it."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Maker) -> None:
         self.generator = generator
         self.notice = Notice()
         self.notice.widget.add_class("nbtool-news")
@@ -28,7 +25,7 @@ class Session:
         self._switching = Latest(self._refused)
         self._showing = False  # the model is shown, not asked for
         self._name = ""  # of the model, as recipes have it
-        self.settings.exact.value = bool(getattr(generator.engine, "exact", False))
+        self.settings.exact.value = generator.exact
         self._switching(lambda: self._settle(generator, None))
         self.settings.on_change(self._answered)
         self.settings.model.observe(self.notice.guarded(self._model_asked), "value")
@@ -56,12 +53,11 @@ class Session:
         exact = self.settings.exact.value
 
         def get() -> None:
-            new = generators.Generator(model, store=before.store, exact=exact)
-            self._settle(new, action)
+            self._settle(before.with_model(model).with_exact(exact), action)
 
         self._switching(get)
 
-    def _settle(self, generator: Generator, action: Callable[[], None] | None) -> None:
+    def _settle(self, generator: Maker, action: Callable[[], None] | None) -> None:
         """Called in the background; touches only traits."""
         own = generator.engine.defaults()
         self.generator = generator
@@ -95,7 +91,4 @@ class Session:
             self.switch(model)
 
     def _exact_asked(self) -> None:
-        engine: Engine = copy.copy(self.generator.engine)
-        vars(engine)["exact"] = self.settings.exact.value
-        self.generator = copy.copy(self.generator)
-        self.generator.engine = engine
+        self.generator = self.generator.with_exact(self.settings.exact.value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbtool.text import ellipsized
 from nbtool.widgets.gallery import thumbnail
+from nbtool.widgets.stand_in import STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
     from nbtool.image import GeneratedImage
 
 SHOWN = 12  # images; each takes a few kilobytes of the notebook
-# A panel that lives hides this, but needs a moment to appear. One that does not leaves JupyterLab
-# saying "Error displaying widget", to which the words here are the better answer.
-STYLE = (
-    "<style>@keyframes nbtool-wait{from,to{max-height:0;overflow:hidden}}"
-    ".nbtool-still{animation:nbtool-wait 1.5s}"
-    ".jp-OutputArea-child:has(+.jp-OutputArea-child .nbtool-still)>.jupyter-widgets:not(:has(*))"
-    "{display:none}</style>"
-)
 
 
 def still_html(images: Sequence[GeneratedImage], name: str) -> str:

@@ -15,10 +15,10 @@ from nbtool.widgets.background import Follower, Latest
 from nbtool.widgets.notice import Notice, foresee, words
 
 if TYPE_CHECKING:
-    from nbtool.generator import Generator
     from nbtool.grid import Grid
     from nbtool.job import Job
     from nbtool.recipe import Recipe
+    from nbtool.widgets.maker import Maker
     from nbtool.widgets.session import Session
 
 MAX_AXES = 6
@@ -37,7 +37,7 @@ class SweepTab:
     def __init__(self, session: Session, ended: Callable[[Grid], None]) -> None:
         self._session = session
         self._ended = ended
-        self._last: tuple[Generator, Call] | None = None
+        self._last: tuple[Maker, Call] | None = None
         self._job: Job | None = None
         notice = session.notice
         self.base = Notice()
@@ -154,7 +154,7 @@ class SweepTab:
                 self._session.settings.seed.value = str(seed)
         return prompt, objects, parameters
 
-    def _submit(self, generator: Generator, call: Call) -> None:
+    def _submit(self, generator: Maker, call: Call) -> None:
         from nbtool.widgets.view import GridView
 
         prompt, objects, parameters = call

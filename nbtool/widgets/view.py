@@ -16,11 +16,11 @@ from nbtool.environment import prepare_widgets
 from nbtool.errors import NbtoolError
 from nbtool.image import GeneratedImage
 from nbtool.widgets.feed import EDGES, Feed, sendable
-from nbtool.widgets.still import STYLE
+from nbtool.widgets.stand_in import STYLE
 
 if TYPE_CHECKING:
-    from nbtool.grid import Grid
-    from nbtool.job import Job
+    from nbtool.labelled import Labelled
+    from nbtool.widgets.source import Source
 
 
 class GridView(anywidget.AnyWidget):
@@ -46,9 +46,9 @@ class GridView(anywidget.AnyWidget):
 
     def __init__(
         self,
-        grid: Grid,
+        grid: Labelled,
         *,
-        job: Job | None = None,
+        job: Source | None = None,
         rows: str | None = None,
         cols: str | None = None,
         push: bool = False,
@@ -75,7 +75,7 @@ class GridView(anywidget.AnyWidget):
         feed.attach(self)
 
     @property
-    def grid(self) -> Grid:
+    def grid(self) -> Labelled:
         """The grid as far as it is made."""
         return self._feed.grid
 

@@ -8,28 +8,29 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbtool import axes, catalogue, environment
-from nbtool.axes import Axis, Sweep
+from nbtool import catalogue, environment
 from nbtool.display import progress
 from nbtool.engines.base import Engine, Exacting
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
 from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
+from nbtool.fitting.plans import MemoryPlan, best_plan
+from nbtool.fitting.roster import AUTO, choose_model
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
 from nbtool.job import Job
-from nbtool.plan import Plan
-from nbtool.plans import MemoryPlan, best_plan
-from nbtool.recipe import PARAMETERS, Recipe
-from nbtool.roster import AUTO, choose_model
-from nbtool.store import Store
+from nbtool.recipes import axes
+from nbtool.recipes.axes import Axis, Sweep
+from nbtool.recipes.recipe import PARAMETERS, Recipe
+from nbtool.results.image import GeneratedImage
+from nbtool.results.plan import Plan
+from nbtool.results.store import Store
 from nbtool.text import card
 from nbtool.watch import watch
 
 if TYPE_CHECKING:
     from nbtool.engines.local.tuning import Tuning
-    from nbtool.widgets.panel import Panel
+    from nbtool.panel.panel import Panel
 
 MODEL_VARIABLE = "NBTOOL_MODEL"
 AHEAD = 1  # the priority of a call that somebody waits for
@@ -247,7 +248,7 @@ class Generator:
         """
         if hint := environment.why_no_panel():
             raise NbtoolError(f"{hint}; gen(…) and gen.grid(…) work everywhere")
-        from nbtool.widgets.panel import Panel
+        from nbtool.panel.panel import Panel
 
         return Panel(self)
 

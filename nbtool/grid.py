@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
-from nbtool.labelled import Labelled
+from nbtool.results.labelled import Labelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-    from nbtool.widgets.view import GridView
+    from nbtool.live.view import GridView
 
 
 class Grid(Labelled):
@@ -49,7 +49,7 @@ class Grid(Labelled):
         if hint := environment.why_no_widgets():
             warnings.warn(f"{hint}; this is the static view", stacklevel=2)
             return self
-        from nbtool.widgets.view import GridView
+        from nbtool.live.view import GridView
 
         return GridView(self, rows=rows, cols=cols)
 

@@ -13,21 +13,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
-from nbtool.axes import Index, Sweep
 from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.errors import GenerationError, NbtoolError, StoreError
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
-from nbtool.labelled import Cell
-from nbtool.order import order
-from nbtool.progress import Progress
-from nbtool.recipe import Recipe
-from nbtool.store import Store
+from nbtool.recipes.axes import Index, Sweep
+from nbtool.recipes.order import order
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import GeneratedImage
+from nbtool.results.labelled import Cell
+from nbtool.results.progress import Progress
+from nbtool.results.store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from nbtool.widgets.view import GridView
+    from nbtool.live.view import GridView
 
 
 class Job:
@@ -139,7 +139,7 @@ class Job:
         """The grid as a widget that fills while the job runs; see `Grid.view`."""
         if environment.why_no_widgets():
             return self.grid.view(rows=rows, cols=cols)
-        from nbtool.widgets.view import GridView
+        from nbtool.live.view import GridView
 
         return GridView(self.grid, job=self, rows=rows, cols=cols)
 

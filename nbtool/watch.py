@@ -11,7 +11,7 @@ from typing import Any
 from nbtool import environment
 from nbtool.display.progress import line, status, summary, timed
 from nbtool.job import Job
-from nbtool.progress import Progress
+from nbtool.results.progress import Progress
 
 REFRESH = 0.1  # seconds between two looks at the job
 
@@ -109,7 +109,7 @@ class _LiveGrid(_Off):
     def __init__(self, job: Job) -> None:
         from IPython.display import display
 
-        from nbtool.widgets.view import GridView
+        from nbtool.live.view import GridView
 
         # The busy kernel hears nothing from the browser: the view sends without being asked.
         self._view = GridView(job.grid, job=job, push=True)

@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 import nbtool
-from nbtool.store import Store
+from nbtool.results.store import Store
 
 PROMPT = "a large red circle on a blue background"
 

@@ -13,8 +13,8 @@ from machines import MACHINES, gpu, machine
 import nbtool
 from nbtool.catalogue import families
 from nbtool.catalogue.known import KNOWN
-from nbtool.plans import best_plan, memory_plans
-from nbtool.roster import choose_model, models
+from nbtool.fitting.plans import best_plan, memory_plans
+from nbtool.fitting.roster import choose_model, models
 from nbtool.schedulers import canonical
 
 

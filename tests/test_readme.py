@@ -31,7 +31,7 @@ def test_the_examples_in_the_guide_are_true(monkeypatch):
 
 def test_the_readme_names_every_parameter_and_every_link_leads_somewhere():
     text = README.read_text(encoding="utf-8")
-    for name in nbtool.recipe.PARAMETERS:
+    for name in nbtool.recipes.recipe.PARAMETERS:
         assert name in ("model", "revision") or f"`{name}`" in text
     pictures = re.findall(r'(?:src|srcset)="([^"]+)"', text)
     for target in [*re.findall(r"\]\(([^)]+)\)", text), *pictures]:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtool import Recipe, RecipeError
-from nbtool.recipe import PARAMETERS
+from nbtool.recipes.recipe import PARAMETERS
 from nbtool.schedulers import CLASS_NAMES, SHORT_NAMES, canonical
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates too

@@ -15,7 +15,7 @@ from nbtool.catalogue.families import FLOW, SELECTIVE, Family, family
 from nbtool.catalogue.hub import Report, Repository
 from nbtool.catalogue.known import EMBEDDED
 from nbtool.errors import ModelError, RecipeError
-from nbtool.recipe import Recipe
+from nbtool.recipes.recipe import Recipe
 
 CHECKER = "safety_checker"
 PIECE = 2**24  # bytes of a file that are read at once

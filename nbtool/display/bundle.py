@@ -8,10 +8,10 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
-from nbtool.display import cells
+from nbtool.display import faces
+from nbtool.display.composing import Limits
 from nbtool.display.layout import Block, Layout, arrange, label_text
-from nbtool.display.placing import Limits
-from nbtool.image import GeneratedImage
+from nbtool.results.image import GeneratedImage
 from nbtool.text import count, ellipsized, printable
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from nbtool.axes import Index
-    from nbtool.labelled import Labelled
+    from nbtool.recipes.axes import Index
+    from nbtool.results.labelled import Labelled
 
 MAX_THUMBNAILS = 64
 THUMBNAIL = 160  # pixels on the longer side, at most
@@ -120,14 +120,14 @@ def grid_html(grid: Labelled) -> str:
     layout = arrange(grid.axes)
     blocks = layout.shown(MAX_THUMBNAILS, wrap=WRAP)
     columns = max(len(block.cols) for block in blocks)
-    largest = cells.largest(grid)
+    largest = faces.largest(grid)
     scale = min(1.0, max(THUMBNAIL / 2, min(THUMBNAIL, OUTPUT / columns - 6)) / max(largest))
     width = math.ceil(largest[0] * scale)
     shown = sum(len(block.rows) * len(block.cols) for block in blocks)
     parts = [f"<style>{STYLE}</style>"]
     if grid.title:
         parts.append(f'<p class="nbtool-title">{escaped(grid.title, 400)}</p>')
-    quiet = " · ".join(cells.summary(grid))
+    quiet = " · ".join(faces.summary(grid))
     parts.append(f'<p class="nbtool-quiet" style="margin:0 0 6px">{escaped(quiet, 800)}</p>')
     parts.append('<div class="nbtool-scroll">')
     for number, block in enumerate(blocks):
@@ -177,9 +177,9 @@ def _html_cell(grid: Labelled, index: Index, scale: float) -> str:
     labels = " · ".join(f"{name} {label_text(label)}" for name, label in grid.labels(index).items())
     if cell is None:
         return f'<span class="nbtool-missing" title="{escaped(labels, 400)}">not made</span>'
-    picture = cells.picture(cell)
+    picture = faces.picture(cell)
     if picture is None or not isinstance(cell, GeneratedImage):
-        why = cells.reason(cell)
+        why = faces.reason(cell)
         return (
             f'<span class="nbtool-failed" title="{escaped(why, 500)}">'
             f"<b>failed</b><br>{escaped(why, 120)}</span>"

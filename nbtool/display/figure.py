@@ -7,17 +7,17 @@ import os
 import warnings
 from typing import IO, TYPE_CHECKING, Any
 
-from nbtool.display import cells
+from nbtool.display import faces
+from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
 from nbtool.display.lettering import FONT
-from nbtool.display.placing import Limits, Place, compose, placard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-    from nbtool.labelled import Cell, Labelled
+    from nbtool.results.labelled import Cell, Labelled
 
 POINTS = 72  # to the inch; the unit of everything below
 CELL = 96
@@ -37,7 +37,7 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     from matplotlib.figure import Figure
 
     layout = arrange(grid.axes, rows, cols)
-    cell_size = cells.largest(grid)
+    cell_size = faces.largest(grid)
     sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS)
     inches = (sheet.width / POINTS, sheet.height / POINTS)
     result = Figure(figsize=inches, facecolor="white")
@@ -52,7 +52,7 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     pixels_per_point = _resolution(sheet.places)
     for place in sheet.places:
         cell = grid.cell(place.index)
-        picture = cells.picture(cell)
+        picture = faces.picture(cell)
         if picture is None:
             _draw_box(axes, place, cell)
             texts.extend(placard(place, cell))

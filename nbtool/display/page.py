@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
-from nbtool.display import cells, viewer
+from nbtool.display import faces, viewer
 from nbtool.display.details import details
 from nbtool.display.layout import Layout, arrange, label_text
 from nbtool.errors import StoreError
-from nbtool.image import GeneratedImage
+from nbtool.results.image import GeneratedImage
 from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbtool.labelled import Labelled
+    from nbtool.results.labelled import Labelled
 
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
 MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become
@@ -72,8 +72,8 @@ def viewer_data(grid: Labelled) -> dict[str, Any]:
                 f"{len(grid):,} images are too large for one page; save a part of the grid, "
                 f"such as grid.isel({names[0]}=range(4)), or all of it as .zip"
             ) from None
-    return described(grid, layout, cells.largest(grid)) | {
-        "summary": " · ".join(cells.summary(grid)),
+    return described(grid, layout, faces.largest(grid)) | {
+        "summary": " · ".join(faces.summary(grid)),
         "note": note,
         "stars": starred(grid),
         "cells": where,
@@ -124,20 +124,20 @@ def _collected(
     for index in grid.indices():
         cell = grid.cell(index)
         if not isinstance(cell, GeneratedImage):
-            where.append(None if cell is None else cells.reason(cell))
+            where.append(None if cell is None else faces.reason(cell))
             continue
         key = cell.recipe.key
         if key not in numbers:
             try:
                 kind, data = encode(cell)
             except (OSError, SyntaxError, ValueError):
-                where.append(cells.reason(cell))
+                where.append(faces.reason(cell))
                 continue
             size += len(data)
             if size > limit:
                 raise _TooLargeError
             numbers[key] = len(images)
-            stem = cells.file_stem(grid.labels(index))
+            stem = faces.file_stem(grid.labels(index))
             src = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
             images.append(details(cell, f"{stem}.{kind}") | {"src": src})
         where.append(numbers[key])

@@ -6,11 +6,11 @@ import html
 from typing import TYPE_CHECKING
 
 from nbtool.environment import progress_style
-from nbtool.progress import Progress
+from nbtool.results.progress import Progress
 from nbtool.text import count, duration
 
 if TYPE_CHECKING:
-    from nbtool.labelled import Labelled
+    from nbtool.results.labelled import Labelled
 
 
 def say(text: str) -> None:

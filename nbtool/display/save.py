@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from nbtool._version import __version__
-from nbtool.display import cells
+from nbtool.display import faces
 from nbtool.errors import NbtoolError, RecipeError, StoreError
-from nbtool.image import FORMATS, GeneratedImage
+from nbtool.results.image import FORMATS, GeneratedImage
 
 if TYPE_CHECKING:
-    from nbtool.labelled import Labelled
+    from nbtool.results.labelled import Labelled
 
 Writer = Callable[["Labelled", IO[bytes], str], None]
 
@@ -92,7 +92,7 @@ def _write_zip(grid: Labelled, file: IO[bytes], _: str) -> None:
             cell = grid.cell(index)
             labels = grid.labels(index)
             if isinstance(cell, GeneratedImage):
-                name = _unique(cells.file_stem(labels), names) + ".png"
+                name = _unique(faces.file_stem(labels), names) + ".png"
                 archive.writestr(_entry(name), cell.png)
                 made = {"recipe": cell.recipe.to_dict(), "provenance": cell.provenance.to_dict()}
                 manifest["images"].append({"labels": labels, "file": name} | made)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbtool.display import cells
+from nbtool.display import faces
+from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
 from nbtool.display.lettering import font
-from nbtool.display.placing import Limits, Place, compose, placard
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-    from nbtool.labelled import Cell, Labelled
+    from nbtool.results.labelled import Cell, Labelled
 
 MAX_SIDE = 16_000  # pixels
 MAX_AREA = 40_000_000  # pixels
@@ -43,14 +43,14 @@ def draw_sheet(
     from PIL import ImageDraw
 
     layout = arrange(grid.axes, rows, cols)
-    cell_size = cells.largest(grid)
+    cell_size = faces.largest(grid)
     sheet = compose(grid, layout, cell_size, max(1, SMALL // max(cell_size)), limits)
     image = PILImage.new("RGB", (int(sheet.width), int(sheet.height)), "white")
     draw = ImageDraw.Draw(image)
     texts = list(sheet.texts)
     for place in sheet.places:
         cell = grid.cell(place.index)
-        picture = cells.picture(cell)
+        picture = faces.picture(cell)
         if picture is None:
             _draw_box(draw, place, cell)
             texts.extend(placard(place, cell))

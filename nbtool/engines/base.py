@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from nbtool.recipe import Provenance, Recipe
+from nbtool.recipes.provenance import Provenance
+from nbtool.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from nbtool.engines.local.tuning import Tuning
-from nbtool.plans import MemoryPlan
+from nbtool.fitting.plans import MemoryPlan
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 
 from nbtool.display import progress
-from nbtool.progress import Progress
+from nbtool.results.progress import Progress
 from nbtool.text import duration
 
 SWEEP = """

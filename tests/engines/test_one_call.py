@@ -14,7 +14,7 @@ import nbtool
 from nbtool import schedulers
 from nbtool.engines.base import Finished, Stepped
 from nbtool.engines.local import LocalEngine
-from nbtool.recipe import Recipe
+from nbtool.recipes.recipe import Recipe
 
 SMALL = {"width": 64, "height": 64}
 SEEDS = (3, 1, 7)

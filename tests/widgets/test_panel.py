@@ -8,7 +8,7 @@ import re
 import pytest
 
 import nbtool
-from nbtool.widgets.panel import WIDGET, Panel
+from nbtool.panel.panel import WIDGET, Panel
 
 STEPS = 2
 SECONDS = 120

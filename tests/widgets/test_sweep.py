@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import nbtool
-from nbtool.widgets.axis_row import around, parse
-from nbtool.widgets.panel import Panel
+from nbtool.panel.axis_row import around, parse
+from nbtool.panel.panel import Panel
 
 SECONDS = 120
 

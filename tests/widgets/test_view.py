@@ -6,16 +6,17 @@ import threading
 import pytest
 from PIL import Image
 
-from nbtool import Store, axes
+from nbtool import Store
 from nbtool.display.page import starred
 from nbtool.errors import AxisError, GenerationError
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
-from nbtool.job import Progress
-from nbtool.recipe import Provenance
-from nbtool.widgets import feed as module
-from nbtool.widgets.thumbnails import Thumbnails, thumbnail
-from nbtool.widgets.view import GridView
+from nbtool.live import feed as module
+from nbtool.live.thumbnails import Thumbnails, thumbnail
+from nbtool.live.view import GridView
+from nbtool.recipes import axes
+from nbtool.recipes.provenance import Provenance
+from nbtool.results.image import GeneratedImage
+from nbtool.results.progress import Progress
 
 DEFAULTS = {
     "num_inference_steps": 4,

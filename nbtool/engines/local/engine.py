@@ -22,11 +22,12 @@ from nbtool.engines.local.questions import Cell, Outcome
 from nbtool.engines.local.tuning import Tuning
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError
-from nbtool.estimates import QUANTIZATIONS
-from nbtool.hardware import DEVICES, DTYPES
-from nbtool.plans import MemoryPlan
-from nbtool.probe import PACKAGES
-from nbtool.recipe import Provenance, Recipe
+from nbtool.fitting.estimates import QUANTIZATIONS
+from nbtool.fitting.plans import MemoryPlan
+from nbtool.machine.hardware import DEVICES, DTYPES
+from nbtool.machine.probe import PACKAGES
+from nbtool.recipes.provenance import Provenance
+from nbtool.recipes.recipe import Recipe
 from nbtool.text import printable
 
 if TYPE_CHECKING:

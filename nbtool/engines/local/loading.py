@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from nbtool.catalogue.model import CHECKER
 from nbtool.engines.local import memory
 from nbtool.errors import ModelError
-from nbtool.estimates import TILE
+from nbtool.fitting.estimates import TILE
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
     from nbtool.catalogue import Model
-    from nbtool.plans import MemoryPlan
+    from nbtool.fitting.plans import MemoryPlan
 
 
 def load(

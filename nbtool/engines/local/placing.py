@@ -15,10 +15,10 @@ from nbtool.engines.local.tuning import Tuning
 from nbtool.engines.local.widths import COMPILED
 from nbtool.engines.local.worker import worker
 from nbtool.errors import ModelError, RecipeError
-from nbtool.hardware import GIB, Hardware
-from nbtool.plans import MemoryPlan, best_gpu, best_plan, memory_plans, way
-from nbtool.probe import hardware
-from nbtool.recipe import Recipe
+from nbtool.fitting.plans import MemoryPlan, best_gpu, best_plan, memory_plans, way
+from nbtool.machine.hardware import GIB, Hardware
+from nbtool.machine.probe import hardware
+from nbtool.recipes.recipe import Recipe
 
 cache = Cache(dropped=worker.forget)
 Say = Callable[[str], None]
@@ -31,7 +31,7 @@ class Placement:
         model: Which.
         device: The only one to use; None: the best there is.
         dtype: The only one to use; None: what suits the device and the model.
-        quantization: As in `nbtool.plans.memory_plans`.
+        quantization: As in `nbtool.fitting.plans.memory_plans`.
     """
 
     def __init__(

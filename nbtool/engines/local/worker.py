@@ -17,7 +17,7 @@ from nbtool.engines.local.hub import BrokenDeviceError, Hub, Stopped
 from nbtool.engines.local.loading import quiet
 from nbtool.engines.local.questions import Cell, Outcome
 from nbtool.errors import GenerationError, NbtoolError
-from nbtool.recipe import Recipe
+from nbtool.recipes.recipe import Recipe
 
 LOOKAHEAD = 128  # recipes among which one is sought whose size has room
 WRITERS = max(2, min(8, (os.cpu_count() or 2) // 2))  # threads

@@ -1,0 +1,227 @@
+"""The settings of a panel: a widget for each recipe parameter, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets
+
+from nbtool import catalogue, schedulers
+from nbtool.errors import RecipeError
+from nbtool.recipes import axes
+from nbtool.recipes.recipe import SIDE_MULTIPLE, Recipe, checked
+from nbtool.results.image import settings
+from nbtool.text import shown
+
+MAX_IMAGES = 1000  # of one click
+NEW, LOCKED = "New each time", "Locked"
+OTHER = (0, 0)  # no preset
+RATIOS = {
+    "Square": (1, 1),
+    "Portrait 2:3": (1, 1.5),
+    "Landscape 3:2": (1.5, 1),
+    "Large square": (2, 2),
+}
+
+
+class Settings:
+    """The form. Fields send what is typed when they are left; nothing is checked before."""
+
+    def __init__(self) -> None:
+        self.prompt = _area("Prompt", "What to draw", 3, "nbtool-prompt")
+        self.negative = _area("Negative prompt", "What to stay away from", 2)
+        self.model = ipywidgets.Combobox(
+            description="Model",
+            options=catalogue.names(),
+            placeholder="a name, hub id or folder",
+            continuous_update=False,
+        )
+        self.seed = ipywidgets.Text(
+            description="Seed", placeholder="drawn when needed", continuous_update=False
+        )
+        self.seed_mode = ipywidgets.Dropdown(
+            description="Seed is", options=[NEW, LOCKED], tooltip="Whether the seed changes"
+        )
+        self.reuse = ipywidgets.Button(
+            description="Reuse last", tooltip="Take the seed of the last image and lock it"
+        )
+        self.guidance = _number(ipywidgets.FloatText, "Guidance", step=0.5)
+        self.steps = _number(ipywidgets.IntText, "Steps")
+        self.scheduler = ipywidgets.Dropdown(
+            description="Scheduler", options=list(schedulers.SHORT_NAMES)
+        )
+        self.width = _number(ipywidgets.IntText, "Width", step=SIDE_MULTIPLE)
+        self.height = _number(ipywidgets.IntText, "Height", step=SIDE_MULTIPLE)
+        self.size = ipywidgets.Dropdown(description="Size", options=[("Other", OTHER)])
+        self.swap = ipywidgets.Button(description="Swap", tooltip="Swap width and height")
+        self.count = _number(ipywidgets.IntText, "Images", value=1)  # beside the button
+        self.rescale = _number(ipywidgets.FloatText, "Guidance rescale", step=0.1)
+        self.clip_skip = _number(ipywidgets.IntText, "Clip skip")
+        self.eta = _number(ipywidgets.FloatText, "Eta", step=0.1)
+        self.exact = ipywidgets.Checkbox(
+            description="Exact",
+            indent=False,
+            tooltip="Every bit is the same whatever else is generated with it; slower",
+        )
+        self._by_name = {
+            "prompt": self.prompt,
+            "negative_prompt": self.negative,
+            "guidance_scale": self.guidance,
+            "num_inference_steps": self.steps,
+            "scheduler": self.scheduler,
+            "width": self.width,
+            "height": self.height,
+            "guidance_rescale": self.rescale,
+            "clip_skip": self.clip_skip,
+            "eta": self.eta,
+        }
+        self._sizing = False  # a preset sets the width before the height
+        self.size.observe(self._resize, "value")
+        self.width.observe(self._name_size, "value")
+        self.height.observe(self._name_size, "value")
+        self.swap.on_click(self._swap)
+        self.widget = self._arranged()
+
+    def parameters(self) -> dict[str, Any]:
+        """The recipe parameters as they stand, without the seed.
+
+        Raises:
+            RecipeError: A value is out of range.
+        """
+        return {name: checked(name, field.value) for name, field in self._by_name.items()}
+
+    def seeds(self) -> tuple[int, ...]:
+        """As many seeds as images are asked for: drawn, or counted up from the one locked.
+
+        Raises:
+            RecipeError: The count or the seed is no such number.
+        """
+        count = self.count.value
+        if not 1 <= count <= MAX_IMAGES:
+            raise RecipeError(f"Images must be a number from 1 to {MAX_IMAGES}, got {count}")
+        text = self.seed.value.strip()
+        if self.seed_mode.value == NEW or not text:
+            return axes.random_seeds(count)
+        first = _seed(text)
+        return tuple(checked("seed", first + i) for i in range(count))
+
+    def lock(self, seed: int) -> None:
+        self.seed.value = str(seed)
+        self.seed_mode.value = LOCKED
+
+    def fill(self, values: Mapping[str, Any]) -> None:
+        """Shows these parameters; what is not among them stays as it is."""
+        for name, field in self._by_name.items():
+            value = values.get(name)
+            if value is None:
+                continue
+            if name == "scheduler" and value not in field.options:
+                field.options = [*schedulers.SHORT_NAMES, value]  # a class by its own name
+            field.value = value
+
+    def take(self, recipe: Recipe) -> None:
+        """Shows all of a recipe but its model, and locks its seed."""
+        every = {name: getattr(recipe, name) for name in self._by_name}
+        self.fill(every)
+        if recipe.seed is not None:
+            self.lock(recipe.seed)
+
+    def offer_sizes(self, width: int, height: int) -> None:
+        """Sizes made from the model's own."""
+        self._sizing = True
+        self.size.options = [
+            *(
+                (label, (_rounded(width * w), _rounded(height * h)))
+                for label, (w, h) in RATIOS.items()
+            ),
+            ("Other", OTHER),
+        ]
+        self._sizing = False
+        self._name_size()
+
+    def summary(self) -> str:
+        """The settings on one line.
+
+        Raises:
+            RecipeError: A value is out of range.
+        """
+        recipe = Recipe(**self.parameters())
+        return " · ".join([str(recipe), *settings(recipe)])
+
+    def on_change(self, action: Callable[..., None]) -> None:
+        for field in [*self._by_name.values(), self.seed, self.seed_mode, self.count]:
+            field.observe(action, "value")
+
+    def _resize(self, change: Any) -> None:
+        if self._sizing or change["new"] in (None, OTHER):
+            return
+        self._sizing = True
+        try:
+            self.width.value, self.height.value = change["new"]
+        finally:
+            self._sizing = False
+
+    def _name_size(self, _: Any = None) -> None:
+        if not self._sizing:
+            size = self.width.value, self.height.value
+            self.size.value = size if size in [value for _, value in self.size.options] else OTHER
+
+    def _swap(self, _: Any) -> None:
+        width, height = self.width.value, self.height.value
+        self.width.value, self.height.value = height, width
+
+    def _arranged(self) -> Any:
+        advanced = ipywidgets.Accordion(
+            children=[_row(self.rescale, self.clip_skip, self.eta, self.exact)],
+            titles=["Advanced"],
+        )
+        advanced.add_class("nbtool-advanced")
+        seed = _row(self.seed, self.seed_mode, self.reuse)
+        seed.add_class("nbtool-seed")
+        size = _row(self.size, self.width, self.height, self.swap)
+        size.add_class("nbtool-size")
+        form = ipywidgets.VBox(
+            [
+                self.prompt,
+                self.negative,
+                self.model,
+                seed,
+                _row(self.guidance, self.steps, self.scheduler),
+                size,
+                advanced,
+            ]
+        )
+        form.add_class("nbtool-form")
+        return form
+
+
+def _seed(text: str) -> int:
+    number = int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 30 else text
+    seed: int | None = checked("seed", number)
+    if seed is None:
+        raise RecipeError(f"a locked seed must be a whole number from 0, got {shown(text)}")
+    return seed
+
+
+def _rounded(side: float) -> int:
+    return max(1, round(side / SIDE_MULTIPLE)) * SIDE_MULTIPLE
+
+
+def _area(label: str, placeholder: str, rows: int, *classes: str) -> Any:
+    area = ipywidgets.Textarea(
+        description=label, placeholder=placeholder, rows=rows, continuous_update=False
+    )
+    for name in classes:
+        area.add_class(name)
+    return area
+
+
+def _number(kind: Any, label: str, **options: Any) -> Any:
+    return kind(description=label, **options)
+
+
+def _row(*fields: Any) -> Any:
+    row = ipywidgets.HBox(list(fields))
+    row.add_class("nbtool-row")
+    return row

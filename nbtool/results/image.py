@@ -1,0 +1,187 @@
+"""One generated image: pixels, recipe and provenance together."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from nbtool import metadata
+from nbtool._version import __version__
+from nbtool.errors import GenerationError, RecipeError, StoreError
+from nbtool.recipes.provenance import Provenance
+from nbtool.recipes.recipe import Recipe
+from nbtool.text import printable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+class Mark(NamedTuple):
+    """What people made of an image; kept beside it, never part of its recipe."""
+
+    starred: bool = False
+    note: str = ""
+
+
+class Marks(Protocol):
+    """Where stars and notes are kept, by the key of an image; a Store is such a place."""
+
+    def mark(self, key: str) -> Mark:
+        """The star and the note of an image; those of one that has neither are empty."""
+
+    def set_mark(self, key: str, *, starred: bool | None = None, note: str | None = None) -> Mark:
+        """Stars an image or takes the star away, and notes something; what is None stays."""
+
+
+class GeneratedImage:
+    """One generated image. Shows itself as the picture.
+
+    A stored image holds no pixels: they are read from `path` when asked for. `generate`, set on
+    images that come from a generator, makes the images of `vary`. `store` is where its star and
+    its note are kept.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        provenance: Provenance,
+        *,
+        png: bytes | None = None,
+        path: Path | None = None,
+        generate: Callable[[Recipe], GeneratedImage] | None = None,
+        store: Marks | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.provenance = provenance
+        self.path = path
+        self._png = png
+        self.generate = generate
+        self.store = store
+
+    @property
+    def png(self) -> bytes:
+        """The PNG file's bytes, recipe included."""
+        if self._png is not None:
+            return self._png
+        assert self.path is not None
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} is gone or cannot be read ({error.strerror}); "
+                f"generate its recipe again to have it back"
+            ) from None
+
+    @property
+    def image(self) -> Image:
+        """The pixels, as a PIL image in RGB."""
+        from PIL import Image as PILImage
+
+        return PILImage.open(io.BytesIO(self.png)).convert("RGB")
+
+    @property
+    def seed(self) -> int:
+        """The seed it was made with, drawn or given."""
+        assert self.recipe.seed is not None
+        return self.recipe.seed
+
+    @property
+    def digest(self) -> str:
+        """A short perceptual digest; see `nbtool.results.digest.digest`."""
+        from nbtool.results.digest import digest
+
+        return digest(self.image)
+
+    @property
+    def starred(self) -> bool:
+        """Whether it is starred. Kept in the store; may be set."""
+        return self.store is not None and self.store.mark(self.recipe.key).starred
+
+    @starred.setter
+    def starred(self, starred: bool) -> None:
+        self._kept_in().set_mark(self.recipe.key, starred=starred)
+
+    @property
+    def note(self) -> str:
+        """What somebody wrote about it. Kept in the store; may be set."""
+        return self.store.mark(self.recipe.key).note if self.store is not None else ""
+
+    @note.setter
+    def note(self, note: str) -> None:
+        self._kept_in().set_mark(self.recipe.key, note=note)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
+
+        Raises:
+            RecipeError: The suffix is none of these.
+            StoreError: The file cannot be written.
+        """
+        path = Path(path)
+        format = FORMATS.get(path.suffix.lower())
+        if format is None:
+            raise RecipeError(f"an image is saved as .png, .jpg or .webp, got {path.name!r}")
+        data = self.png
+        if format != "PNG":
+            recipe, provenance = self.recipe.to_dict(), self.provenance.to_dict()
+            data = metadata.encode(self.image, recipe, provenance, __version__, format=format)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}") from None
+        return path
+
+    def vary(self, **changes: Any) -> GeneratedImage:
+        """A new image of the same recipe with some parameters changed."""
+        if self.generate is None:
+            raise GenerationError(
+                "this image was read from a store, without a generator; use gen = "
+                f"nbtool.Generator({self.recipe.model!r}) and gen(image.recipe.replace(…))"
+            )
+        return self.generate(self.recipe.replace(**changes))
+
+    @property
+    def caption(self) -> str:
+        """The prompt and the settings on one line."""
+        return " · ".join([str(self.recipe), *settings(self.recipe)])
+
+    def _kept_in(self) -> Marks:
+        if self.store is None:
+            raise StoreError(
+                "this image is not in a store: it could not be written when it was made"
+            )
+        return self.store
+
+    def __repr__(self) -> str:
+        return f"<GeneratedImage: {self.caption}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {"text/plain": repr(self), "image/png": self.png}
+
+
+def settings(recipe: Recipe) -> list[str]:
+    """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
+    given = recipe.to_dict()
+    parts = []
+    for words in _SETTINGS:
+        with contextlib.suppress(KeyError):
+            parts.append(printable(words.format_map(given)))
+    return parts
+
+
+_SETTINGS = (
+    "seed {seed}",
+    "guidance {guidance_scale:g}",
+    "{num_inference_steps} steps",
+    "{scheduler}",
+    "{width}×{height}",
+    "rescale {guidance_rescale:g}",
+    "clip skip {clip_skip}",
+    "eta {eta:g}",
+    "without: {negative_prompt}",
+)

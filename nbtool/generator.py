@@ -21,7 +21,8 @@ from nbtool.grid import Grid
 from nbtool.job import Job
 from nbtool.recipes import axes
 from nbtool.recipes.axes import Axis, Sweep
-from nbtool.recipes.recipe import PARAMETERS, Recipe
+from nbtool.recipes.parameters import PARAMETERS
+from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
 from nbtool.results.store import Store
@@ -34,6 +35,14 @@ if TYPE_CHECKING:
 
 MODEL_VARIABLE = "NBTOOL_MODEL"
 AHEAD = 1  # the priority of a call that somebody waits for
+
+LEFT_OUT = {  # what says nothing of which engine makes the images
+    **dict.fromkeys(("model", "revision", "device", "dtype")),
+    "exact": False,
+    "safety_checker": True,
+    "quantization": "",
+    "allow_pickle": False,
+}
 
 Prompt = str | Recipe | Sequence[str] | Sequence[Recipe]
 
@@ -53,6 +62,8 @@ class Generator:
             .safetensors checkpoint, or an id on the Hugging Face hub; "auto": the best model
             that runs here. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
             the package.
+        engine: What makes the images in place of a model on this machine, such as a
+            `nbtool.testing.FakeEngine`. With it the model and its options are left out.
         store: The folder (or Store) for the images. None: the variable NBTOOL_STORE, or else
             "nbtool-images".
         device: "cuda", "cuda:1", "mps", "xpu" or "cpu"; None: the best there is.
@@ -70,13 +81,15 @@ class Generator:
 
     Raises:
         ModelError: There is no such model.
-        RecipeError: A default is unknown or out of range.
+        RecipeError: A default is unknown or out of range, or there is an engine and beside it
+            what would decide another.
     """
 
     def __init__(
         self,
         model: str | None = None,
         *,
+        engine: Engine | None = None,
         store: str | os.PathLike[str] | Store | None = None,
         device: str | None = None,
         dtype: str | None = None,
@@ -87,23 +100,27 @@ class Generator:
         exact: bool = False,
         **defaults: Any,
     ) -> None:
-        model = model or os.environ.get(MODEL_VARIABLE) or catalogue.EMBEDDED
         checked = Recipe(**defaults)
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else default_store(store)
         self.reason = ""  # why this model, where it was not named
+        options: dict[str, Any] = {
+            "revision": revision,
+            "device": device,
+            "dtype": dtype,
+            "exact": exact,
+            "safety_checker": safety_checker,
+            "quantization": quantization,
+            "allow_pickle": allow_pickle,
+        }
+        if engine is not None:
+            _refuse_beside_engine({"model": model, **options})
+            self.engine = engine
+            return
+        model = model or os.environ.get(MODEL_VARIABLE) or catalogue.EMBEDDED
         if model == AUTO:
             model, self.reason = choose_model()
-        self.engine: Engine = LocalEngine(
-            model,
-            revision=revision,
-            device=device,
-            dtype=dtype,
-            exact=exact,
-            safety_checker=safety_checker,
-            quantization=quantization,
-            allow_pickle=allow_pickle,
-        )
+        self.engine = LocalEngine(model, **options)
 
     def __call__(self, prompt: str | Recipe = "", **parameters: Any) -> GeneratedImage:
         """One image; waits for it and shows progress.
@@ -310,6 +327,15 @@ class Generator:
         if shown := [f"{name}={defaults[name]!r}" for name in PARAMETERS if name in defaults]:
             rows["Defaults"] = ", ".join(shown)
         return rows | {"Images": f"{len(self.store)} in {self.store.path}"}
+
+
+def _refuse_beside_engine(options: Mapping[str, Any]) -> None:
+    """Refuses what decides another engine than the one that is given."""
+    if given := [name for name, value in options.items() if value != LEFT_OUT[name]]:
+        raise RecipeError(
+            f"an engine of its own has been given; leave out {', '.join(given)}, "
+            f"which only a model on this machine has"
+        )
 
 
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
+from nbtool.background import logger
 from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.errors import GenerationError, NbtoolError, StoreError
 from nbtool.grid import Grid
@@ -210,6 +211,7 @@ class Job:
         except NbtoolError as error:
             self._error = error
         except Exception as error:  # whoever waits must hear of it
+            logger.debug("in a job", exc_info=error)
             self._error = GenerationError(f"generation stopped: {type(error).__name__}: {error}")
         finally:
             with self._changed:

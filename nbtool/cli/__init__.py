@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,20 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import nbtool
+from nbtool import files
 from nbtool.cli.benchmark import PROMPT as DEMO_PROMPT
 from nbtool.cli.benchmark import pace
 from nbtool.errors import NbtoolError, RecipeError
 from nbtool.generator import default_store
-from nbtool.recipes.recipe import INTEGERS, PARAMETERS, REALS
+from nbtool.recipes.parameters import INTEGERS, PARAMETERS, READ, REALS
 from nbtool.text import card_text, printable
 
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 PARAMETER_HELP = (
-    "parameters are written name=value: seed=7 guidance_scale=5 num_inference_steps=20 "
-    "scheduler=euler_a width=128 height=128 negative_prompt='blurry' …"
+    "parameters are written name=value: "
+    + " ".join(f"{row.name}={row.example}" for row in READ if row.example)
+    + "; there are also "
+    + ", ".join(
+        row.name for row in READ if not (row.example or row.network or row.name == "prompt")
+    )
 )
 GRID_HELP = (
-    PARAMETER_HELP + "  Several values, separated by | or as a range, make an axis: "
+    PARAMETER_HELP + ".  Several values, separated by | or as a range, make an axis: "
     "'seed=0-3' 'guidance_scale=1-7 (+2)' 'scheduler=euler|ddim'; a {word} in the prompt is "
     "filled by 'word=red|blue'."
 )
@@ -222,7 +226,7 @@ def _lab(options: argparse.Namespace) -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     for notebook in sorted(notebooks.glob("*.ipynb")):
         if not (options.folder / notebook.name).exists():
-            shutil.copy(notebook, options.folder)
+            files.write(options.folder / notebook.name, notebook.read_bytes())
     print(f"the notebooks are in {options.folder.absolute()}; changes there are yours to keep")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [sys.executable, "-m", "jupyter", "lab", *root, str(options.folder)]

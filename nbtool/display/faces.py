@@ -8,7 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from nbtool.recipes.axes import format_label
-from nbtool.recipes.recipe import PARAMETERS, Recipe
+from nbtool.recipes.parameters import PARAMETERS
+from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage, settings
 from nbtool.text import count, ellipsized
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from typing import IO, TYPE_CHECKING, Any
 
+from nbtool import silence
 from nbtool.display import faces
 from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
@@ -83,8 +83,7 @@ def save_figure(
     kind = (format or os.path.splitext(os.fspath(file))[1][1:]).lower()  # type: ignore[arg-type]
     # The date would make two files of one grid differ.
     undated: dict[str, None] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+    with mpl.rc_context(settings), silence.quiet_figures():
         figure.savefig(file, format=kind, facecolor="white", metadata=undated)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from nbtool import files
 from nbtool._version import __version__
 from nbtool.display import faces
-from nbtool.errors import NbtoolError, RecipeError, StoreError
+from nbtool.errors import RecipeError
 from nbtool.results.image import FORMATS, GeneratedImage
 
 if TYPE_CHECKING:
@@ -42,17 +40,8 @@ def save(grid: Labelled, path: str | Path) -> Path:
     write = WRITERS.get(suffix)
     if write is None:
         raise RecipeError(f"a grid is saved as {', '.join(WRITERS)}; got {path.name!r}")
-    temporary = path.with_name(f".nbtool-{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            write(grid, file, suffix)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and not isinstance(error, NbtoolError):
-            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-        raise
+    with files.explained(f"write {path}"), files.writing(path) as file:
+        write(grid, file, suffix)
     return path
 
 

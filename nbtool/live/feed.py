@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbtool.background import Loop
 from nbtool.display import faces
 from nbtool.display.details import details
 from nbtool.display.progress import status, summary
@@ -55,8 +56,7 @@ class Feed:
         self._lock = threading.Lock()
         self._wanted: dict[int, int] = {}  # edge by cell, the most urgent first
         self._asked: list[int] = []  # whole images
-        self._work = threading.Event()
-        self._worker: threading.Thread | None = None
+        self._loop = Loop("nbtool view", self._turn, retry=LOOK)
         self._thumbnails = Thumbnails()
         self._previews: dict[int, Callable[[], Image]] = {}  # that were sent last
         self._push = push
@@ -98,11 +98,12 @@ class Feed:
         """Begins to tell a view what comes."""
         self._view = view
         if self._job:
-            self._start()
+            self._loop.wake()
 
     def detach(self) -> None:
         self._view = None
-        self._work.set()
+        if self._loop.running:
+            self._loop.wake()
 
     def want(self, numbers: Sequence[int], edge: int) -> None:
         """Asks for thumbnails, of cells that are still to be made too."""
@@ -110,39 +111,31 @@ class Feed:
             older = {n: e for n, e in self._wanted.items() if n not in numbers}
             wanted = dict.fromkeys(numbers, edge) | older
             self._wanted = dict(itertools.islice(wanted.items(), MAX_WANTED))
-        self._start()
+        self._loop.wake()
 
     def ask(self, numbers: Sequence[int]) -> None:
         """Asks for whole images with their details."""
         with self._lock:
             self._asked += numbers
-        self._start()
+        self._loop.wake()
 
     def cancel(self) -> None:
         if self._job:
             self._job.cancel()
 
-    def _start(self) -> None:
-        self._work.set()
-        with self._lock:
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._run, name="nbtool view", daemon=True)
-                self._worker.start()
+    def join(self, timeout: float | None = None) -> bool:
+        """Waits until nothing is left to do, or `timeout` seconds; whether it came to that."""
+        return self._loop.join(timeout)
 
-    def _run(self) -> None:
-        while True:
-            self._work.clear()
-            view = self._view
-            if view and self._running:
-                self._look(view)
-            busy = view is not None and self._serve(view)
-            with self._lock:
-                # Under the lock: whoever asks for something later starts a thread again.
-                if view is None or not (self._running or busy or self._work.is_set()):
-                    self._worker = None
-                    return
-            if not busy:
-                self._work.wait(LOOK)
+    def _turn(self) -> float | None:
+        view = self._view
+        if view is None:
+            return None
+        if self._running:
+            self._look(view)
+        if self._serve(view):
+            return 0
+        return LOOK if self._running else None
 
     def _look(self, view: Face) -> None:
         """Tells the view what the job has done since the last look."""

@@ -89,6 +89,10 @@ class GridView(anywidget.AnyWidget):
         """The images that are starred, in the order of the axes."""
         return self._images(self.stars)
 
+    def join(self, timeout: float | None = None) -> bool:
+        """Waits until all there is to show is shown, or `timeout` seconds; whether it is."""
+        return self._feed.join(timeout)
+
     def close(self) -> None:
         """Takes the widget away. The job goes on."""
         if feed := getattr(self, "_feed", None):  # None: it was refused while it was made

@@ -12,31 +12,18 @@ from nbtool.errors import AxisError
 from nbtool.panel.notice import Notice
 from nbtool.recipes import axes
 from nbtool.recipes.axes import Axis
-from nbtool.recipes.recipe import INTEGERS, REALS, Recipe
+from nbtool.recipes.parameters import INTEGERS, REALS, ROWS, ordered
+from nbtool.recipes.recipe import Recipe
 from nbtool.text import count
 
 NOTHING = ""
 REPLACE = "replace"
 WORD = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
-NUMBERS_HINT = "1, 3, 5 or 1-9 (+2) or 0-1 [6]"
+FIRST = ("guidance_scale", "num_inference_steps", "seed", "scheduler")
 LABELS = {
     NOTHING: "–",
-    "guidance_scale": "Guidance",
-    "num_inference_steps": "Steps",
-    "seed": "Seed",
-    "scheduler": "Scheduler",
-    "prompt": "Prompt",
-    "negative_prompt": "Negative prompt",
-    "width": "Width",
-    "height": "Height",
-    "guidance_rescale": "Guidance rescale",
-    "clip_skip": "Clip skip",
-    "eta": "Eta",
+    **{row.name: row.label for row in ordered(FIRST) if not row.network},
     REPLACE: "Replace in the prompt",
-}
-HINTS = {
-    REPLACE: "red → blue | green",
-    "scheduler": "euler_a | ddim | dpm++2m_karras",
 }
 
 
@@ -93,10 +80,20 @@ class AxisRow:
 
     def _renamed(self) -> None:
         name = self.name.value
-        hint = NUMBERS_HINT if name in INTEGERS + REALS else "one | another | a third"
-        self.values.placeholder = HINTS.get(name, hint) if name else ""
+        self.values.placeholder = _hint(name) if name else ""
         self.values.disabled = name == NOTHING
         self._changed()
+
+
+def _hint(name: str) -> str:
+    """How values of a parameter or word are typed."""
+    if name == REPLACE:
+        return "red → blue | green"
+    if name in INTEGERS + REALS:
+        return "1, 3, 5 or 1-9 (+2) or 0-1 [6]"
+    if name in ROWS and (choices := ROWS[name].check.choices):
+        return " | ".join(choices[:3])
+    return "one | another | a third"
 
 
 def parse(name: str, text: str) -> Axis | tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The settings of a panel: a widget for each recipe parameter, and what they say together."""
+"""The settings of a panel: a field for each recipe parameter, and what they say together."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from typing import Any
 
 import ipywidgets
 
-from nbtool import catalogue, schedulers
+from nbtool import catalogue
 from nbtool.errors import RecipeError
+from nbtool.panel.fields import Field
 from nbtool.recipes import axes
-from nbtool.recipes.recipe import SIDE_MULTIPLE, Recipe, checked
+from nbtool.recipes.checks import SIDE_MULTIPLE
+from nbtool.recipes.parameters import ROWS, Row, checked
+from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import settings
 from nbtool.text import shown
 
 MAX_IMAGES = 1000  # of one click
 NEW, LOCKED = "New each time", "Locked"
 OTHER = (0, 0)  # no preset
+TEXTS = {"prompt": (3, "What to draw"), "negative_prompt": (2, "What to stay away from")}
+CENTRAL = ("guidance_scale", "num_inference_steps", "scheduler")
+MAIN = (*TEXTS, *CENTRAL, "width", "height")  # the others are under "Advanced"
 RATIOS = {
     "Square": (1, 1),
     "Portrait 2:3": (1, 1.5),
@@ -29,8 +35,11 @@ class Settings:
     """The form. Fields send what is typed when they are left; nothing is checked before."""
 
     def __init__(self) -> None:
-        self.prompt = _area("Prompt", "What to draw", 3, "nbtool-prompt")
-        self.negative = _area("Negative prompt", "What to stay away from", 2)
+        self.fields = {row.name: _field(row) for row in ROWS.values() if _has_field(row)}
+        self.prompt, self.negative, self.width, self.height = (
+            self.fields[name].widget for name in ("prompt", "negative_prompt", "width", "height")
+        )
+        self.prompt.add_class("nbtool-prompt")
         self.model = ipywidgets.Combobox(
             description="Model",
             options=catalogue.names(),
@@ -46,36 +55,14 @@ class Settings:
         self.reuse = ipywidgets.Button(
             description="Reuse last", tooltip="Take the seed of the last image and lock it"
         )
-        self.guidance = _number(ipywidgets.FloatText, "Guidance", step=0.5)
-        self.steps = _number(ipywidgets.IntText, "Steps")
-        self.scheduler = ipywidgets.Dropdown(
-            description="Scheduler", options=list(schedulers.SHORT_NAMES)
-        )
-        self.width = _number(ipywidgets.IntText, "Width", step=SIDE_MULTIPLE)
-        self.height = _number(ipywidgets.IntText, "Height", step=SIDE_MULTIPLE)
         self.size = ipywidgets.Dropdown(description="Size", options=[("Other", OTHER)])
         self.swap = ipywidgets.Button(description="Swap", tooltip="Swap width and height")
-        self.count = _number(ipywidgets.IntText, "Images", value=1)  # beside the button
-        self.rescale = _number(ipywidgets.FloatText, "Guidance rescale", step=0.1)
-        self.clip_skip = _number(ipywidgets.IntText, "Clip skip")
-        self.eta = _number(ipywidgets.FloatText, "Eta", step=0.1)
+        self.count = ipywidgets.IntText(description="Images", value=1)  # beside the button
         self.exact = ipywidgets.Checkbox(
             description="Exact",
             indent=False,
             tooltip="Every bit is the same whatever else is generated with it; slower",
         )
-        self._by_name = {
-            "prompt": self.prompt,
-            "negative_prompt": self.negative,
-            "guidance_scale": self.guidance,
-            "num_inference_steps": self.steps,
-            "scheduler": self.scheduler,
-            "width": self.width,
-            "height": self.height,
-            "guidance_rescale": self.rescale,
-            "clip_skip": self.clip_skip,
-            "eta": self.eta,
-        }
         self._sizing = False  # a preset sets the width before the height
         self.size.observe(self._resize, "value")
         self.width.observe(self._name_size, "value")
@@ -89,7 +76,7 @@ class Settings:
         Raises:
             RecipeError: A value is out of range.
         """
-        return {name: checked(name, field.value) for name, field in self._by_name.items()}
+        return {name: field.value for name, field in self.fields.items()}
 
     def seeds(self) -> tuple[int, ...]:
         """As many seeds as images are asked for: drawn, or counted up from the one locked.
@@ -112,18 +99,13 @@ class Settings:
 
     def fill(self, values: Mapping[str, Any]) -> None:
         """Shows these parameters; what is not among them stays as it is."""
-        for name, field in self._by_name.items():
-            value = values.get(name)
-            if value is None:
-                continue
-            if name == "scheduler" and value not in field.options:
-                field.options = [*schedulers.SHORT_NAMES, value]  # a class by its own name
-            field.value = value
+        for name, field in self.fields.items():
+            if name in values:
+                field.value = values[name]
 
     def take(self, recipe: Recipe) -> None:
         """Shows all of a recipe but its model, and locks its seed."""
-        every = {name: getattr(recipe, name) for name in self._by_name}
-        self.fill(every)
+        self.fill({name: getattr(recipe, name) for name in self.fields})
         if recipe.seed is not None:
             self.lock(recipe.seed)
 
@@ -150,8 +132,9 @@ class Settings:
         return " · ".join([str(recipe), *settings(recipe)])
 
     def on_change(self, action: Callable[..., None]) -> None:
-        for field in [*self._by_name.values(), self.seed, self.seed_mode, self.count]:
-            field.observe(action, "value")
+        fields = (field.widget for field in self.fields.values())
+        for widget in [*fields, self.seed, self.seed_mode, self.count]:
+            widget.observe(action, "value")
 
     def _resize(self, change: Any) -> None:
         if self._sizing or change["new"] in (None, OTHER):
@@ -172,11 +155,12 @@ class Settings:
         self.width.value, self.height.value = height, width
 
     def _arranged(self) -> Any:
-        advanced = ipywidgets.Accordion(
-            children=[_row(self.rescale, self.clip_skip, self.eta, self.exact)],
+        advanced = [name for name in self.fields if name not in MAIN]
+        more = ipywidgets.Accordion(
+            children=[_row(*(self.fields[name].widget for name in advanced), self.exact)],
             titles=["Advanced"],
         )
-        advanced.add_class("nbtool-advanced")
+        more.add_class("nbtool-advanced")
         seed = _row(self.seed, self.seed_mode, self.reuse)
         seed.add_class("nbtool-seed")
         size = _row(self.size, self.width, self.height, self.swap)
@@ -187,9 +171,9 @@ class Settings:
                 self.negative,
                 self.model,
                 seed,
-                _row(self.guidance, self.steps, self.scheduler),
+                _row(*(self.fields[name].widget for name in CENTRAL)),
                 size,
-                advanced,
+                more,
             ]
         )
         form.add_class("nbtool-form")
@@ -208,17 +192,14 @@ def _rounded(side: float) -> int:
     return max(1, round(side / SIDE_MULTIPLE)) * SIDE_MULTIPLE
 
 
-def _area(label: str, placeholder: str, rows: int, *classes: str) -> Any:
-    area = ipywidgets.Textarea(
-        description=label, placeholder=placeholder, rows=rows, continuous_update=False
-    )
-    for name in classes:
-        area.add_class(name)
-    return area
+def _has_field(row: Row) -> bool:
+    """Whether a parameter has a field made from its row; seeds and models have their own."""
+    return not row.network and row.name != "seed"
 
 
-def _number(kind: Any, label: str, **options: Any) -> Any:
-    return kind(description=label, **options)
+def _field(row: Row) -> Field:
+    lines, hint = TEXTS.get(row.name, (1, ""))
+    return Field(row, optional=row.rest is None and row.name not in MAIN, lines=lines, hint=hint)
 
 
 def _row(*fields: Any) -> Any:

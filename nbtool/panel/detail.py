@@ -12,6 +12,8 @@ import ipywidgets
 from nbtool.display.details import as_python
 from nbtool.errors import StoreError
 from nbtool.panel.gallery import Stage
+from nbtool.recipes.checks import TEXT
+from nbtool.recipes.parameters import ROWS
 from nbtool.text import duration, printable
 
 if TYPE_CHECKING:
@@ -19,20 +21,8 @@ if TYPE_CHECKING:
     from nbtool.panel.notice import Notice
     from nbtool.recipes.recipe import Recipe
     from nbtool.results.image import GeneratedImage
-
-LABELS = {
-    "prompt": "Prompt",
-    "negative_prompt": "Without",
-    "seed": "Seed",
-    "num_inference_steps": "Steps",
-    "guidance_scale": "Guidance",
-    "scheduler": "Scheduler",
-    "guidance_rescale": "Rescale",
-    "clip_skip": "Clip skip",
-    "eta": "Eta",
-    "model": "Model",
-}
-WIDE = ("Prompt", "Without")
+SIZE = ("width", "height")  # shown as one
+WIDE = {row.label for row in ROWS.values() if row.kind == TEXT and not row.network}
 
 
 class Detail:
@@ -154,8 +144,12 @@ def _stem(image: GeneratedImage) -> str:
 def _words(image: GeneratedImage) -> str:
     """The recipe as a list of terms; everything in it stays text."""
     recipe = image.recipe.to_dict()
-    rows = [(label, recipe[name]) for name, label in LABELS.items() if name in recipe]
-    if {"width", "height"} <= recipe.keys():
+    rows = [
+        (row.label, recipe[name])
+        for name, row in ROWS.items()
+        if row.label and name in recipe and name not in SIZE
+    ]
+    if recipe.keys() >= set(SIZE):
         rows.insert(-1, ("Size", f"{recipe['width']} × {recipe['height']}"))
     if image.provenance.seconds:
         rows.append(("Took", duration(image.provenance.seconds)))
@@ -163,7 +157,7 @@ def _words(image: GeneratedImage) -> str:
 
 
 def _term(label: str, value: object) -> str:
-    wide = ' class="nbtool-wide"' if isinstance(value, str) and label in WIDE else ""
+    wide = ' class="nbtool-wide"' if label in WIDE else ""
     text = html.escape(printable(_text(value)))
     return f"<dt>{html.escape(label)}</dt><dd{wide}>{text}</dd>"
 

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError, RecipeError, unknown_name
+from nbtool.recipes.parameters import INTEGERS, PARAMETERS, REALS, check_names, checked
 from nbtool.recipes.ranges import MAX_NUMBERS, parse_range
-from nbtool.recipes.recipe import INTEGERS, PARAMETERS, REALS, Recipe, check_names, checked
+from nbtool.recipes.recipe import Recipe
 from nbtool.text import printable
 
 MAX_CELLS = MAX_NUMBERS

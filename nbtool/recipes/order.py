@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from nbtool.recipes.axes import Axis, Index, Sweep
-from nbtool.recipes.recipe import INTEGERS, NETWORK, REALS
+from nbtool.recipes.parameters import INTEGERS, NETWORK, REALS
 
 QUANTITIES = frozenset({*INTEGERS, *REALS}) - {"seed"}
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from nbtool import metadata
+from nbtool import files, metadata
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
+from nbtool.recipes.parameters import READ
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import printable
@@ -128,12 +129,9 @@ class GeneratedImage:
             raise RecipeError(f"an image is saved as .png, .jpg or .webp, got {path.name!r}")
         data = self.png
         if format != "PNG":
-            recipe, provenance = self.recipe.to_dict(), self.provenance.to_dict()
-            data = metadata.encode(self.image, recipe, provenance, __version__, format=format)
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror}") from None
+            data = encoded(self.image, self.recipe, self.provenance, format=format)
+        with files.explained(f"write {path}"):
+            files.write(path, data)
         return path
 
     def vary(self, **changes: Any) -> GeneratedImage:
@@ -164,24 +162,24 @@ class GeneratedImage:
         return {"text/plain": repr(self), "image/png": self.png}
 
 
+def encoded(image: Image, recipe: Recipe, provenance: Provenance, *, format: str = "PNG") -> bytes:
+    """The image as a file's bytes, with all that is known of it inside.
+
+    Raises:
+        MetadataError: The recipe is too long for a JPEG.
+    """
+    return metadata.encode(
+        image, recipe.to_dict(), provenance.to_dict(), __version__,
+        terms=recipe.infotext_terms(), format=format,
+    )  # fmt: skip
+
+
 def settings(recipe: Recipe) -> list[str]:
     """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
     given = recipe.to_dict()
     parts = []
-    for words in _SETTINGS:
-        with contextlib.suppress(KeyError):
-            parts.append(printable(words.format_map(given)))
+    for row in READ:
+        if row.words:
+            with contextlib.suppress(KeyError):
+                parts.append(printable(row.words.format_map(given)))
     return parts
-
-
-_SETTINGS = (
-    "seed {seed}",
-    "guidance {guidance_scale:g}",
-    "{num_inference_steps} steps",
-    "{scheduler}",
-    "{width}×{height}",
-    "rescale {guidance_rescale:g}",
-    "clip skip {clip_skip}",
-    "eta {eta:g}",
-    "without: {negative_prompt}",
-)

@@ -9,7 +9,8 @@ from typing import Any
 
 from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
 from nbtool.recipes.axes import Axis, Index, format_label
-from nbtool.recipes.recipe import PARAMETERS, Recipe
+from nbtool.recipes.parameters import PARAMETERS
+from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.text import printable
 

@@ -24,16 +24,17 @@ import re
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool import files, metadata
-from nbtool._version import __version__
 from nbtool.environment import FOLDER
 from nbtool.errors import MetadataError, RecipeError, StoreError
+from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.provenance import Provenance
-from nbtool.recipes.recipe import PARAMETERS, Recipe
-from nbtool.results.image import GeneratedImage, Mark
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import GeneratedImage, Mark, encoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -110,14 +111,13 @@ class Store:
         Raises:
             StoreError: It could not be written. Its `unsaved` holds the image that is not on disk.
         """
-        recipe_dict, provenance_dict = recipe.to_dict(), provenance.to_dict()
-        png = metadata.encode(image, recipe_dict, provenance_dict, __version__)
+        png = encoded(image, recipe, provenance)
         digest = hashlib.sha256(png).hexdigest()
         record = {
             "schema": SCHEMA,
             "key": recipe.key,
-            "recipe": recipe_dict,
-            "provenance": provenance_dict,
+            "recipe": recipe.to_dict(),
+            "provenance": provenance.to_dict(),
             "png_sha256": digest,
         }
         text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
@@ -364,17 +364,8 @@ class Store:
         with self._explained("write in"):
             files.write(path, data, keep=keep)
 
-    @contextlib.contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError(
-                f"cannot {action} {self.path}: {error.strerror or error}; "
-                f"what was stored before is kept"
-            ) from error
+    def _explained(self, action: str) -> AbstractContextManager[None]:
+        return files.explained(f"{action} {self.path}", "what was stored before is kept")
 
 
 def _parse(data: bytes) -> dict[str, Any]:

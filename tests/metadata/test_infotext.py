@@ -63,7 +63,9 @@ RECIPES = st.builds(
 
 @given(RECIPES)
 def test_other_programs_read_back_the_same_values(recipe):
-    prompt, negative, settings = parse(to_infotext(recipe.to_dict(), "1.2"))
+    prompt, negative, settings = parse(
+        to_infotext(recipe.to_dict(), "1.2", recipe.infotext_terms())
+    )
     assert (prompt, negative) == (recipe.prompt, recipe.negative_prompt)
     scheduler = SHORT_NAMES[recipe.scheduler]
     assert settings["Sampler"] == scheduler.sampler
@@ -85,7 +87,7 @@ def test_the_text_is_as_people_know_it(complete):
         prompt='a "red" star,\nat night', negative_prompt="blur", scheduler="dpm++2m_karras",
         guidance_scale=7.5, clip_skip=1, model="runs/a, b: c",
     )  # fmt: skip
-    assert to_infotext(recipe.to_dict(), "0.1") == (
+    assert to_infotext(recipe.to_dict(), "0.1", recipe.infotext_terms()) == (
         'a "red" star,\n'
         "at night\n"
         "Negative prompt: blur\n"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, schedulers
 from nbtool._version import __version__
-from nbtool.catalogue.families import SELECTIVE
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.cache import Loaded
@@ -26,6 +25,7 @@ from nbtool.fitting.estimates import QUANTIZATIONS
 from nbtool.fitting.plans import MemoryPlan
 from nbtool.machine.hardware import DEVICES, DTYPES
 from nbtool.machine.probe import PACKAGES
+from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import printable
@@ -252,7 +252,8 @@ class _Task:
 
     def _guidance(self, recipe: Recipe) -> dict[str, Any]:
         """What not every pipeline takes, where it is not at rest."""
-        chosen = {name: value for name in SELECTIVE if (value := getattr(recipe, name))}
+        given = {name: getattr(recipe, name) for name in SELECTIVE}
+        chosen = {name: value for name, value in given.items() if value != AT_REST[name]}
         chosen[self._family.guidance] = recipe.guidance_scale
         if self._family.guidance == "true_cfg_scale":
             chosen.setdefault("negative_prompt", " ")  # without one it is not guided

@@ -72,7 +72,7 @@ class FakeEngine:
         self._loaded = False
         self._changed = threading.Condition()
         self._priorities: list[int] = []  # of the runs there are
-        self._hold = 0  # the step at which images wait; 0: none do
+        self._holds: Callable[[Recipe, int], bool] = _nothing  # whether an image waits at a step
         self._held = 0  # images that wait
 
     def settings(self) -> dict[str, Any]:
@@ -90,15 +90,21 @@ class FakeEngine:
     def describe(self) -> dict[str, str]:
         return {"Model": self.name, "State": "a fake, for tests: it makes flat pictures"}
 
-    def hold(self, step: int = 1) -> None:
-        """Makes every image wait at a step, from 1, before it is reported."""
+    def hold(self, step: int = 1, which: Callable[[Recipe], bool] = lambda _: True) -> None:
+        """Makes images wait at a step before it is reported.
+
+        Args:
+            step: Counted from 1.
+            which: Says of a recipe whether its image waits.
+        """
         with self._changed:
-            self._hold = step
+            self._holds = lambda recipe, at: at == step and which(recipe)
+            self._changed.notify_all()
 
     def release(self) -> None:
         """Lets the images that wait go on, and holds no others."""
         with self._changed:
-            self._hold = 0
+            self._holds = _nothing
             self._changed.notify_all()
 
     def wait_for_hold(self, timeout: float | None = None, *, images: int = 1) -> bool:
@@ -170,11 +176,11 @@ class FakeEngine:
     def _passes(self, step: int, recipe: Recipe, cancelled: Callable[[Recipe], bool]) -> bool:
         """Waits where images are held; whether this one is still wanted then."""
         with self._changed:
-            held = step == self._hold
+            held = self._holds(recipe, step)
             self._held += held
             self._changed.notify_all()
         try:
-            return self._reaches(lambda: self._hold != step, recipe, cancelled)
+            return self._reaches(lambda: not self._holds(recipe, step), recipe, cancelled)
         finally:
             with self._changed:
                 self._held -= held
@@ -187,6 +193,10 @@ class FakeEngine:
             while not there() and not cancelled(recipe):
                 self._changed.wait(LOOK)
         return not cancelled(recipe)
+
+
+def _nothing(_: Recipe, __: int) -> bool:
+    return False
 
 
 def _picture(recipe: Recipe, size: tuple[int, int]) -> Image:

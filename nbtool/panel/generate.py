@@ -63,7 +63,7 @@ class GenerateTab:
         self._opening = Latest(notice.fail)
         self._follower = Follower(self._look, notice.fail)
         self.generate.on_click(notice.click(self.run))
-        self.cancel.on_click(notice.click(self._follower.cancel))
+        self.cancel.on_click(notice.click(self.stop))
         self.gallery.observe(self._chosen, "selected")
         settings = session.settings
         settings.reuse.on_click(notice.click(self._reuse_seed))
@@ -81,6 +81,10 @@ class GenerateTab:
         self._submit(**parameters, seed=seeds if len(seeds) > 1 else seeds[0])
         self._session.settings.seed.value = str(seeds[0])
         self.foresee()
+
+    def stop(self) -> None:
+        """Cancels all that runs here; what is finished is kept."""
+        self._follower.cancel()
 
     def foresee(self) -> None:
         """Says what will happen, in the background: the store is looked at for it."""

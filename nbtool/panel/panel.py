@@ -32,6 +32,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     Args:
         generator: Whose model, store and defaults it starts with; None: `nbtool.Generator()`.
+
+    Attributes:
+        settings: The form.
+        notice: The line that says what went wrong.
+        generate: The tab with the form and the gallery.
+        sweep: The tab with the axes.
+        tabs: Both of them.
     """
 
     def __init__(self, generator: Maker | None = None) -> None:
@@ -41,49 +48,56 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self._still = name
         self._handle: Any = None
         self._session = Session(generator)
+        self.settings = self._session.settings
+        self.notice = self._session.notice
         self._session.join(READY)
-        self._root = Root(still=name)
-        self._generate = GenerateTab(self._session, self._root.copy, self._redraw_still)
-        self._sweep = SweepTab(self._session, self._sweep_ended)
-        self._tabs = ipywidgets.Tab(
-            [self._generate.widget, self._sweep.widget], titles=["Generate", "Sweep"]
+        self.root = Root(still=name)
+        self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
+        self.sweep = SweepTab(self._session, self._sweep_ended)
+        self.tabs = ipywidgets.Tab(
+            [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
         )
-        self._generate.detail.on(self._generate.detail.sweep, self._sweep_around)
-        self._root.on_go(self._session.notice.click(self._go))
-        super().__init__([self._root, self._tabs])
+        self.generate.detail.on(self.generate.detail.sweep, self._sweep_around)
+        self.root.on_go(self.notice.click(self._go))
+        super().__init__([self.root, self.tabs])
         self.add_class("nbtool-panel")
-        self._generate.outlook.guarded(self._generate.foresee)()
+        self.generate.outlook.guarded(self.generate.foresee)()
 
     @property
     def generator(self) -> Maker:
         """The generator of the model that is chosen now."""
         return self._session.generator
 
+    def cancel(self) -> None:
+        """Cancels all that runs, on both tabs."""
+        self.generate.stop()
+        self.sweep.stop()
+
     def join(self, timeout: float | None = None) -> None:
         """Waits until nothing is under way: model, gallery, images, plans.
 
         `timeout`, in seconds, is that of each.
         """
-        for part in (self._session, self._generate, self._sweep):
+        for part in (self._session, self.generate, self.sweep):
             part.join(timeout)
 
     def _go(self) -> None:
-        if self._tabs.selected_index == 1:
-            self._sweep.run()
+        if self.tabs.selected_index == 1:
+            self.sweep.run()
         else:
-            self._generate.run()
+            self.generate.run()
 
     def _sweep_around(self, recipe: Recipe) -> None:
         def fill() -> None:
             self._session.settings.take(recipe)
-            self._sweep.fill_around(recipe)
-            self._tabs.selected_index = 1
+            self.sweep.fill_around(recipe)
+            self.tabs.selected_index = 1
 
         self._session.with_model_of(recipe, fill)
 
     def _sweep_ended(self, grid: Grid) -> None:
         """Called from a thread; touches only traits and the display handle."""
-        self._generate.gallery.update(list(grid)[-NEWEST:])
+        self.generate.gallery.update(list(grid)[-NEWEST:])
         self._redraw_still()
 
     def __repr__(self) -> str:
@@ -100,7 +114,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         """
         from IPython.display import display
 
-        self._generate.wait_for_gallery(READY)  # whose pictures the notebook's file is to keep
+        self.generate.wait_for_gallery(READY)  # whose pictures the notebook's file is to keep
         display(self._view(), raw=True)
         bundle = {"text/plain": repr(self), "text/html": self._still_html()}
         self._handle = display(bundle, raw=True, display_id=self._still)
@@ -110,7 +124,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         return {"text/plain": repr(self), WIDGET: view}
 
     def _still_html(self) -> str:
-        return still_html(list(self._generate.gallery.images.values()), self._still)
+        return still_html(list(self.generate.gallery.images.values()), self._still)
 
     def _redraw_still(self) -> None:
         """Keeps the pictures in the notebook's file up to date; called from threads."""

@@ -38,7 +38,7 @@ class SweepTab:
         self._session = session
         self._ended = ended
         self._last: tuple[Maker, Call] | None = None
-        self._job: Job | None = None
+        self.job: Job | None = None  # the last that was run
         notice = session.notice
         self.base = Notice()
         self.base.widget.add_class("nbtool-quiet")
@@ -64,7 +64,7 @@ class SweepTab:
         self._follower = Follower(self._look, notice.fail)
         self.add.on_click(notice.click(self._add))
         self.run_button.on_click(notice.click(self.run))
-        self.cancel.on_click(notice.click(self._follower.cancel))
+        self.cancel.on_click(notice.click(self.stop))
         self.resume.on_click(notice.click(self._resume))
         session.settings.on_change(self.outlook.guarded(self.foresee))
         self.widget = self._arranged()
@@ -89,6 +89,10 @@ class SweepTab:
             row.fill("", "")
         for row, (name, values) in zip(self.rows, wanted.items(), strict=False):
             row.fill(name, values)
+
+    def stop(self) -> None:
+        """Cancels all that runs here; what is finished is kept."""
+        self._follower.cancel()
 
     def foresee(self) -> None:
         """Says how many cells there will be, in the background."""
@@ -162,7 +166,7 @@ class SweepTab:
         self._session.notice.clear()
         self.outcome.clear()
         self._last = generator, call
-        self._job = job
+        self.job = job
         self.cancel.disabled = False
         self.resume.disabled = True
         self.run_button.disabled = True

@@ -73,6 +73,23 @@ def default_folder() -> Path:
     return Path(os.environ.get(STORE_VARIABLE) or FOLDER)
 
 
+def cache_folder() -> Path:
+    """The user's folder for what nbtool knows of this machine; docs/store.md says what is there.
+
+    It may not be there yet.
+    """
+    return caches(os.name, os.environ, Path.home()) / "nbtool"
+
+
+def caches(system: str, variables: Mapping[str, str], home: Path) -> Path:
+    """Where programs keep what can be found out again; `system` is one of os.name's."""
+    if wanted := variables.get("XDG_CACHE_HOME"):
+        return Path(wanted)
+    if system == "nt":
+        return Path(variables.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    return home / ".cache"
+
+
 def identify(
     *,
     shell: str,

@@ -6,6 +6,10 @@
       <key>.json                         recipe, provenance and the PNG's SHA-256
       <key>.mark.json                    what people made of it: a star, a note
       damaged/                           what could not be read, set aside
+      inputs/ grids/ measures/ workflows/ tickets/ deleted/ presets.json
+                                         what other versions keep there; see docs/store.md
+
+Whatever else lies there is left untouched: it is never deleted and never called damaged.
 
 The PNG is written first, the JSON last: the JSON is the commit mark. `<key>` is the start of the
 recipe's key, `<hash>` the start of the PNG's own SHA-256, so that two notebooks which make the
@@ -42,6 +46,10 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MARKER = "nbtool-store.json"
 DAMAGED = "damaged"
+# What there may be beside the images, or will be; docs/store.md says what each is for.
+INPUTS, GRIDS, MEASURES = "inputs", "grids", "measures"
+WORKFLOWS, TICKETS, DELETED = "workflows", "tickets", "deleted"
+PRESETS = "presets.json"
 KEY_DIGITS = 32  # of a SHA-256's 64, in file names
 ABANDONED = 3600  # seconds after which an unfinished file has no writer any more
 _COMMITTED = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
@@ -335,7 +343,7 @@ class Store:
         damaged = [
             Path(entry)
             for entry in self._entries()
-            if entry.name.startswith(name) and not _MARK.fullmatch(entry.name)
+            if entry.name.startswith(name) and _is_of_an_image(entry.name)
         ]
         return f"{name}: {error}; {self._move_aside(damaged)}"
 
@@ -357,7 +365,7 @@ class Store:
     def _sweep(self) -> None:
         """Removes what a killed writer left half done."""
         for entry in [entry for entry in self._entries() if _PARTIAL.fullmatch(entry.name)]:
-            if files.age(entry) > ABANDONED:
+            if not entry.is_dir(follow_symlinks=False) and files.age(entry) > ABANDONED:
                 Path(entry).unlink(missing_ok=True)
 
     def _write(self, path: Path, data: bytes, *, keep: bool = True) -> None:
@@ -379,6 +387,10 @@ def _read_mark(path: Path) -> tuple[str, Mark]:
     """An image's key and its mark."""
     record = metadata.strict_json(files.read(path).decode("ascii"))
     return record["key"], Mark(record.get("starred") is True, str(record.get("note", "")))
+
+
+def _is_of_an_image(name: str) -> bool:
+    return bool(_COMMITTED.fullmatch(name) or _PICTURE.fullmatch(name))
 
 
 def _name(mark: os.DirEntry[str]) -> str:

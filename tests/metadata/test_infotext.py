@@ -96,6 +96,14 @@ def test_the_text_is_as_people_know_it(complete):
     )
 
 
+def test_what_is_not_always_there_stands_in_the_order_in_which_people_know_it(complete):
+    recipe = complete.replace(guidance_rescale=0.5, eta=1, clip_skip=2)
+    text = to_infotext(recipe.to_dict(), "0.1", recipe.infotext_terms() | {"New": 1})
+    assert text.endswith(
+        "RNG: CPU, Clip skip: 3, Eta: 1, CFG Rescale: 0.5, New: 1, Version: nbtool 0.1"
+    )
+
+
 def test_a_scheduler_named_by_its_class_is_still_a_sampler(complete):
     recipe = complete.replace(scheduler="FlowMatchEulerDiscreteScheduler")
     assert parse(to_infotext(recipe.to_dict(), "0"))[2]["Sampler"] == "FlowMatchEulerDiscrete"

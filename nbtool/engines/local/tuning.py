@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nbtool import files
+from nbtool import environment, files
 from nbtool.engines.local import batching
 from nbtool.text import card, card_text
 
@@ -188,8 +187,7 @@ def _memory() -> dict[str, str]:
 
 
 def _file() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "nbtool" / "tuning.json"
+    return environment.cache_folder() / "tuning.json"
 
 
 class _Asked(Exception):  # noqa: N818 - it is none

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from nbtool import environment
-from nbtool.display.progress import line, status, summary, timed
+from nbtool.display.progress import line, outcome, status, timed
 from nbtool.job import Job
 from nbtool.results.progress import Progress
 
@@ -33,9 +33,9 @@ def watch(job: Job) -> None:
             face.update(job.progress)
             job.join(REFRESH)
     except BaseException:
-        face.leave(job.progress, summary(job.progress, job.grid))
+        face.leave(job.progress, outcome(job.progress, job.grid))
         raise
-    face.close(job.progress, summary(job.progress, job.grid))
+    face.close(job.progress, outcome(job.progress, job.grid))
 
 
 class _Off:

@@ -186,12 +186,12 @@ def _html_cell(grid: Labelled, index: Index, scale: float) -> str:
         )
     width, height = (max(1, round(side * scale)) for side in picture.size)
     return (
-        f'<img src="{_thumbnail(picture, (width, height))}" width="{width}" height="{height}" '
+        f'<img src="{_data_uri(picture, (width, height))}" width="{width}" height="{height}" '
         f'alt="{escaped(labels or grid.title, 200)}" title="{escaped(cell.caption, 500)}">'
     )
 
 
-def _thumbnail(picture: Image, size: tuple[int, int]) -> str:
+def _data_uri(picture: Image, size: tuple[int, int]) -> str:
     """A small copy of a picture as a data URI: PNG, or JPEG where that is smaller."""
     from PIL.Image import Resampling
 

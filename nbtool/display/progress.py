@@ -19,7 +19,7 @@ def say(text: str) -> None:
         print(text)  # noqa: T201 - standard output is where it is shown
 
 
-def summary(progress: Progress, grid: Labelled) -> str:
+def outcome(progress: Progress, grid: Labelled) -> str:
     """The one line that stays: what there is now, and where it came from.
 
     For a single image asked for it is the image's caption.

@@ -153,7 +153,7 @@ def memory_plans(
     return plans
 
 
-def way(plan: MemoryPlan) -> tuple[str | bool, ...]:
+def how_placed(plan: MemoryPlan) -> tuple[str | bool, ...]:
     """What tells one way to place a model from another; sizes and reasons aside."""
     return (
         plan.device, plan.dtype, plan.vae_dtype, plan.offload, plan.tiling, plan.attention,

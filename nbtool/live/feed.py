@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool.background import Loop
 from nbtool.display import faces
 from nbtool.display.details import details
-from nbtool.display.progress import status, summary
+from nbtool.display.progress import outcome, status
 from nbtool.live.thumbnails import Encoded, Thumbnails, jpeg
 from nbtool.results.image import GeneratedImage, settings
 from nbtool.text import count, ellipsized
@@ -154,7 +154,7 @@ class Feed:
         self._running = not done
         stars = [number for number in numbers if self._is_starred(number)]
         progress = job.progress
-        text = summary(progress, job.grid) if done else status(progress)
+        text = outcome(progress, job.grid) if done else status(progress)
         with view.hold_sync():
             view.states = states.decode()
             if any(self._states[number] == FAILED for number in numbers):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LOOK = 0.15  # seconds between two looks at running jobs
 
-Call = Callable[[], Callable[[], None] | None]
+Work = Callable[[], Callable[[], None] | None]
 
 
 class Latest:
@@ -28,10 +28,10 @@ class Latest:
     def __init__(self, fail: Fail) -> None:
         self._loop = Loop("nbtool panel", self._turn, fail=fail)
         self._lock = threading.RLock()
-        self._next: Call | None = None
+        self._next: Work | None = None
         self._asked = 0
 
-    def __call__(self, call: Call) -> None:
+    def __call__(self, call: Work) -> None:
         with self._lock:
             self._asked += 1
             self._next = call

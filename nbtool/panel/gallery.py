@@ -83,7 +83,7 @@ class Gallery(anywidget.AnyWidget):
         images = {**self.images, **added}
         self.images = {key: images[key] for key in self._keys if key in images}
         pictures = {k: v for k, v in self.pictures.items() if k in self.images}
-        pictures |= {k: thumbnail(image) for k, image in added.items() if k in self.images}
+        pictures |= {k: small_copy(image) for k, image in added.items() if k in self.images}
         known = {**self._items, **{key: _item(key, image) for key, image in added.items()}}
         self._items = {key: known[key] for key in self.images}
         begun = {key: _item(key, recipe) for key, (recipe, _) in making.items()}
@@ -137,7 +137,7 @@ class Stage(anywidget.AnyWidget):
             self.alt = f"In the making: {ellipsized(str(recipe), MAX_CAPTION)}"
 
 
-def thumbnail(image: GeneratedImage) -> bytes:
+def small_copy(image: GeneratedImage) -> bytes:
     """A small WebP copy; a grey one where the file is gone or damaged."""
     from PIL import Image as PILImage
 

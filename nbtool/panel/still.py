@@ -7,7 +7,7 @@ import html
 from typing import TYPE_CHECKING
 
 from nbtool.live.stand_in import STYLE
-from nbtool.panel.gallery import thumbnail
+from nbtool.panel.gallery import small_copy
 from nbtool.text import ellipsized
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def still_html(images: Sequence[GeneratedImage], name: str) -> str:
 
 
 def _picture(image: GeneratedImage) -> str:
-    data = base64.b64encode(thumbnail(image)).decode("ascii")
+    data = base64.b64encode(small_copy(image)).decode("ascii")
     caption = html.escape(ellipsized(image.caption, 300))
     return (
         f'<img src="data:image/webp;base64,{data}" alt="{caption}" title="{caption}" '

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_AXES = 6
 
-Call = tuple[Any, list[Axis], dict[str, Any]]  # prompt, axis objects, parameters
+Asked = tuple[Any, list[Axis], dict[str, Any]]  # prompt, axis objects, parameters
 
 
 class SweepTab:
@@ -37,7 +37,7 @@ class SweepTab:
     def __init__(self, session: Session, ended: Callable[[Grid], None]) -> None:
         self._session = session
         self._ended = ended
-        self._last: tuple[Maker, Call] | None = None
+        self._last: tuple[Maker, Asked] | None = None
         self.job: Job | None = None  # the last that was run
         notice = session.notice
         self.base = Notice()
@@ -128,7 +128,7 @@ class SweepTab:
         for work in (self._follower, self._planning):
             work.join(timeout)
 
-    def _call(self, *, drawn: bool, lengths: list[int] | None = None) -> Call:
+    def _call(self, *, drawn: bool, lengths: list[int] | None = None) -> Asked:
         """The arguments of `Generator.submit`; with `drawn` the seed is decided and shown."""
         parameters = self._session.settings.parameters()
         prompt: Any = parameters.pop("prompt")
@@ -158,7 +158,7 @@ class SweepTab:
                 self._session.settings.seed.value = str(seed)
         return prompt, objects, parameters
 
-    def _submit(self, generator: Maker, call: Call) -> None:
+    def _submit(self, generator: Maker, call: Asked) -> None:
         from nbtool.live.view import GridView
 
         prompt, objects, parameters = call

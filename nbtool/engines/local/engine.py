@@ -219,7 +219,7 @@ class _Task:
         return self._network, recipe.width, recipe.height
 
     def kind(self, recipe: Recipe) -> Hashable:
-        if not self._family.several or recipe.scheduler in schedulers.CHANCY:
+        if not self._family.several or recipe.scheduler in schedulers.NOISE_PER_CALL:
             return object()
         return recipe.replace(seed=None).key
 

@@ -54,18 +54,21 @@ class Field:
 
     def _offer(self, value: str) -> None:
         """Adds a choice that has no short name to those there are."""
-        nothing = [(OPEN, "")] if self._optional else []
-        extra = [value] if value and value not in self.row.check.choices else []
-        options = [*nothing, *self.row.check.choices, *extra]
+        options = self._options(value)
         if list(self.widget.options) != options:
             self.widget.options = options
+
+    def _options(self, chosen: str = "") -> list[Any]:
+        choices = list(self.row.check.choices)
+        if chosen and chosen not in choices:
+            choices.append(chosen)
+        return [(OPEN, ""), *zip(choices, choices, strict=True)] if self._optional else choices
 
     def _made(self, lines: int, hint: str) -> Any:
         row = self.row
         named = {"description": row.label}
         if row.kind == CHOICE:
-            nothing = [(OPEN, "")] if self._optional else []
-            return ipywidgets.Dropdown(options=[*nothing, *row.check.choices], **named)
+            return ipywidgets.Dropdown(options=self._options(), **named)
         if row.kind == TEXT or self._optional:
             kind = ipywidgets.Textarea if lines > 1 else ipywidgets.Text
             size = {"rows": lines} if lines > 1 else {}

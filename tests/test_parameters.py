@@ -25,6 +25,7 @@ NEW = """\
         about="Where denoising ends, from 0 to 1.", selective=True,
     )
     ground: str = row("", checks.text, label="Ground", about="What is below.")
+    weight: float = row(1.0, real(0, 9), label="Weight", about="Nothing at 1, not at 0.")
     sampling: str | None = row(None, checks.scheduler, label="Sampling", about="How.")
 """
 LOOK = """\
@@ -75,6 +76,7 @@ panel = Panel(gen)
 panel.join(60)
 fields = {w.description: w for w in within(panel.settings.widget) if hasattr(w, "description")}
 assert [fields[name].value for name in ("End", "Ground", "Sampling")] == ["", "", ""]
+assert fields["Weight"].value == 1
 fields["End"].value, fields["Ground"].value = "0.5", "sea"
 next(w for w in within(panel.generate.widget) if getattr(w, "description", "") == "Generate").click()
 panel.join(60)

@@ -26,6 +26,7 @@ class Field:
         self.row = row
         self._optional = optional
         self.widget = self._made(lines, hint)
+        self.value = row.rest
 
     @property
     def value(self) -> Any:

@@ -105,6 +105,15 @@ def test_the_click_returns_before_the_image_is_made(panel, engine):
     assert find(panel.generate.widget, "Cancel").disabled
 
 
+def test_without_a_generator_it_has_the_default_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBTOOL_STORE", str(tmp_path / "mine"))
+    panel = nbtool.Panel()
+    panel.join(SECONDS)
+    assert isinstance(panel.generator, nbtool.Generator)
+    assert (panel.generator.engine.name, panel.generator.store.path.name) == ("shapes", "mine")
+    panel.close()
+
+
 def test_seeds_are_new_each_time_until_they_are_locked(panel):
     first = generate(panel)[0].seed
     second = generate(panel)[0].seed

@@ -179,6 +179,12 @@ def checked(name: str, value: object) -> Any:
     return None
 
 
+def infotext_terms(given: Mapping[str, Any]) -> dict[str, object]:
+    """What AUTOMATIC1111's infotext says of those that are given and not always there."""
+    terms = ((ROWS[name], value) for name, value in given.items())
+    return {row.infotext: row.as_infotext(value) for row, value in terms if row.infotext}
+
+
 def documented(docstring: str | None) -> str:
     """A docstring in which a line ARGS gives way to what every parameter is."""
     lines = (

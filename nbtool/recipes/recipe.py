@@ -15,7 +15,6 @@ from nbtool.errors import MetadataError, RecipeError
 from nbtool.recipes.parameters import (
     AT_REST,
     PARAMETERS,
-    ROWS,
     Parameters,
     check_names,
     checked,
@@ -68,14 +67,6 @@ class Recipe(Parameters):
         """Canonical JSON: one text per recipe, ASCII, sorted, without what is not set."""
         given = self.to_dict()
         return "{" + ",".join([_member(name, given[name]) for name in sorted(given)]) + "}"
-
-    def infotext_terms(self) -> dict[str, object]:
-        """What AUTOMATIC1111's infotext says of the parameters that are not always there."""
-        return {
-            ROWS[name].infotext: ROWS[name].as_infotext(value)
-            for name, value in self.to_dict().items()
-            if ROWS[name].infotext
-        }
 
     @cached_property
     def key(self) -> str:

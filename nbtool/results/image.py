@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from nbtool import files, metadata
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
-from nbtool.recipes.parameters import READ
+from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import printable
@@ -168,9 +168,10 @@ def encoded(image: Image, recipe: Recipe, provenance: Provenance, *, format: str
     Raises:
         MetadataError: The recipe is too long for a JPEG.
     """
+    given = recipe.to_dict()
     return metadata.encode(
-        image, recipe.to_dict(), provenance.to_dict(), __version__,
-        terms=recipe.infotext_terms(), format=format,
+        image, given, provenance.to_dict(), __version__,
+        terms=infotext_terms(given), format=format,
     )  # fmt: skip
 
 

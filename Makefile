@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check venv lab notebooks screenshots bench clean
+.PHONY: demo test check venv lab readme notebooks screenshots bench clean
 
 demo: venv
 	$(BIN)/nbtool demo
@@ -17,6 +17,9 @@ check: venv
 
 lab: venv
 	$(BIN)/nbtool lab
+
+readme: venv # what it says of the parameters
+	$(BIN)/python tests/readme.py
 
 notebooks: venv # and the picture in the README
 	$(BIN)/python tests/notebooks/execute.py

@@ -23,9 +23,9 @@ from gpu import sd15, sdxl
 
 from nbtool.engines.local import LocalEngine, memory, tuning
 from nbtool.engines.local.loading import load, networks
-from nbtool.estimates import Footprint
-from nbtool.hardware import GIB
-from nbtool.plans import OFFLOADS
+from nbtool.fitting.estimates import Footprint
+from nbtool.fitting.plans import OFFLOADS
+from nbtool.machine.hardware import GIB
 
 MODELS = {"sd15": (sd15, 512), "sdxl": (sdxl, 1024)}
 ROWS = (1, 2, 4)

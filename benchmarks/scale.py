@@ -21,8 +21,8 @@ from pathlib import Path
 from PIL import Image
 
 from nbtool import GeneratedImage, Generator, Grid, Provenance, Store
-from nbtool.axes import Sweep, sweep
-from nbtool.store import KEY_DIGITS
+from nbtool.recipes.axes import Sweep, sweep
+from nbtool.results.store import KEY_DIGITS
 
 SCALES = [scale / 10 for scale in range(1, 101)]
 RUNS = 3

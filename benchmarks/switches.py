@@ -107,10 +107,10 @@ def _others(pipeline: Any, rows: int, size: dict[str, int]) -> Iterator[tuple[st
     args, kwargs = tuning.question(pipeline, unet, rows, size)
 
     def pace() -> float:
-        memory.wait(pipeline._execution_device)
+        memory.wait(unet.device)
         started = time.perf_counter()
         unet(*args, **kwargs)
-        memory.wait(pipeline._execution_device)
+        memory.wait(unet.device)
         return time.perf_counter() - started
 
     for way, so in OTHERS.items():

@@ -9,7 +9,6 @@ gen.grid("a red star on a white background", seed=range(4), guidance_scale=[1, 3
 from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
-from nbtool.axes import paired, random_seeds, replace
 from nbtool.catalogue import add_model
 from nbtool.errors import (
     AxisError,
@@ -21,23 +20,29 @@ from nbtool.errors import (
     RecipeError,
     StoreError,
 )
-from nbtool.generator import Generator, Plan
+from nbtool.fitting.roster import models
+from nbtool.generator import Generator
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
 from nbtool.job import Job, cancel
-from nbtool.probe import hardware
-from nbtool.recipe import Provenance, Recipe
-from nbtool.roster import models
-from nbtool.store import Store
+from nbtool.machine.probe import hardware
+from nbtool.panel.maker import use_by_default
+from nbtool.recipes.axes import paired, random_seeds, replace
+from nbtool.recipes.provenance import Provenance
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import GeneratedImage
+from nbtool.results.plan import Plan
+from nbtool.results.store import Store
 
 if TYPE_CHECKING:
-    from nbtool.widgets.panel import Panel
+    from nbtool.panel.panel import Panel
+
+use_by_default(Generator)
 
 
 def __getattr__(name: str) -> Any:
     """The widgets, which are imported only where they are used."""
     if name == "Panel":
-        from nbtool.widgets.panel import Panel
+        from nbtool.panel.panel import Panel
 
         return Panel
     raise AttributeError(f"module 'nbtool' has no attribute {name!r}")

@@ -1,4 +1,7 @@
-"""Which front end we are in. Decided by pure functions of what can be seen from inside."""
+"""Where we are: which front end, and which folders are ours.
+
+Decided by pure functions of what can be seen from inside.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ NAMES = {
 }
 FRONT_ENDS = tuple(NAMES)
 PROGRESS_VARIABLE = "NBTOOL_PROGRESS"
+STORE_VARIABLE = "NBTOOL_STORE"
+FOLDER = "nbtool-images"
 # Where a widget is drawn while the cell that shows it is still running.
 _LIVE = ("jupyter", "vscode", "kaggle", "colab")
 PROGRESS_STYLES = ("live", "notebook", "terminal", "plain", "off")
@@ -61,6 +66,28 @@ def prepare_widgets() -> None:
     if front_end() == "colab":
         output = sys.modules["google.colab.output"]
         output.enable_custom_widget_manager()
+
+
+def default_folder() -> Path:
+    """Where images are kept unless told otherwise: NBTOOL_STORE, or else "nbtool-images"."""
+    return Path(os.environ.get(STORE_VARIABLE) or FOLDER)
+
+
+def cache_folder() -> Path:
+    """The user's folder for what nbtool knows of this machine; docs/store.md says what is there.
+
+    It may not be there yet.
+    """
+    return caches(os.name, os.environ, Path.home()) / "nbtool"
+
+
+def caches(system: str, variables: Mapping[str, str], home: Path) -> Path:
+    """Where programs keep what can be found out again; `system` is one of os.name's."""
+    if wanted := variables.get("XDG_CACHE_HOME"):
+        return Path(wanted)
+    if system == "nt":
+        return Path(variables.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    return home / ".cache"
 
 
 def identify(
@@ -109,8 +136,3 @@ def _shell_class() -> str:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return type(shell).__name__ if shell is not None else ""
-
-
-def cache_folder() -> Path:
-    """Where what this machine measured is kept, for the user's account."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nbtool"

@@ -7,31 +7,74 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
+
+from nbtool.errors import StoreError
+
+MAX_NAME = (
+    40  # characters, each of four bytes at most, of a file's name in that of its temporary one
+)
 
 
-def write(path: Path, data: bytes, *, keep: bool = True) -> None:
-    """Writes a file whole or not at all: temporary file, flush, fsync, rename.
+@contextlib.contextmanager
+def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
+    """A file to write into that takes its place at the end, whole, or is not there at all.
+
+        with files.writing(path) as file:
+            file.write(data)
+
+    A temporary file beside it; at the end flush, fsync, rename. Where anything is raised, nothing
+    is left of it, and what was there before stays.
 
     Args:
         path: Where; what was there is replaced.
-        data: All of it.
         keep: False only tries whether it could be written.
 
     Raises:
-        OSError: It could not be written; nothing of it is left.
+        OSError: It could not be written.
     """
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    # A name may have no more than 255 bytes, and this one's is longer.
+    partial = path.with_name(f".{path.name[:MAX_NAME]}.{uuid.uuid4().hex}.partial")
     try:
         with partial.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if keep:
             os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def write(path: Path, data: bytes, *, keep: bool = True) -> None:
+    """Writes a file whole or not at all; see `writing`.
+
+    Raises:
+        OSError: It could not be written; nothing of it is left.
+    """
+    with writing(path, keep=keep) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def explained(action: str, hint: str = "") -> Iterator[None]:
+    """Turns what the system says into a StoreError: what could not be done, why, and what now.
+
+    Args:
+        action: What is done, such as "write grid.png".
+        hint: What to know beside that.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        reason = f"cannot {action}: {error.strerror or error}"
+        raise StoreError(f"{reason}; {hint}" if hint else reason) from error
 
 
 def keep(path: Path, data: bytes) -> None:

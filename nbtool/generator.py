@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-import math
+import copy
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbtool import axes, catalogue, environment
-from nbtool.axes import Axis, Sweep
+from nbtool import catalogue, environment
 from nbtool.display import progress
-from nbtool.display.card import card
-from nbtool.engines.base import Engine
+from nbtool.engines.base import Engine, Exacting
 from nbtool.engines.local import LocalEngine
+from nbtool.engines.placed import Placed
+from nbtool.environment import default_folder
 from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
+from nbtool.fitting.plans import MemoryPlan, best_plan
+from nbtool.fitting.roster import AUTO, choose_model
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
 from nbtool.job import Job
-from nbtool.plans import MemoryPlan, best_plan
-from nbtool.recipe import PARAMETERS, Recipe
-from nbtool.roster import AUTO, choose_model
-from nbtool.store import Store, default_folder
+from nbtool.recipes import axes
+from nbtool.recipes.axes import Axis, Sweep
+from nbtool.recipes.parameters import PARAMETERS
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import GeneratedImage
+from nbtool.results.plan import Plan
+from nbtool.results.store import Store
+from nbtool.text import card
+from nbtool.watch import watch
 
 if TYPE_CHECKING:
     from nbtool.engines.local.tuning import Tuning
-    from nbtool.widgets.panel import Panel
+    from nbtool.panel.panel import Panel
 
 MODEL_VARIABLE = "NBTOOL_MODEL"
 AHEAD = 1  # the priority of a call that somebody waits for
+
+LEFT_OUT = {  # what says nothing of which engine makes the images
+    **dict.fromkeys(("model", "revision", "device", "dtype")),
+    "exact": False,
+    "safety_checker": True,
+    "quantization": "",
+    "allow_pickle": False,
+}
 
 Prompt = str | Recipe | Sequence[str] | Sequence[Recipe]
 
@@ -49,6 +62,8 @@ class Generator:
             .safetensors checkpoint, or an id on the Hugging Face hub; "auto": the best model
             that runs here. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
             the package.
+        engine: What makes the images in place of a model on this machine, such as a
+            `nbtool.testing.FakeEngine`. With it the model and its options are left out.
         store: The folder (or Store) for the images. None: the variable NBTOOL_STORE, or else
             "nbtool-images".
         device: "cuda", "cuda:1", "mps", "xpu" or "cpu"; None: the best there is.
@@ -66,13 +81,15 @@ class Generator:
 
     Raises:
         ModelError: There is no such model.
-        RecipeError: A default is unknown or out of range.
+        RecipeError: A default is unknown or out of range, or there is an engine and beside it
+            what would decide another.
     """
 
     def __init__(
         self,
         model: str | None = None,
         *,
+        engine: Engine | None = None,
         store: str | os.PathLike[str] | Store | None = None,
         device: str | None = None,
         dtype: str | None = None,
@@ -83,23 +100,27 @@ class Generator:
         exact: bool = False,
         **defaults: Any,
     ) -> None:
-        model = model or os.environ.get(MODEL_VARIABLE) or catalogue.EMBEDDED
         checked = Recipe(**defaults)
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else default_store(store)
         self.reason = ""  # why this model, where it was not named
+        options: dict[str, Any] = {
+            "revision": revision,
+            "device": device,
+            "dtype": dtype,
+            "exact": exact,
+            "safety_checker": safety_checker,
+            "quantization": quantization,
+            "allow_pickle": allow_pickle,
+        }
+        if engine is not None:
+            _refuse_beside_engine({"model": model, **options})
+            self.engine = engine
+            return
+        model = model or os.environ.get(MODEL_VARIABLE) or catalogue.EMBEDDED
         if model == AUTO:
             model, self.reason = choose_model()
-        self.engine: Engine = LocalEngine(
-            model,
-            revision=revision,
-            device=device,
-            dtype=dtype,
-            exact=exact,
-            safety_checker=safety_checker,
-            quantization=quantization,
-            allow_pickle=allow_pickle,
-        )
+        self.engine = LocalEngine(model, **options)
 
     def __call__(self, prompt: str | Recipe = "", **parameters: Any) -> GeneratedImage:
         """One image; waits for it and shows progress.
@@ -185,8 +206,9 @@ class Generator:
 
         Raises:
             ModelError: There is no such model.
+            NbtoolError: The model is not on this machine.
         """
-        return best_plan(self.engine.plans(width, height))
+        return best_plan(self._placed().plans(width, height))
 
     def tune(self, *, compiling: bool = True) -> Tuning:
         """Tries what may make this model faster on this machine, and uses the best from now on.
@@ -203,10 +225,37 @@ class Generator:
 
         Raises:
             ModelError: The model cannot be had or loaded.
+            NbtoolError: The model is not on this machine.
         """
-        if not isinstance(self.engine, LocalEngine):
-            raise NbtoolError("only models on this machine can be tuned")
-        return self.engine.tune(progress.say, compiling=compiling)
+        return self._placed().tune(progress.say, compiling=compiling)
+
+    @property
+    def exact(self) -> bool:
+        """Whether an image's bits depend on nothing that it is made together with."""
+        return isinstance(self.engine, Exacting) and self.engine.exact
+
+    def with_exact(self, exact: bool) -> Generator:
+        """The same generator, exact or not.
+
+        Raises:
+            NbtoolError: Its engine has no such choice.
+        """
+        if exact == self.exact:
+            return self
+        new = copy.copy(self)
+        new.engine = engine = copy.copy(self.engine)
+        if not isinstance(engine, Exacting):
+            raise NbtoolError(f"{engine.name} has no exact mode")
+        engine.exact = exact
+        return new
+
+    def with_model(self, name: str) -> Generator:
+        """A generator of another model with the same store; nothing else is taken along.
+
+        Raises:
+            ModelError: There is no such model.
+        """
+        return Generator(name, store=self.store)
 
     def panel(self) -> Panel:
         """A widget panel with every parameter, live previews, a gallery and sweeps.
@@ -216,9 +265,16 @@ class Generator:
         """
         if hint := environment.why_no_panel():
             raise NbtoolError(f"{hint}; gen(…) and gen.grid(…) work everywhere")
-        from nbtool.widgets.panel import Panel
+        from nbtool.panel.panel import Panel
 
         return Panel(self)
+
+    def _placed(self) -> Placed:
+        if not isinstance(self.engine, Placed):
+            raise NbtoolError(
+                f"{self.engine.name} is not in this machine's memory: there is nothing to plan or tune"
+            )
+        return self.engine
 
     def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
         for name in parameters.keys() & {"model", "revision"}:
@@ -230,7 +286,7 @@ class Generator:
 
     def _wait(self, job: Job) -> Grid:
         try:
-            _watch(job)
+            watch(job)
         except BaseException:
             # An interrupt: stop within a step, keep what is done, let it through.
             job.cancel()
@@ -273,55 +329,18 @@ class Generator:
         return rows | {"Images": f"{len(self.store)} in {self.store.path}"}
 
 
+def _refuse_beside_engine(options: Mapping[str, Any]) -> None:
+    """Refuses what decides another engine than the one that is given."""
+    if given := [name for name, value in options.items() if value != LEFT_OUT[name]]:
+        raise RecipeError(
+            f"an engine of its own has been given; leave out {', '.join(given)}, "
+            f"which only a model on this machine has"
+        )
+
+
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:
     """The store in a folder; None: the default one."""
     return Store(os.fspath(folder or default_folder()))
-
-
-def _watch(job: Job) -> None:
-    """Shows a job until it is over: a grid fills where that can be drawn meanwhile."""
-    if job.sweep.axes and environment.progress_style() == "live":
-        from nbtool.widgets.live import watch
-
-        watch(job)
-    else:
-        progress.watch(job)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep would do.
-
-    Attributes:
-        cells: Cells of the grid.
-        images: Different images; cells with the same recipe share one.
-        stored: How many of them are in the store already.
-        seconds: An estimate for the rest; None when no image of this model is there to tell.
-        disk_bytes: An upper bound for what the rest takes on disk.
-    """
-
-    cells: int
-    images: int
-    stored: int
-    seconds: float | None
-    disk_bytes: int
-
-    @property
-    def to_make(self) -> int:
-        return self.images - self.stored
-
-    def __str__(self) -> str:
-        if not self.to_make:
-            return f"{self.cells} cells, all in the store"
-        time = "time not known yet" if self.seconds is None else (
-            f"about {progress.duration(self.seconds)}"
-        )  # fmt: skip
-        return (
-            f"{self.cells} cells: {self.to_make} images to make, {self.stored} in the store; "
-            f"{time}, at most {math.ceil(self.disk_bytes / 1e6)} MB"
-        )
-
-    __repr__ = __str__
 
 
 def _pixels(recipe: Recipe) -> int:

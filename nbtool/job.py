@@ -9,55 +9,26 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
-from nbtool.axes import Index, Sweep
+from nbtool.background import logger
 from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.errors import GenerationError, NbtoolError, StoreError
-from nbtool.grid import Cell, Grid
-from nbtool.image import GeneratedImage
-from nbtool.order import order
-from nbtool.recipe import Recipe
-from nbtool.store import Store
+from nbtool.grid import Grid
+from nbtool.recipes.axes import Index, Sweep
+from nbtool.recipes.order import order
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import GeneratedImage
+from nbtool.results.labelled import Cell
+from nbtool.results.progress import Progress
+from nbtool.results.store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from nbtool.widgets.view import GridView
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a job stands. Counts are images; an image that serves several cells counts once."""
-
-    total: int
-    stored: int = 0  # found in the store
-    made: int = 0
-    failed: int = 0
-    begun: float = 0.0  # what is done of the images in the making, in images
-    step: int = 0  # of the image that was last heard of
-    steps: int = 0
-    seconds: float = 0.0  # since the first image was begun
-    activity: str = "waiting"
-
-    @property
-    def done(self) -> int:
-        return self.stored + self.made + self.failed
-
-    @property
-    def fraction(self) -> float:
-        """From 0 to 1, counting the steps of the images in the making."""
-        return min(1.0, (self.done + self.begun) / self.total) if self.total else 1.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """An estimate; None until there is something to judge by."""
-        if not self.seconds or self.made + self.begun < 0.5:
-            return None
-        pace = self.seconds / (self.made + self.begun)
-        return max(0.0, pace * (self.total - self.done - self.begun))
+    from nbtool.live.view import GridView
 
 
 class Job:
@@ -169,7 +140,7 @@ class Job:
         """The grid as a widget that fills while the job runs; see `Grid.view`."""
         if environment.why_no_widgets():
             return self.grid.view(rows=rows, cols=cols)
-        from nbtool.widgets.view import GridView
+        from nbtool.live.view import GridView
 
         return GridView(self.grid, job=self, rows=rows, cols=cols)
 
@@ -240,6 +211,7 @@ class Job:
         except NbtoolError as error:
             self._error = error
         except Exception as error:  # whoever waits must hear of it
+            logger.debug("in a job", exc_info=error)
             self._error = GenerationError(f"generation stopped: {type(error).__name__}: {error}")
         finally:
             with self._changed:

@@ -66,7 +66,7 @@ CLASS_NAMES = frozenset(s.class_name for s in SHORT_NAMES.values()) | {
     "SASolverScheduler",
 }
 # They draw their noise for a whole call, past the generator of each image.
-CHANCY = frozenset({"DPMSolverSDEScheduler"})
+NOISE_PER_CALL = frozenset({"DPMSolverSDEScheduler"})
 
 
 def _squeezed(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbtool.hardware import Disk, Gpu, Hardware, choose, float_support
+from nbtool.machine.hardware import Disk, Gpu, Hardware, choose, float_support
 
 
 def gpu(kind, name, memory_gib, capability="", device=None, **more):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import nbtool
 from nbtool import AxisError, Recipe, RecipeError
-from nbtool.axes import sweep as sweep_of
-from nbtool.ranges import parse_range
+from nbtool.recipes.axes import sweep as sweep_of
+from nbtool.recipes.ranges import parse_range
 
 DEFAULTS = {
     "num_inference_steps": 20,
@@ -419,7 +419,7 @@ def test_fault_12_an_empty_sweep_is_refused(parameters):
 
 def test_fault_12_a_million_cells_are_refused_before_any_is_built(monkeypatch):
     built = []
-    monkeypatch.setattr(nbtool.axes.Sweep, "_edited", lambda *_: built.append(1))
+    monkeypatch.setattr(nbtool.recipes.axes.Sweep, "_edited", lambda *_: built.append(1))
     with pytest.raises(AxisError, match=r"1,000,000 cells \(1000 × 1000\) are more than 100,000"):
         sweep(seed=range(1000), num_inference_steps=range(1, 1001))
     assert not built
@@ -501,7 +501,7 @@ def test_axes_in_each_others_way_are_refused(axes, parameters, message):
 def test_float_steps_do_not_depend_on_the_decimal_context_of_the_process():
     code = (
         "import decimal; decimal.getcontext().prec = 3\n"
-        "from nbtool.axes import parse_range\n"
+        "from nbtool.recipes.ranges import parse_range\n"
         "print(parse_range('1000.5-1001.5 (+0.5)', whole=False))"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

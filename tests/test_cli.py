@@ -118,7 +118,7 @@ def test_check_says_what_there_is(capsys):
 
 
 def test_check_writes_json_with_a_benchmark(capsys, monkeypatch):
-    monkeypatch.setattr("nbtool.check.TOGETHER", 2)
+    monkeypatch.setattr("nbtool.cli.benchmark.TOGETHER", 2)
     assert run("check", "--json", "--benchmark") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["device"] == nbtool.hardware().device

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from nbtool import GeneratedImage, Provenance
-from nbtool.digest import BLOCKS, COLOURS, digest
 from nbtool.metadata import encode
+from nbtool.results.digest import BLOCKS, COLOURS, digest
 
 PLACES = BLOCKS * BLOCKS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +141,25 @@ def test_colab_is_asked_for_its_widget_manager(surround):
     surround(*LOOKS["jupyter"])
     environment.prepare_widgets()
     assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    ("system", "variables", "folder"),
+    [
+        ("posix", {}, "/home/me/.cache"),
+        ("posix", {"XDG_CACHE_HOME": "/fast"}, "/fast"),
+        ("posix", {"XDG_CACHE_HOME": "", "LOCALAPPDATA": "/no"}, "/home/me/.cache"),
+        ("nt", {"LOCALAPPDATA": "/local"}, "/local"),
+        ("nt", {}, "/home/me/AppData/Local"),
+        ("nt", {"LOCALAPPDATA": "/local", "XDG_CACHE_HOME": "/fast"}, "/fast"),
+    ],
+)
+def test_what_is_known_of_a_machine_is_kept_where_programs_keep_such_things(
+    system, variables, folder
+):
+    assert environment.caches(system, variables, Path("/home/me")) == Path(folder)
+
+
+def test_it_has_a_folder_of_its_own_there(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/fast")
+    assert environment.cache_folder() == Path("/fast/nbtool")

@@ -17,7 +17,7 @@ import pytest
 
 import nbtool
 from nbtool.engines.local import loading, pipelines
-from nbtool.store import Store
+from nbtool.results.store import Store
 
 PROMPT = "a large red circle on a blue background"
 FAST = {"num_inference_steps": 2}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import nbtool
 from nbtool import AxisError, Cancelled, GeneratedImage, GenerationError, Grid, Provenance, Recipe
-from nbtool.axes import sweep
+from nbtool.recipes.axes import sweep
 
 DEFAULTS = {
     "num_inference_steps": 20,
@@ -157,7 +157,7 @@ def test_records_are_flat_and_hold_labels_recipe_and_provenance():
     assert record["size"] == (64, 128)
     assert (record["width"], record["height"], record["prompt"]) == (64, 128, "a red star")
     assert (record["seconds"], record["path"]) == (1.5, "")
-    assert set(nbtool.recipe.PARAMETERS) <= record.keys()
+    assert set(nbtool.recipes.parameters.PARAMETERS) <= record.keys()
 
 
 def test_indexing_with_fewer_positions_and_slices():

@@ -8,8 +8,8 @@ import pytest
 from machines import gpu
 
 import nbtool
-from nbtool import containers, probe
-from nbtool.hardware import choose
+from nbtool.machine import containers, probe
+from nbtool.machine.hardware import choose
 
 GIB = 2**30
 

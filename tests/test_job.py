@@ -7,7 +7,8 @@ import weakref
 import pytest
 
 import nbtool
-from nbtool.store import Store
+from nbtool.results.store import Store
+from nbtool.testing import FakeEngine
 
 PROMPT = "a large red circle on a blue background"
 
@@ -20,15 +21,20 @@ def gen(tmp_path, monkeypatch):
     )
 
 
-def until(job, condition):
-    """Waits for a job to come so far."""
-    with job._changed:
-        assert job._changed.wait_for(lambda: condition(job.progress), timeout=120)
+@pytest.fixture
+def engine():
+    return FakeEngine()
+
+
+@pytest.fixture
+def quick(tmp_path, engine):
+    """A generator that needs no model."""
+    return nbtool.Generator(engine=engine, store=tmp_path / "quick")
 
 
 def test_who_waits_goes_ahead_of_a_running_sweep(gen):
     sweep = gen.submit(PROMPT, seed=range(400), guidance_scale=2)
-    until(sweep, lambda progress: progress.made)
+    next(iter(sweep))
     image = gen(PROMPT, seed=1000)
     assert image.path.exists()
     assert not sweep.done
@@ -47,7 +53,7 @@ def test_another_model_and_size_run_beside_a_sweep(gen, tmp_path):
         str(tmp_path / "other"), store=gen.store, device="cpu", num_inference_steps=4
     )
     sweep = gen.submit(PROMPT, seed=range(400), width=96)
-    until(sweep, lambda progress: progress.made)
+    next(iter(sweep))
     assert other(PROMPT, seed=1, width=64, height=64).recipe.model == str(tmp_path / "other")
     assert not sweep.done
     sweep.cancel()
@@ -64,7 +70,7 @@ def test_sizes_run_side_by_side(gen):
 
 def test_some_cells_can_be_cancelled_by_their_labels(gen):
     job = gen.submit(PROMPT, seed=range(40), guidance_scale=[1, 2, 3])
-    until(job, lambda progress: progress.begun)
+    next(iter(job))
     job.cancel(guidance_scale=[2, 3], seed=list(range(20, 40)))
     with pytest.raises(nbtool.AxisError, match="no guidance_scale 7"):
         job.cancel(guidance_scale=7)
@@ -73,6 +79,46 @@ def test_some_cells_can_be_cancelled_by_their_labels(gen):
     assert {seed for seed, _ in grid.missing} <= set(range(20, 40))
     assert len(grid) + len(grid.missing) == 120
     assert not grid.failed
+
+
+def test_what_is_cancelled_by_its_label_before_it_is_done_is_not_made(quick, engine):
+    engine.hold(1)
+    job = quick.submit(PROMPT, seed=range(4), guidance_scale=[1, 2])
+    assert engine.wait_for_hold(60)
+    job.cancel(guidance_scale=2)
+    engine.release()
+    assert job.wait(60).missing == [(seed, 2) for seed in range(4)]
+
+
+def test_one_that_fails_is_named_and_the_others_are_kept(tmp_path):
+    engine = FakeEngine(fails=lambda recipe: "not this one" if recipe.seed == 2 else "")
+    gen = nbtool.Generator(engine=engine, store=tmp_path / "images")
+    grid = gen.submit(PROMPT, seed=range(4)).wait(60)
+    assert {labels: str(error) for labels, error in grid.failed.items()} == {(2,): "not this one"}
+    assert len(grid) == len(gen.store) == 3
+
+
+def test_what_stops_a_run_stops_no_other(tmp_path):
+    broken = FakeEngine(error=RuntimeError("odd"))
+    job = nbtool.Generator(engine=broken, store=tmp_path / "images").submit(PROMPT, seed=1)
+    with pytest.raises(nbtool.GenerationError, match="RuntimeError: odd"):
+        job.wait(60)
+    assert job.done
+    other = nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
+    assert len(other.submit(PROMPT, seed=1).wait(60)) == 1
+
+
+def test_progress_says_where_an_image_is(quick, engine):
+    engine.hold(3)
+    job = quick.submit(PROMPT, seed=range(2))
+    assert engine.wait_for_hold(60)
+    progress = job.progress
+    assert (progress.total, progress.done, progress.step, progress.steps) == (2, 0, 2, 4)
+    assert progress.fraction == 0.25
+    assert [preview().size for preview in job.previews.values()] == [(8, 8)]
+    engine.release()
+    job.join(60)
+    assert job.progress.fraction == 1
 
 
 def test_a_recipe_that_another_cell_wants_is_not_cancelled(gen):
@@ -84,7 +130,7 @@ def test_a_recipe_that_another_cell_wants_is_not_cancelled(gen):
 
 def test_everything_can_be_cancelled(gen):
     jobs = [gen.submit(PROMPT, seed=range(200), guidance_scale=scale) for scale in (2, 3)]
-    until(jobs[0], lambda progress: progress.made)
+    next(iter(jobs[0]))
     nbtool.cancel()
     for job in jobs:
         job.join(60)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtool import Recipe
-from nbtool.axes import Axis, Edit, Sweep
-from nbtool.order import order, spread
+from nbtool.recipes.axes import Axis, Edit, Sweep
+from nbtool.recipes.order import order, spread
 
 
 def sweep_of(**axes):

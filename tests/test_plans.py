@@ -13,8 +13,8 @@ from machines import MACHINES, gpu, machine
 import nbtool
 from nbtool.catalogue import families
 from nbtool.catalogue.known import KNOWN
-from nbtool.plans import best_plan, memory_plans
-from nbtool.roster import choose_model, models
+from nbtool.fitting.plans import best_plan, memory_plans
+from nbtool.fitting.roster import choose_model, models
 from nbtool.schedulers import canonical
 
 
@@ -146,7 +146,7 @@ def test_what_is_known_of_pipelines_is_what_diffusers_says():
     for name, known in families._FAMILIES.items():
         call = inspect.signature(getattr(diffusers, name).__call__).parameters
         takes = known.takes | ({"negative_prompt"} if name == "FluxPipeline" else set())
-        assert {each for each in families.SELECTIVE if each in call} == takes, name
+        assert {each for each in families.TABLED if each in call} == takes, name
         assert known.guidance in call
     for _, facts in KNOWN.values():
         assert facts.pipeline in families._FAMILIES

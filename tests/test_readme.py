@@ -6,7 +6,9 @@ import doctest
 import re
 from pathlib import Path
 
-import nbtool
+import readme
+
+from nbtool.recipes.parameters import PARAMETERS
 
 README = Path(__file__).parents[1] / "README.md"
 GUIDE = README.parent / "docs" / "models.md"
@@ -31,8 +33,9 @@ def test_the_examples_in_the_guide_are_true(monkeypatch):
 
 def test_the_readme_names_every_parameter_and_every_link_leads_somewhere():
     text = README.read_text(encoding="utf-8")
-    for name in nbtool.recipe.PARAMETERS:
+    for name in PARAMETERS:
         assert name in ("model", "revision") or f"`{name}`" in text
+    assert readme.sentence() in text, "make readme"
     pictures = re.findall(r'(?:src|srcset)="([^"]+)"', text)
     for target in [*re.findall(r"\]\(([^)]+)\)", text), *pictures]:
         assert (README.parent / target).exists(), target

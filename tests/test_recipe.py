@@ -16,28 +16,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtool import Recipe, RecipeError
-from nbtool.recipe import PARAMETERS
+from nbtool.recipes.checks import CHOICE, REAL, TEXT, WHOLE
+from nbtool.recipes.parameters import PARAMETERS, ROWS
 from nbtool.schedulers import CLASS_NAMES, SHORT_NAMES, canonical
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates too
 HUGE = pytest.param(10**5000, id="huge")  # too long for Python to print
+
+
 SIDES = st.integers(2, 1024).map(lambda n: 8 * n)
-RECIPES = st.builds(
-    Recipe,
-    prompt=ANY_TEXT,
-    negative_prompt=ANY_TEXT,
-    seed=st.none() | st.integers(0, 2**64 - 1),
-    num_inference_steps=st.none() | st.integers(1, 1000),
-    guidance_scale=st.none() | st.floats(0, allow_infinity=False),
-    scheduler=st.none() | st.sampled_from([*SHORT_NAMES, *sorted(CLASS_NAMES)]),
-    width=st.none() | SIDES,
-    height=st.none() | SIDES,
-    guidance_rescale=st.floats(0, 1),
-    clip_skip=st.integers(0, 24),
-    eta=st.floats(0, 1),
-    model=st.none() | ANY_TEXT,
-    revision=st.none() | ANY_TEXT,
-)
+
+
+def values(row):
+    """All that a parameter may be."""
+    low, high = row.check.low, row.check.high
+    found = {
+        WHOLE: lambda: st.integers(-(-low // row.step), high // row.step).map(
+            lambda number: number * row.step
+        ),
+        REAL: lambda: st.floats(low, None if high == math.inf else high, allow_infinity=False),
+        TEXT: lambda: ANY_TEXT,
+        CHOICE: lambda: st.sampled_from([*row.check.choices, *sorted(CLASS_NAMES)]),
+    }[row.kind]()
+    return st.none() | found if row.rest is None else found
+
+
+RECIPES = st.builds(Recipe, **{name: values(row) for name, row in ROWS.items()})
 
 
 def test_canonical_json_and_key_never_change():

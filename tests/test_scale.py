@@ -9,7 +9,7 @@ import pytest
 
 import nbtool
 from nbtool import GeneratedImage, Grid, Provenance, files
-from nbtool.axes import sweep
+from nbtool.recipes.axes import sweep
 
 CELLS = {"seed": range(1000), "guidance_scale": [scale / 10 for scale in range(100)]}
 

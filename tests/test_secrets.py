@@ -8,7 +8,7 @@ import pytest
 
 import nbtool
 from nbtool import NbtoolError, Provenance, Recipe, Store
-from nbtool.axes import sweep
+from nbtool.recipes.axes import sweep
 
 CANARY = "hf_CANARYcanaryCANARYcanary0123456789"
 

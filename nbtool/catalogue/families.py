@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from nbtool.errors import ModelError
 
-# Recipe parameters that not every pipeline has.
 FLOW = "FlowMatch"  # how the names of the schedulers for flow matching begin
-SELECTIVE = ("negative_prompt", "guidance_rescale", "clip_skip", "eta")
+# What the table below speaks of; of any other argument the pipeline's own signature is asked.
+TABLED = ("negative_prompt", "guidance_rescale", "clip_skip", "eta")
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Family:
     Attributes:
         num_inference_steps: Its default.
         guidance_scale: Its default.
-        takes: Those of SELECTIVE that it has.
+        takes: Those of TABLED that it has.
         guidance: What it calls the guidance that a negative prompt works with.
         multiple: Of pixels, for width and height.
         tokens: That it reads of a prompt; None: as many as its tokenizer says.
@@ -35,7 +37,7 @@ class Family:
     several: bool = True
 
 
-_UNET = frozenset(SELECTIVE)
+_UNET = frozenset(TABLED)
 _FAMILIES = {
     "StableDiffusionPipeline": Family(30, 7.5, _UNET),
     "StableDiffusionXLPipeline": Family(30, 5.0, _UNET),
@@ -61,24 +63,41 @@ def family(pipeline: str) -> Family:
     """
     if pipeline in _FAMILIES:
         return _FAMILIES[pipeline]
-    import inspect
-
-    import diffusers
-
-    try:
-        call = inspect.signature(getattr(diffusers, pipeline).__call__).parameters
-    except AttributeError:
-        raise ModelError(
-            f"the installed diffusers {diffusers.__version__} has no {pipeline}; "
-            f"a newer one may: pip install -U diffusers"
-        ) from None
+    call = _arguments(pipeline)
     guidance = "true_cfg_scale" if "true_cfg_scale" in call else "guidance_scale"
     default = call[guidance].default if guidance in call else None
     return Family(
         num_inference_steps=call["num_inference_steps"].default,
         guidance_scale=default if isinstance(default, (int, float)) else 1.0,
-        takes=frozenset(name for name in SELECTIVE if name in call),
+        takes=frozenset(name for name in TABLED if name in call),
         guidance=guidance,
         multiple=16,
         several=False,  # not tried
     )
+
+
+def takes(pipeline: str, name: str) -> bool:
+    """Whether a pipeline class takes an argument.
+
+    Raises:
+        ModelError: diffusers has no such class.
+    """
+    if name in TABLED:
+        return name in family(pipeline).takes
+    return name in _arguments(pipeline)
+
+
+@cache
+def _arguments(pipeline: str) -> Mapping[str, Any]:
+    """The arguments of a pipeline's call, by name, as `inspect` describes them."""
+    import inspect
+
+    import diffusers
+
+    try:
+        return inspect.signature(getattr(diffusers, pipeline).__call__).parameters
+    except AttributeError:
+        raise ModelError(
+            f"the installed diffusers {diffusers.__version__} has no {pipeline}; "
+            f"a newer one may: pip install -U diffusers"
+        ) from None

@@ -6,7 +6,6 @@ without asking the hub.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import warnings
@@ -22,6 +21,7 @@ from nbtool import files
 from nbtool.catalogue import weights
 from nbtool.catalogue.refusals import explained
 from nbtool.errors import ModelError
+from nbtool.silence import quiet_hub
 
 BRANCH = "main"
 WORKERS = 4  # files at once
@@ -152,7 +152,7 @@ class Repository:
                     if hasattr(error, "response") or attempt + 1 == TRIES:
                         raise
 
-        with _silent(), ThreadPoolExecutor(WORKERS) as pool:
+        with quiet_hub(), ThreadPoolExecutor(WORKERS) as pool:
             try:
                 for done in [pool.submit(get, name) for name in names]:
                     done.result()
@@ -245,18 +245,3 @@ def _check_room(name: str, wanted: int) -> None:
             f"{name} needs {files.size(wanted)} more on the disk of {constants.HF_HUB_CACHE}, and "
             f"{files.size(free)} are free; make room, or set HF_HUB_CACHE to a folder on a larger disk"
         )
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Without the client's own warnings and log: what matters of them, errors say."""
-    from huggingface_hub.utils import logging as client
-
-    level = client.get_verbosity()
-    client.set_verbosity(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="huggingface_hub")
-            yield
-    finally:
-        client.set_verbosity(level)

@@ -11,11 +11,12 @@ from typing import Any
 from nbtool import schedulers
 from nbtool.catalogue import weights
 from nbtool.catalogue.facts import DENOISERS, Facts
-from nbtool.catalogue.families import FLOW, SELECTIVE, Family, family
+from nbtool.catalogue.families import FLOW, Family, family, takes
 from nbtool.catalogue.hub import Report, Repository
 from nbtool.catalogue.known import EMBEDDED
 from nbtool.errors import ModelError, RecipeError
-from nbtool.recipe import Recipe
+from nbtool.recipes.parameters import AT_REST, SELECTIVE
+from nbtool.recipes.recipe import Recipe
 
 CHECKER = "safety_checker"
 PIECE = 2**24  # bytes of a file that are read at once
@@ -173,8 +174,8 @@ class Model:
                     f"{name} must be a multiple of {multiple} for {self.name}, got {pixels}; "
                     f"try {below or multiple} or {below + multiple}"
                 )
-        for name in self._lacks:
-            if getattr(recipe, name):
+        for name in SELECTIVE:
+            if getattr(recipe, name) != AT_REST[name] and not takes(self.facts.pipeline, name):
                 raise RecipeError(
                     f"{self.name} has no {name} (its pipeline, {self.facts.pipeline}, does not "
                     f"take it); leave it out"
@@ -272,11 +273,6 @@ class Model:
     def family(self) -> Family:
         """What its pipeline takes."""
         return family(self.facts.pipeline)
-
-    @cached_property
-    def _lacks(self) -> list[str]:
-        """Parameters that its pipeline does not take."""
-        return [name for name in SELECTIVE if name not in self.family.takes]
 
     @cached_property
     def _text_layers(self) -> int:

@@ -8,19 +8,19 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
-from nbtool.display import cells
+from nbtool.display import faces
+from nbtool.display.composing import Limits
 from nbtool.display.layout import Block, Layout, arrange, label_text
-from nbtool.display.placing import Limits
-from nbtool.image import GeneratedImage
-from nbtool.recipe import printable
+from nbtool.results.image import GeneratedImage
+from nbtool.text import count, ellipsized, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PIL.Image import Image
 
-    from nbtool.axes import Index
-    from nbtool.grid import Grid
+    from nbtool.recipes.axes import Index
+    from nbtool.results.labelled import Labelled
 
 MAX_THUMBNAILS = 64
 THUMBNAIL = 160  # pixels on the longer side, at most
@@ -65,7 +65,7 @@ STYLE = """
 """
 
 
-def grid_bundle(grid: Grid) -> dict[str, Any]:
+def grid_bundle(grid: Labelled) -> dict[str, Any]:
     """The MIME bundle of a grid. Bounded: at most 64 thumbnails, and a sheet for no more cells."""
     bundle: dict[str, Any] = {"text/plain": grid_text(grid), "text/html": grid_html(grid)}
     if math.prod(grid.shape) <= MAX_THUMBNAILS:
@@ -77,9 +77,9 @@ def grid_bundle(grid: Grid) -> dict[str, Any]:
     return bundle
 
 
-def grid_text(grid: Grid) -> str:
+def grid_text(grid: Labelled) -> str:
     """The repr, and for one or two axes a table of marks: ✓ made, ✗ failed, · not made."""
-    lines = [cells.ellipsized(repr(grid), MAX_REPR)]
+    lines = [ellipsized(repr(grid), MAX_REPR)]
     layout = arrange(grid.axes)
     if 1 <= len(grid.axes) <= 2:
         block = next(layout.blocks(wrap=MAX_TEXT_WIDTH))
@@ -87,10 +87,10 @@ def grid_text(grid: Grid) -> str:
     return "\n".join(lines)
 
 
-def _table(grid: Grid, layout: Layout, block: Block) -> Iterator[str]:
-    rows = [cells.ellipsized(text, 24) for text in layout.labels(layout.rows)[:MAX_TEXT_ROWS]]
-    cols = [cells.ellipsized(text, 16) for text in layout.labels(layout.cols)[:MAX_TEXT_WIDTH]]
-    names = [cells.ellipsized(name, 24) for name in (layout.rows or "", layout.cols or "")]
+def _table(grid: Labelled, layout: Layout, block: Block) -> Iterator[str]:
+    rows = [ellipsized(text, 24) for text in layout.labels(layout.rows)[:MAX_TEXT_ROWS]]
+    cols = [ellipsized(text, 16) for text in layout.labels(layout.cols)[:MAX_TEXT_WIDTH]]
+    names = [ellipsized(name, 24) for name in (layout.rows or "", layout.cols or "")]
     margin = max(len(text) for text in [*rows, names[0]])
     while cols and margin + sum(len(col) + 2 for col in cols) > MAX_TEXT_WIDTH:
         cols.pop()
@@ -109,25 +109,25 @@ def _table(grid: Grid, layout: Layout, block: Block) -> Iterator[str]:
         yield f"… {more} more"
 
 
-def _mark(grid: Grid, index: Index) -> str:
+def _mark(grid: Labelled, index: Index) -> str:
     cell = grid.cell(index)
     kind = "missing" if cell is None else "failed"
     return MARKS["made" if isinstance(cell, GeneratedImage) else kind]
 
 
-def grid_html(grid: Grid) -> str:
+def grid_html(grid: Labelled) -> str:
     """A labelled table with thumbnails, readable too where the style is stripped."""
     layout = arrange(grid.axes)
     blocks = layout.shown(MAX_THUMBNAILS, wrap=WRAP)
     columns = max(len(block.cols) for block in blocks)
-    largest = cells.largest(grid)
+    largest = faces.largest(grid)
     scale = min(1.0, max(THUMBNAIL / 2, min(THUMBNAIL, OUTPUT / columns - 6)) / max(largest))
     width = math.ceil(largest[0] * scale)
     shown = sum(len(block.rows) * len(block.cols) for block in blocks)
     parts = [f"<style>{STYLE}</style>"]
     if grid.title:
         parts.append(f'<p class="nbtool-title">{escaped(grid.title, 400)}</p>')
-    quiet = " · ".join(cells.summary(grid))
+    quiet = " · ".join(faces.summary(grid))
     parts.append(f'<p class="nbtool-quiet" style="margin:0 0 6px">{escaped(quiet, 800)}</p>')
     parts.append('<div class="nbtool-scroll">')
     for number, block in enumerate(blocks):
@@ -138,14 +138,14 @@ def grid_html(grid: Grid) -> str:
     parts.append("</div>")
     if more := math.prod(grid.shape) - shown:
         parts.append(
-            f'<p class="nbtool-quiet" style="margin:4px 0">… and {cells.count(more, "more cell")}; '
+            f'<p class="nbtool-quiet" style="margin:4px 0">… and {count(more, "more cell")}; '
             f"<code>grid.save(&quot;grid.html&quot;)</code> shows all of them</p>"
         )
     return f'<div class="nbtool-grid">{"".join(parts)}</div>'
 
 
 def _html_table(
-    grid: Grid, layout: Layout, block: Block, size: tuple[int, float], *, named: bool
+    grid: Labelled, layout: Layout, block: Block, size: tuple[int, float], *, named: bool
 ) -> Iterator[str]:
     width, scale = size
     rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
@@ -172,26 +172,26 @@ def _name(axis: str | None) -> str:
     return f'<span class="nbtool-quiet">{escaped(axis or "", MAX_LABEL)}</span>'
 
 
-def _html_cell(grid: Grid, index: Index, scale: float) -> str:
+def _html_cell(grid: Labelled, index: Index, scale: float) -> str:
     cell = grid.cell(index)
     labels = " · ".join(f"{name} {label_text(label)}" for name, label in grid.labels(index).items())
     if cell is None:
         return f'<span class="nbtool-missing" title="{escaped(labels, 400)}">not made</span>'
-    picture = cells.picture(cell)
+    picture = faces.picture(cell)
     if picture is None or not isinstance(cell, GeneratedImage):
-        why = cells.reason(cell)
+        why = faces.reason(cell)
         return (
             f'<span class="nbtool-failed" title="{escaped(why, 500)}">'
             f"<b>failed</b><br>{escaped(why, 120)}</span>"
         )
     width, height = (max(1, round(side * scale)) for side in picture.size)
     return (
-        f'<img src="{_thumbnail(picture, (width, height))}" width="{width}" height="{height}" '
+        f'<img src="{_data_uri(picture, (width, height))}" width="{width}" height="{height}" '
         f'alt="{escaped(labels or grid.title, 200)}" title="{escaped(cell.caption, 500)}">'
     )
 
 
-def _thumbnail(picture: Image, size: tuple[int, int]) -> str:
+def _data_uri(picture: Image, size: tuple[int, int]) -> str:
     """A small copy of a picture as a data URI: PNG, or JPEG where that is smaller."""
     from PIL.Image import Resampling
 
@@ -208,4 +208,4 @@ def _thumbnail(picture: Image, size: tuple[int, int]) -> str:
 
 def escaped(text: str, length: int) -> str:
     """A text for HTML, shortened, that stays text whatever is in it."""
-    return html.escape(printable(cells.ellipsized(text, length)))
+    return html.escape(printable(ellipsized(text, length)))

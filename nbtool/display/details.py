@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbtool.display import cells
-from nbtool.image import GeneratedImage
-from nbtool.recipe import Recipe
+from nbtool.display import faces
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import GeneratedImage
 
 
 def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
     if notes := made.pop("notes", []):
         made["notes"] = "\n".join(notes)
     return {
-        "size": cells.size(cell) or (1, 1),
+        "size": faces.size(cell) or (1, 1),
         "file": file,
         "caption": cell.caption,
         "note": cell.note,

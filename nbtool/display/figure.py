@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from typing import IO, TYPE_CHECKING, Any
 
-from nbtool.display import cells
+from nbtool import silence
+from nbtool.display import faces
+from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
 from nbtool.display.lettering import FONT
-from nbtool.display.placing import Limits, Place, compose, placard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-    from nbtool.grid import Cell, Grid
+    from nbtool.results.labelled import Cell, Labelled
 
 POINTS = 72  # to the inch; the unit of everything below
 CELL = 96
@@ -26,7 +26,7 @@ MAX_PIXELS = 40_000_000  # of all pictures together; matplotlib holds them in me
 LIMITS = Limits(side=10_000, area=math.inf, cells=2500, letters=(6, 9))
 
 
-def figure(grid: Grid, *, rows: str | None = None, cols: str | None = None) -> Figure:
+def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Figure:
     """The images with their labels, arranged as on the contact sheet.
 
     It belongs to no pyplot state; `save_figure`, or `grid.save("x.pdf")`, keeps text as text.
@@ -37,7 +37,7 @@ def figure(grid: Grid, *, rows: str | None = None, cols: str | None = None) -> F
     from matplotlib.figure import Figure
 
     layout = arrange(grid.axes, rows, cols)
-    cell_size = cells.largest(grid)
+    cell_size = faces.largest(grid)
     sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS)
     inches = (sheet.width / POINTS, sheet.height / POINTS)
     result = Figure(figsize=inches, facecolor="white")
@@ -52,7 +52,7 @@ def figure(grid: Grid, *, rows: str | None = None, cols: str | None = None) -> F
     pixels_per_point = _resolution(sheet.places)
     for place in sheet.places:
         cell = grid.cell(place.index)
-        picture = cells.picture(cell)
+        picture = faces.picture(cell)
         if picture is None:
             _draw_box(axes, place, cell)
             texts.extend(placard(place, cell))
@@ -83,8 +83,7 @@ def save_figure(
     kind = (format or os.path.splitext(os.fspath(file))[1][1:]).lower()  # type: ignore[arg-type]
     # The date would make two files of one grid differ.
     undated: dict[str, None] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+    with mpl.rc_context(settings), silence.quiet_figures():
         figure.savefig(file, format=kind, facecolor="white", metadata=undated)
 
 

@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbtool.axes import Index, format_label
 from nbtool.errors import AxisError, unknown_name
-from nbtool.recipe import printable
+from nbtool.recipes.axes import Index, format_label
+from nbtool.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

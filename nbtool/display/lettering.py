@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nbtool.recipe import printable
+from nbtool.text import printable
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
-from nbtool.display import cells, viewer
+from nbtool.display import faces, viewer
 from nbtool.display.details import details
 from nbtool.display.layout import Layout, arrange, label_text
 from nbtool.errors import StoreError
-from nbtool.image import GeneratedImage
-from nbtool.recipe import printable
+from nbtool.results.image import GeneratedImage
+from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbtool.grid import Grid
+    from nbtool.results.labelled import Labelled
 
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
 MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become
@@ -32,7 +32,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 Source = tuple[str, bytes]  # format and file
 
 
-def page(grid: Grid) -> str:
+def page(grid: Labelled) -> str:
     """The page's HTML. It holds the stored PNG files as they are, so recipes stay inside.
 
     If they are too large together, it holds WebP copies of the same size and says so.
@@ -41,7 +41,7 @@ def page(grid: Grid) -> str:
         StoreError: Even those are too large for one page.
     """
     data = viewer_data(grid)
-    title = printable(cells.ellipsized(grid.title, 120)) or "Images"
+    title = printable(ellipsized(grid.title, 120)) or "Images"
     parts = {
         "TITLE": html.escape(f"{title} – nbtool"),
         "VERSION": html.escape(__version__),
@@ -53,7 +53,7 @@ def page(grid: Grid) -> str:
     return re.sub(r"@@([A-Z]+)@@", lambda match: parts[match[1]], TEMPLATE.read_text("utf-8"))
 
 
-def viewer_data(grid: Grid) -> dict[str, Any]:
+def viewer_data(grid: Labelled) -> dict[str, Any]:
     """What the viewer's host.js takes: axes, a cell for each index, the images once each.
 
     A cell is the number of its image, the reason why it failed, or None if it was not made.
@@ -72,8 +72,8 @@ def viewer_data(grid: Grid) -> dict[str, Any]:
                 f"{len(grid):,} images are too large for one page; save a part of the grid, "
                 f"such as grid.isel({names[0]}=range(4)), or all of it as .zip"
             ) from None
-    return described(grid, layout, cells.largest(grid)) | {
-        "summary": " · ".join(cells.summary(grid)),
+    return described(grid, layout, faces.largest(grid)) | {
+        "summary": " · ".join(faces.summary(grid)),
         "note": note,
         "stars": starred(grid),
         "cells": where,
@@ -81,7 +81,7 @@ def viewer_data(grid: Grid) -> dict[str, Any]:
     }
 
 
-def described(grid: Grid, layout: Layout, size: tuple[int, int]) -> dict[str, Any]:
+def described(grid: Labelled, layout: Layout, size: tuple[int, int]) -> dict[str, Any]:
     """What the viewer has to know of a grid whatever is in it: title, axes and their places."""
     names = list(grid.axes)
     return {
@@ -98,7 +98,7 @@ def described(grid: Grid, layout: Layout, size: tuple[int, int]) -> dict[str, An
     }
 
 
-def starred(grid: Grid) -> list[int]:
+def starred(grid: Labelled) -> list[int]:
     """The starred cells, by number with the last axis fastest."""
     cells_in_order = enumerate(map(grid.cell, grid.indices()))
     return [n for n, cell in cells_in_order if isinstance(cell, GeneratedImage) and cell.starred]
@@ -115,7 +115,7 @@ class _TooLargeError(Exception):
 
 
 def _collected(
-    grid: Grid, encode: Callable[[GeneratedImage], Source], limit: int
+    grid: Labelled, encode: Callable[[GeneratedImage], Source], limit: int
 ) -> tuple[list[dict[str, Any]], list[int | str | None]]:
     images: list[dict[str, Any]] = []
     where: list[int | str | None] = []
@@ -124,20 +124,20 @@ def _collected(
     for index in grid.indices():
         cell = grid.cell(index)
         if not isinstance(cell, GeneratedImage):
-            where.append(None if cell is None else cells.reason(cell))
+            where.append(None if cell is None else faces.reason(cell))
             continue
         key = cell.recipe.key
         if key not in numbers:
             try:
                 kind, data = encode(cell)
             except (OSError, SyntaxError, ValueError):
-                where.append(cells.reason(cell))
+                where.append(faces.reason(cell))
                 continue
             size += len(data)
             if size > limit:
                 raise _TooLargeError
             numbers[key] = len(images)
-            stem = cells.file_stem(grid.labels(index))
+            stem = faces.file_stem(grid.labels(index))
             src = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
             images.append(details(cell, f"{stem}.{kind}") | {"src": src})
         where.append(numbers[key])

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from nbtool import files
 from nbtool._version import __version__
-from nbtool.display import cells
-from nbtool.errors import NbtoolError, RecipeError, StoreError
-from nbtool.image import FORMATS, GeneratedImage
+from nbtool.display import faces
+from nbtool.errors import RecipeError
+from nbtool.results.image import FORMATS, GeneratedImage
 
 if TYPE_CHECKING:
-    from nbtool.grid import Grid
+    from nbtool.results.labelled import Labelled
 
-Writer = Callable[["Grid", IO[bytes], str], None]
+Writer = Callable[["Labelled", IO[bytes], str], None]
 
 _QUALITY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 92, "subsampling": 0},
@@ -27,7 +25,7 @@ _QUALITY: dict[str, dict[str, Any]] = {
 }
 
 
-def save(grid: Grid, path: str | Path) -> Path:
+def save(grid: Labelled, path: str | Path) -> Path:
     """Writes the grid and returns the path; an existing file is replaced once all is written.
 
     .png, .jpg, .jpeg, .webp: the contact sheet. .html: the page. .pdf, .svg: the figure. .zip:
@@ -42,40 +40,31 @@ def save(grid: Grid, path: str | Path) -> Path:
     write = WRITERS.get(suffix)
     if write is None:
         raise RecipeError(f"a grid is saved as {', '.join(WRITERS)}; got {path.name!r}")
-    temporary = path.with_name(f".nbtool-{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            write(grid, file, suffix)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and not isinstance(error, NbtoolError):
-            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-        raise
+    with files.explained(f"write {path}"), files.writing(path) as file:
+        write(grid, file, suffix)
     return path
 
 
-def _write_sheet(grid: Grid, file: IO[bytes], suffix: str) -> None:
+def _write_sheet(grid: Labelled, file: IO[bytes], suffix: str) -> None:
     from nbtool.display.sheet import contact_sheet
 
     kind = FORMATS[suffix]
     contact_sheet(grid).save(file, kind, **_QUALITY.get(kind, {}))
 
 
-def _write_page(grid: Grid, file: IO[bytes], _: str) -> None:
+def _write_page(grid: Labelled, file: IO[bytes], _: str) -> None:
     from nbtool.display.page import page
 
     file.write(page(grid).encode("utf-8"))
 
 
-def _write_figure(grid: Grid, file: IO[bytes], suffix: str) -> None:
+def _write_figure(grid: Labelled, file: IO[bytes], suffix: str) -> None:
     from nbtool.display.figure import figure, save_figure
 
     save_figure(figure(grid), file, format=suffix[1:])
 
 
-def _write_zip(grid: Grid, file: IO[bytes], _: str) -> None:
+def _write_zip(grid: Labelled, file: IO[bytes], _: str) -> None:
     """Images one after the other, uncompressed since PNG is; the manifest last."""
     names: set[str] = set()
     manifest: dict[str, Any] = {
@@ -92,7 +81,7 @@ def _write_zip(grid: Grid, file: IO[bytes], _: str) -> None:
             cell = grid.cell(index)
             labels = grid.labels(index)
             if isinstance(cell, GeneratedImage):
-                name = _unique(cells.file_stem(labels), names) + ".png"
+                name = _unique(faces.file_stem(labels), names) + ".png"
                 archive.writestr(_entry(name), cell.png)
                 made = {"recipe": cell.recipe.to_dict(), "provenance": cell.provenance.to_dict()}
                 manifest["images"].append({"labels": labels, "file": name} | made)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbtool.display import cells
+from nbtool.display import faces
+from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
 from nbtool.display.lettering import font
-from nbtool.display.placing import Limits, Place, compose, placard
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-    from nbtool.grid import Cell, Grid
+    from nbtool.results.labelled import Cell, Labelled
 
 MAX_SIDE = 16_000  # pixels
 MAX_AREA = 40_000_000  # pixels
@@ -23,7 +23,7 @@ LIMITS = Limits(side=MAX_SIDE, area=MAX_AREA, cells=20_000, letters=(12, 40))
 _ANCHORS = {"left": "ls", "center": "ms", "right": "rs"}
 
 
-def contact_sheet(grid: Grid, *, rows: str | None = None, cols: str | None = None) -> Image:
+def contact_sheet(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Image:
     """The images with their labels, `rows` down and `cols` across, at most 40 megapixels.
 
     By default the last axis goes across and the one before it down; further axes become
@@ -36,21 +36,21 @@ def contact_sheet(grid: Grid, *, rows: str | None = None, cols: str | None = Non
 
 
 def draw_sheet(
-    grid: Grid, limits: Limits, *, rows: str | None = None, cols: str | None = None
+    grid: Labelled, limits: Limits, *, rows: str | None = None, cols: str | None = None
 ) -> Image:
     """The contact sheet within other limits."""
     from PIL import Image as PILImage
     from PIL import ImageDraw
 
     layout = arrange(grid.axes, rows, cols)
-    cell_size = cells.largest(grid)
+    cell_size = faces.largest(grid)
     sheet = compose(grid, layout, cell_size, max(1, SMALL // max(cell_size)), limits)
     image = PILImage.new("RGB", (int(sheet.width), int(sheet.height)), "white")
     draw = ImageDraw.Draw(image)
     texts = list(sheet.texts)
     for place in sheet.places:
         cell = grid.cell(place.index)
-        picture = cells.picture(cell)
+        picture = faces.picture(cell)
         if picture is None:
             _draw_box(draw, place, cell)
             texts.extend(placard(place, cell))

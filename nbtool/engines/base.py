@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from nbtool.recipe import Provenance, Recipe
+from nbtool.recipes.provenance import Provenance
+from nbtool.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from nbtool.plans import MemoryPlan
 
 
 @dataclass(frozen=True)
@@ -114,16 +113,12 @@ class Engine(Protocol):
             ModelError: The model cannot be loaded.
         """
 
-    def plans(self, width: int | None = None, height: int | None = None) -> list[MemoryPlan]:
-        """Every way to put the model into this machine's memory, the fastest first.
-
-        Args:
-            width: Of the images, in pixels; None: what the model was trained for.
-            height: The same.
-
-        Raises:
-            ModelError: There is no such model.
-        """
-
     def describe(self) -> dict[str, str]:
         """What this engine is, for people: labels and values for the status card."""
+
+
+@runtime_checkable
+class Exacting(Protocol):
+    """An engine that can make images that depend on nothing they are made together with."""
+
+    exact: bool

@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbtool.errors import MetadataError
@@ -36,9 +37,18 @@ def encode(
     provenance: Mapping[str, Any],
     version: str,
     *,
+    terms: Mapping[str, object] = MappingProxyType({}),
     format: str = "PNG",
 ) -> bytes:
-    """The image as a file's bytes with its recipe inside; `format` is PNG, JPEG or WEBP.
+    """The image as a file's bytes with its recipe inside.
+
+    Args:
+        image: The pixels.
+        recipe: Its parameters.
+        provenance: How it was made.
+        version: Of nbtool.
+        terms: What the infotext says beside what it always says, by name there.
+        format: PNG, JPEG or WEBP.
 
     Raises:
         MetadataError: The recipe is too long for a JPEG.
@@ -54,7 +64,7 @@ def encode(
     if format == "PNG":
         texts = PngInfo()
         texts.add_text("nbtool", ours)
-        texts.add_text("parameters", to_infotext(recipe, version))
+        texts.add_text("parameters", to_infotext(recipe, version, terms))
         image.save(buffer, "PNG", pnginfo=texts, **COMPRESSION)
     else:
         if format == "JPEG" and len(ours) > MAX_JPEG_TEXT:

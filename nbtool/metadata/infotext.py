@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from nbtool import schedulers
 
+# Terms that are not always there, in the order in which that program writes them.
+_ORDER = ("Clip skip", "Eta", "CFG Rescale")
 
-def to_infotext(recipe: Mapping[str, Any], version: str) -> str:
+
+def to_infotext(
+    recipe: Mapping[str, Any], version: str, terms: Mapping[str, object] = MappingProxyType({})
+) -> str:
     """The infotext of a complete recipe's dictionary.
 
     Format: modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui.
+
+    Args:
+        recipe: Its parameters.
+        version: Of nbtool.
+        terms: What else there is to say, by the names of that program.
     """
     sampler = schedulers.resolve(recipe["scheduler"])
     values = {
@@ -25,12 +36,7 @@ def to_infotext(recipe: Mapping[str, Any], version: str) -> str:
         "Model": recipe["model"],
         "RNG": "CPU",
     }
-    if clip_skip := recipe.get("clip_skip"):
-        values["Clip skip"] = clip_skip + 1  # there, 1 means that nothing is left out
-    if eta := recipe.get("eta"):
-        values["Eta"] = _number(eta)
-    if rescale := recipe.get("guidance_rescale"):
-        values["CFG Rescale"] = _number(rescale)
+    values |= {name: terms[name] for name in sorted(terms, key=_place)}
     values["Version"] = f"nbtool {version}"
 
     lines = [_printable(recipe.get("prompt", ""))]
@@ -38,6 +44,10 @@ def to_infotext(recipe: Mapping[str, Any], version: str) -> str:
         lines.append("Negative prompt: " + _printable(negative))
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in values.items()))
     return "\n".join(lines)
+
+
+def _place(name: str) -> int:
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def _number(value: float) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from PIL import Image, ImageDraw
 
-from nbtool import axes, metadata
+from nbtool import metadata
 from nbtool.errors import GenerationError
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
-from nbtool.recipe import Provenance
+from nbtool.recipes import axes
+from nbtool.recipes.provenance import Provenance
+from nbtool.results.image import GeneratedImage
 
 DEFAULTS = {
     "seed": 7,

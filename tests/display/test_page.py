@@ -136,7 +136,7 @@ def test_the_script_is_valid(tmp_path):
 def test_the_page_remembers_what_was_starred(grid, monkeypatch):
     starred = [image.recipe.key for image in list(grid)[1:3]]
     kept = property(lambda image: image.recipe.key in starred)
-    monkeypatch.setattr("nbtool.image.GeneratedImage.starred", kept)
+    monkeypatch.setattr("nbtool.results.image.GeneratedImage.starred", kept)
     assert _data(page(grid))["stars"] == [2, 3]
 
 

@@ -7,7 +7,8 @@ import pytest
 from nbclient import NotebookClient
 
 from nbtool.display import progress
-from nbtool.job import Progress
+from nbtool.results.progress import Progress
+from nbtool.text import duration
 
 SWEEP = """
 import nbtool
@@ -39,7 +40,7 @@ def test_no_time_is_promised_before_the_first_image():
     [(0.84, "0.8 s"), (42.3, "42 s"), (180, "3 min"), (7500, "2 h 05 min")],
 )
 def test_durations_are_as_short_as_is_useful(seconds, text):
-    assert progress.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_a_line_holds_text_as_text():

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from PIL import Image, ImageChops
 
-from nbtool.axes import paired
 from nbtool.display import sheet
 from nbtool.display.layout import arrange
 from nbtool.display.lettering import fitted, width, wrapped
 from nbtool.errors import AxisError
 from nbtool.grid import Grid
+from nbtool.recipes.axes import paired
 
 AXES = {"color": ("red", "blue"), "seed": (0, 1, 2), "eta": (0.0, 0.5)}
 

@@ -15,7 +15,7 @@ from nbtool.engines.local import LocalEngine, comparing
 from nbtool.engines.local.hub import Hub
 from nbtool.engines.local.questions import Cell
 from nbtool.engines.local.worker import worker
-from nbtool.recipe import Recipe
+from nbtool.recipes.recipe import Recipe
 
 
 class Together:

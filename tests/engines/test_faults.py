@@ -15,7 +15,7 @@ from hubs import Together, one, with_scheduler
 import nbtool
 from nbtool.engines.base import Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import LocalEngine
-from nbtool.recipe import Recipe
+from nbtool.recipes.recipe import Recipe
 
 PROMPT = "a large red circle on a blue background"
 SMALL = {"width": 64, "height": 64}

@@ -14,13 +14,13 @@ import nbtool
 from nbtool import schedulers
 from nbtool.engines.base import Finished, Stepped
 from nbtool.engines.local import LocalEngine
-from nbtool.recipe import Recipe
+from nbtool.recipes.recipe import Recipe
 
 SMALL = {"width": 64, "height": 64}
 SEEDS = (3, 1, 7)
 OF_NOISE = sorted(
     name
-    for name in schedulers.SHORT_NAMES.keys() | schedulers.CLASS_NAMES - schedulers.CHANCY
+    for name in schedulers.SHORT_NAMES.keys() | schedulers.CLASS_NAMES - schedulers.NOISE_PER_CALL
     if not name.startswith("FlowMatch")
 )
 
@@ -99,7 +99,9 @@ def test_a_grid_takes_fewer_calls_than_images(gen, calls):
 
 
 def test_what_draws_noise_for_a_whole_call_is_called_for_each_image(gen, calls, monkeypatch):
-    monkeypatch.setattr(schedulers, "CHANCY", {"ddim"})  # the real one wants another package
+    monkeypatch.setattr(
+        schedulers, "NOISE_PER_CALL", {"ddim"}
+    )  # the real one wants another package
     gen.grid("a red star", seed=range(4), scheduler="ddim")
     assert calls == [1] * 4
 

@@ -15,11 +15,11 @@ import torch
 from hubs import one
 
 import nbtool
-from nbtool import probe
 from nbtool.engines.local import LocalEngine, loading, placing
 from nbtool.engines.local.cache import size
-from nbtool.hardware import GIB
-from nbtool.plans import OFFLOADS
+from nbtool.fitting.plans import OFFLOADS
+from nbtool.machine import probe
+from nbtool.machine.hardware import GIB
 
 PROMPT = "a large red circle on a blue background"
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2}
@@ -63,7 +63,7 @@ def placed(model, **options):
 
 
 def test_the_model_that_was_not_used_for_longest_makes_room(folders, room, monkeypatch):
-    monkeypatch.setattr("nbtool.plans.HOST_SPARE", 1)
+    monkeypatch.setattr("nbtool.fitting.plans.HOST_SPARE", 1)
     a, b, c = (placed(folders[name]) for name in "abc")
     weights = sum(map(size, loading.networks(a.load(str).pipeline).values()))
     room(a.plan.least_gib + 1.5 * weights / GIB)
@@ -184,7 +184,7 @@ def test_an_unloaded_model_leaves_nothing_behind(folders, tmp_path):
 
 
 def test_a_model_in_use_is_not_taken_from_its_run(folders, room, tmp_path, monkeypatch):
-    monkeypatch.setattr("nbtool.plans.HOST_SPARE", 1)
+    monkeypatch.setattr("nbtool.fitting.plans.HOST_SPARE", 1)
     loads, whole = [], loading.load
     monkeypatch.setattr(
         "nbtool.engines.local.cache.load", lambda *args: loads.append(1) or whole(*args)

@@ -24,7 +24,7 @@ from nbtool.catalogue import weights
 from nbtool.engines.local import placing
 from nbtool.engines.local.cache import size
 from nbtool.engines.local.loading import networks
-from nbtool.roster import choose_model
+from nbtool.fitting.roster import choose_model
 
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2, "seed": 1}
 TOKEN = "hf_accepted"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nbtool import Recipe
 from nbtool.metadata import to_infotext
+from nbtool.recipes.parameters import infotext_terms
 from nbtool.schedulers import SHORT_NAMES
 
 PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -63,7 +64,9 @@ RECIPES = st.builds(
 
 @given(RECIPES)
 def test_other_programs_read_back_the_same_values(recipe):
-    prompt, negative, settings = parse(to_infotext(recipe.to_dict(), "1.2"))
+    prompt, negative, settings = parse(
+        to_infotext(recipe.to_dict(), "1.2", infotext_terms(recipe.to_dict()))
+    )
     assert (prompt, negative) == (recipe.prompt, recipe.negative_prompt)
     scheduler = SHORT_NAMES[recipe.scheduler]
     assert settings["Sampler"] == scheduler.sampler
@@ -85,12 +88,20 @@ def test_the_text_is_as_people_know_it(complete):
         prompt='a "red" star,\nat night', negative_prompt="blur", scheduler="dpm++2m_karras",
         guidance_scale=7.5, clip_skip=1, model="runs/a, b: c",
     )  # fmt: skip
-    assert to_infotext(recipe.to_dict(), "0.1") == (
+    assert to_infotext(recipe.to_dict(), "0.1", infotext_terms(recipe.to_dict())) == (
         'a "red" star,\n'
         "at night\n"
         "Negative prompt: blur\n"
         "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 7, "
         'Size: 32x32, Model: "runs/a, b: c", RNG: CPU, Clip skip: 2, Version: nbtool 0.1'
+    )
+
+
+def test_what_is_not_always_there_stands_in_the_order_in_which_people_know_it(complete):
+    recipe = complete.replace(guidance_rescale=0.5, eta=1, clip_skip=2)
+    text = to_infotext(recipe.to_dict(), "0.1", infotext_terms(recipe.to_dict()) | {"New": 1})
+    assert text.endswith(
+        "RNG: CPU, Clip skip: 3, Eta: 1, CFG Rescale: 0.5, New: 1, Version: nbtool 0.1"
     )
 
 

@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from nbtool import axes, metadata
+from nbtool import metadata
 from nbtool.errors import GenerationError
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
-from nbtool.recipe import Provenance
+from nbtool.recipes import axes
+from nbtool.recipes.provenance import Provenance
+from nbtool.results.image import GeneratedImage
 
 HOSTILE = '<img src=x onerror="window.hit=1"></script><script>window.hit=2</script>'
 DEFAULTS = {"num_inference_steps": 4, "scheduler": "ddim", "model": "shapes", "width": 64}

@@ -10,10 +10,11 @@ from playwright.sync_api import expect
 HOSTILE = "<img src=x onerror=window.hit=1>"
 GRID = f"""
 from PIL import Image
-from nbtool import Store, axes
+from nbtool import Store
+from nbtool.recipes import axes
 from nbtool.errors import GenerationError
 from nbtool.grid import Grid
-from nbtool.recipe import Provenance
+from nbtool.recipes.provenance import Provenance
 
 store = Store("images")
 store.prepare()
@@ -38,10 +39,10 @@ ASK = (
 MANY = """
 import io
 from PIL import Image
-from nbtool import axes
+from nbtool.recipes import axes
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
-from nbtool.recipe import Provenance
+from nbtool.results.image import GeneratedImage
+from nbtool.recipes.provenance import Provenance
 
 sweep = axes.sweep(
     "a star", (), dict(seed=range(200), guidance_scale=range(50)),

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import pytest
+from people import find, press
 
 import nbtool
-from nbtool.widgets.axis_row import around, parse
-from nbtool.widgets.panel import Panel
+from nbtool.panel.axis_row import around, parse
+from nbtool.panel.panel import Panel
+from nbtool.testing import FakeEngine
 
 SECONDS = 120
 
 
 @pytest.fixture
-def panel(tmp_path):
-    panel = Panel(nbtool.Generator(store=tmp_path / "images", num_inference_steps=2))
-    panel.join(SECONDS)
-    yield panel
-    panel._sweep._follower.cancel()
-    panel.join(SECONDS)
-    panel.close()
+def engine():
+    return FakeEngine()
+
+
+@pytest.fixture
+def opened():
+    """Opens a panel, and closes it in the end."""
+    panels = []
+
+    def open_panel(generator):
+        panels.append(Panel(generator))
+        panels[-1].join(SECONDS)
+        return panels[-1]
+
+    yield open_panel
+    for panel in panels:
+        panel.cancel()
+        panel.join(SECONDS)
+        panel.close()
+
+
+@pytest.fixture
+def panel(opened, engine, tmp_path):
+    return opened(nbtool.Generator(engine=engine, store=tmp_path / "images", num_inference_steps=2))
 
 
 def fill(panel, *rows):
-    sweep = panel._sweep
+    sweep = panel.sweep
     while len(sweep.rows) < len(rows):
-        sweep.add.click()
+        press(sweep.widget, "Add an axis")
     for row in sweep.rows:
         row.fill("", "")
     for row, (name, values) in zip(sweep.rows, rows, strict=False):
@@ -66,13 +85,13 @@ def test_a_replacement_is_an_arrow_between_texts():
     ],
 )
 def test_what_is_wrong_is_said_under_the_field(panel, name, text, message):
-    panel._session.settings.prompt.value = "a {color} star"
+    find(panel.generate.widget, "Prompt").value = "a {color} star"
     sweep = fill(panel)
     sweep.rows[0].fill(name, text)
     assert message in sweep.rows[0].message.text
     assert sweep.rows[0].message.alarming
-    sweep.run_button.click()
-    assert message in panel._session.notice.text
+    press(sweep.widget, "Run")
+    assert message in panel.notice.text
 
 
 def test_it_counts_the_cells_before_anything_runs(panel):
@@ -81,48 +100,57 @@ def test_it_counts_the_cells_before_anything_runs(panel):
     assert sweep.outlook.text.startswith("4 × 3 = 12 cells: 12 images · ")
 
 
-def test_a_sweep_fills_a_grid_and_keeps_the_images(panel):
+@pytest.mark.parametrize("kind", ["fake", "real"])
+def test_a_sweep_fills_a_grid_and_keeps_the_images(opened, tmp_path, kind):
+    engine = {"engine": FakeEngine()} if kind == "fake" else {}
+    panel = opened(nbtool.Generator(store=tmp_path / "images", num_inference_steps=2, **engine))
     sweep = fill(panel, ("guidance_scale", "2, 4"), ("seed", "1-3"))
-    sweep.run_button.click()
+    press(sweep.widget, "Run")
     assert len(sweep.results.children) == 1
     panel.join(SECONDS)
-    assert sweep._job.grid.axes == {"guidance_scale": (2, 4), "seed": (1, 2, 3)}
-    assert len(sweep._job.grid) == 6
+    assert sweep.job.grid.axes == {"guidance_scale": (2, 4), "seed": (1, 2, 3)}
+    assert len(sweep.job.grid) == 6
     assert len(panel.generator.store) == 6
     assert sweep.resume.disabled
     panel.join(SECONDS)
     assert "all stored" in sweep.outlook.text
-    assert len(panel._generate.gallery.images) == 6
+    assert len(panel.generate.gallery.images) == 6
 
 
-def test_a_cancelled_sweep_is_resumed_with_the_same_seed(panel):
-    panel._session.settings.steps.value = 30
+@pytest.mark.parametrize("kind", ["fake", "real"])
+def test_a_cancelled_sweep_is_resumed_with_the_same_seed(opened, tmp_path, kind):
+    fake = FakeEngine()
+    fake.hold(5, which=lambda recipe: recipe.guidance_scale > 1)  # all but the first
+    engine = {"engine": fake} if kind == "fake" else {}
+    panel = opened(nbtool.Generator(store=tmp_path / "images", **engine))
+    find(panel.generate.widget, "Steps").value = 30
     sweep = fill(panel, ("guidance_scale", "1-20"))
-    sweep.run_button.click()
-    first = sweep._job
+    press(sweep.widget, "Run")
+    first = sweep.job
     next(iter(first))
-    sweep.cancel.click()
+    press(sweep.widget, "Cancel")
     panel.join(SECONDS)
     made = len(first.grid)
     assert 1 <= made < 20
     assert "not made; Resume" in sweep.outcome.text
-    panel._session.settings.steps.value = 5  # what was begun is resumed as it was
-    sweep.resume.click()
+    find(panel.generate.widget, "Steps").value = 5  # what was begun is resumed as it was
+    fake.release()
+    press(sweep.widget, "Resume")
     panel.join(SECONDS)
-    assert sweep._job is not first
-    assert sweep._job.progress.stored == made
-    assert len(sweep._job.grid) == 20
-    assert sweep._job.sweep.base == first.sweep.base
+    assert sweep.job is not first
+    assert sweep.job.progress.stored == made
+    assert len(sweep.job.grid) == 20
+    assert sweep.job.sweep.base == first.sweep.base
 
 
 def test_words_in_braces_are_offered_as_axes(panel):
-    panel._session.settings.prompt.value = "a {color} star"
-    sweep = panel._sweep
+    find(panel.generate.widget, "Prompt").value = "a {color} star"
+    sweep = panel.sweep
     assert ("{color}", "color") in sweep.rows[0].name.options
     fill(panel, ("color", "red | blue"), ("replace", "star → circle"))
-    sweep.run_button.click()
+    press(sweep.widget, "Run")
     panel.join(SECONDS)
-    prompts = {image.recipe.prompt for image in sweep._job.grid}
+    prompts = {image.recipe.prompt for image in sweep.job.grid}
     assert prompts == {
         f"a {color} {thing}" for color in ("red", "blue") for thing in ("star", "circle")
     }
@@ -130,23 +158,23 @@ def test_words_in_braces_are_offered_as_axes(panel):
 
 def test_prompts_are_an_axis_like_any_other(panel):
     sweep = fill(panel, ("seed", "1, 2"), ("prompt", "a star | a circle"))
-    sweep.run_button.click()
+    press(sweep.widget, "Run")
     panel.join(SECONDS)
-    assert {image.recipe.prompt for image in sweep._job.grid} == {"a star", "a circle"}
+    assert {image.recipe.prompt for image in sweep.job.grid} == {"a star", "a circle"}
 
 
 def test_a_parameter_twice_is_refused(panel):
     sweep = fill(panel, ("seed", "1, 2"), ("seed", "3, 4"))
     assert "twice" in sweep.outlook.text
-    sweep.run_button.click()
-    assert "twice" in panel._session.notice.text
+    press(sweep.widget, "Run")
+    assert "twice" in panel.notice.text
 
 
 def test_nothing_to_vary_is_said(panel):
     sweep = fill(panel)
     assert sweep.outlook.text == "Choose what to vary."
-    sweep.run_button.click()
-    assert "at least one" in panel._session.notice.text
+    press(sweep.widget, "Run")
+    assert "at least one" in panel.notice.text
 
 
 def test_around_stays_within_the_limits():
@@ -157,9 +185,9 @@ def test_around_stays_within_the_limits():
 
 
 def test_sweep_around_this_fills_the_tab_and_opens_it(panel):
-    panel._generate.generate.click()
+    press(panel.generate.widget, "Generate")
     panel.join(SECONDS)
-    panel._generate.detail.sweep.click()
+    press(panel.generate.widget, "Sweep around this")
     panel.join(SECONDS)
-    assert panel._tabs.selected_index == 1
-    assert panel._sweep.outlook.text.startswith("5 × 3 = 15 cells: ")
+    assert panel.tabs.selected_index == 1
+    assert panel.sweep.outlook.text.startswith("5 × 3 = 15 cells: ")

@@ -6,16 +6,17 @@ import threading
 import pytest
 from PIL import Image
 
-from nbtool import Store, axes
+from nbtool import Store
 from nbtool.display.page import starred
 from nbtool.errors import AxisError, GenerationError
 from nbtool.grid import Grid
-from nbtool.image import GeneratedImage
-from nbtool.job import Progress
-from nbtool.recipe import Provenance
-from nbtool.widgets import feed as module
-from nbtool.widgets.thumbnails import Thumbnails, thumbnail
-from nbtool.widgets.view import GridView
+from nbtool.live import feed as module
+from nbtool.live.thumbnails import Thumbnails, thumbnail
+from nbtool.live.view import GridView
+from nbtool.recipes import axes
+from nbtool.recipes.provenance import Provenance
+from nbtool.results.image import GeneratedImage
+from nbtool.results.progress import Progress
 
 DEFAULTS = {
     "num_inference_steps": 4,
@@ -254,9 +255,7 @@ def test_cells_fill_while_a_job_runs(opened, sweep, images):
     view.sent.wait_for_cells("thumbnails", [1])
     assert view.summary.startswith("2 images · 1 failed · 3 not made")
     assert view.starred == [images[0, 1]]
-    if worker := view._feed._worker:
-        worker.join(20)
-    assert view._feed._worker is None
+    assert view.join(20)
 
 
 def test_a_job_can_be_cancelled_from_its_view(opened, sweep):
@@ -283,10 +282,9 @@ def test_a_view_that_pushes_is_not_asked(opened, sweep, images, monkeypatch):
 def test_a_closed_view_leaves_the_job_alone(opened, sweep):
     job = FakeJob(sweep)
     view = opened(job.grid, job=job)
-    worker = view._feed._worker
+    assert not view.join(0)
     view.close()
-    worker.join(20)
-    assert not worker.is_alive()
+    assert view.join(20)
     assert not job.cancelled
 
 

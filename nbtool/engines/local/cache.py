@@ -15,11 +15,11 @@ from nbtool.catalogue import weights
 from nbtool.engines.local.loading import load, networks
 from nbtool.engines.local.previews import Previews
 from nbtool.engines.local.tuning import WORDS
-from nbtool.plans import way
+from nbtool.fitting.plans import how_placed
 
 if TYPE_CHECKING:
     from nbtool.catalogue import Model
-    from nbtool.plans import MemoryPlan
+    from nbtool.fitting.plans import MemoryPlan
 
 _ORIGIN = re.compile("^_|version|dtype")
 Placement = tuple[str, ...]  # what must be equal for pipelines to share a component
@@ -153,7 +153,7 @@ def size(part: Any) -> int:
 
 
 def _key(model: Model, plan: MemoryPlan) -> Hashable:
-    return model.source, model.safety_checker, way(plan)
+    return model.source, model.safety_checker, how_placed(plan)
 
 
 def _placement(plan: MemoryPlan) -> Placement:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, schedulers
 from nbtool._version import __version__
-from nbtool.catalogue.families import SELECTIVE
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.cache import Loaded
@@ -22,11 +21,14 @@ from nbtool.engines.local.questions import Cell, Outcome
 from nbtool.engines.local.tuning import Tuning
 from nbtool.engines.local.worker import Run, worker
 from nbtool.errors import GenerationError, RecipeError
-from nbtool.estimates import QUANTIZATIONS
-from nbtool.hardware import DEVICES, DTYPES
-from nbtool.plans import MemoryPlan
-from nbtool.probe import PACKAGES
-from nbtool.recipe import Provenance, Recipe, printable
+from nbtool.fitting.estimates import QUANTIZATIONS
+from nbtool.fitting.plans import MemoryPlan
+from nbtool.machine.hardware import DEVICES, DTYPES
+from nbtool.machine.probe import PACKAGES
+from nbtool.recipes.parameters import AT_REST, SELECTIVE
+from nbtool.recipes.provenance import Provenance
+from nbtool.recipes.recipe import Recipe
+from nbtool.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -220,7 +222,7 @@ class _Task:
     def kind(self, recipe: Recipe) -> Hashable:
         # In exact mode not even the arithmetic between forwards is shared.
         alone = self._engine.exact or not self._family.several
-        if alone or recipe.scheduler in schedulers.CHANCY:
+        if alone or recipe.scheduler in schedulers.NOISE_PER_CALL:
             return object()
         return recipe.replace(seed=None).key
 
@@ -253,7 +255,8 @@ class _Task:
 
     def _guidance(self, recipe: Recipe) -> dict[str, Any]:
         """What not every pipeline takes, where it is not at rest."""
-        chosen = {name: value for name in SELECTIVE if (value := getattr(recipe, name))}
+        given = {name: getattr(recipe, name) for name in SELECTIVE}
+        chosen = {name: value for name, value in given.items() if value != AT_REST[name]}
         chosen[self._family.guidance] = recipe.guidance_scale
         if self._family.guidance == "true_cfg_scale":
             chosen.setdefault("negative_prompt", " ")  # without one it is not guided

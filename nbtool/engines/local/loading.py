@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue.model import CHECKER
 from nbtool.engines.local import memory
 from nbtool.errors import ModelError
-from nbtool.estimates import TILE
+from nbtool.fitting.estimates import TILE
+from nbtool.silence import quiet, reading
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
     from nbtool.catalogue import Model
-    from nbtool.plans import MemoryPlan
+    from nbtool.fitting.plans import MemoryPlan
 
 
 def load(
@@ -37,7 +37,7 @@ def load(
         MemoryError: The memory does not suffice.
     """
     try:
-        with quiet(), _told(say):
+        with quiet(), reading(say):
             pipeline = _read(model, plan, shared or {})
         place(pipeline, plan)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
@@ -193,53 +193,3 @@ def _mend_clip_skip(text_encoder: Any) -> None:
     if hasattr(text_encoder, "final_layer_norm") and not hasattr(text_encoder, "text_model"):
         # Past nn.Module's own __setattr__: a module inside itself would be an endless tree.
         object.__setattr__(text_encoder, "text_model", text_encoder)
-
-
-@contextlib.contextmanager
-def _told(say: Callable[[str], None]) -> Iterator[None]:
-    """Says what diffusers reads, which it tells nobody but its bars."""
-    from diffusers.utils import logging
-
-    reading = ""
-
-    class Bar(logging.EmptyTqdm):  # type: ignore[misc] # diffusers has no types
-        def __iter__(self) -> Iterator[Any]:
-            nonlocal reading
-            items = list(self._iterator or ())
-            for number, item in enumerate(items, 1):
-                if isinstance(item, tuple):  # a component's name, and its class
-                    reading = f"{item[0]}, {number} of {len(items)}"
-                    say(reading)
-                elif len(items) > 1:
-                    say(f"{reading}: file {number} of {len(items)}")
-                yield item
-
-    whole, logging.tqdm = logging.tqdm, Bar
-    try:
-        yield
-    finally:
-        logging.tqdm = whole
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the bars and notices of diffusers and transformers: what matters, nbtool says."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity = {transformers_logging: transformers_logging.get_verbosity()}
-    transformers_logging.set_verbosity_error()
-    # Imported second: importing diffusers makes transformers speak.
-    from diffusers.utils import logging as diffusers_logging
-
-    verbosity[diffusers_logging] = diffusers_logging.get_verbosity()
-    diffusers_logging.set_verbosity_error()
-    bars = [library for library in verbosity if library.is_progress_bar_enabled()]
-    for library in bars:
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, level in verbosity.items():
-            library.set_verbosity(level)
-        for library in bars:
-            library.enable_progress_bar()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nbtool import containers
+from nbtool.machine import containers
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,10 +15,10 @@ from nbtool.engines.local.tuning import Tuning
 from nbtool.engines.local.widths import COMPILED
 from nbtool.engines.local.worker import worker
 from nbtool.errors import ModelError, RecipeError
-from nbtool.hardware import GIB, Hardware
-from nbtool.plans import MemoryPlan, best_gpu, best_plan, memory_plans, way
-from nbtool.probe import hardware
-from nbtool.recipe import Recipe
+from nbtool.fitting.plans import MemoryPlan, best_gpu, best_plan, how_placed, memory_plans
+from nbtool.machine.hardware import GIB, Hardware
+from nbtool.machine.probe import hardware
+from nbtool.recipes.recipe import Recipe
 
 cache = Cache(dropped=worker.forget)
 Say = Callable[[str], None]
@@ -31,7 +31,7 @@ class Placement:
         model: Which.
         device: The only one to use; None: the best there is.
         dtype: The only one to use; None: what suits the device and the model.
-        quantization: As in `nbtool.plans.memory_plans`.
+        quantization: As in `nbtool.fitting.plans.memory_plans`.
     """
 
     def __init__(
@@ -177,8 +177,8 @@ class Placement:
         self, plans: Sequence[MemoryPlan], after: MemoryPlan | None = None
     ) -> list[MemoryPlan]:
         """Those that should fit and come after all that failed."""
-        failed = {way(plan) for plan in (*self._failed, *([after] if after else []))}
-        places = [place for place, plan in enumerate(plans) if way(plan) in failed]
+        failed = {how_placed(plan) for plan in (*self._failed, *([after] if after else []))}
+        places = [place for place, plan in enumerate(plans) if how_placed(plan) in failed]
         return [plan for plan in plans[max(places, default=-1) + 1 :] if plan.fits]
 
     def _try(self, plan: MemoryPlan, say: Say) -> Loaded | None:

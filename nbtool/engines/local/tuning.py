@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nbtool import environment, files
-from nbtool.display.card import card, card_text
 from nbtool.engines.local import batching, memory
+from nbtool.text import card, card_text
 
 ROUNDS = 7
 GAIN = 1.03  # below which nothing is changed

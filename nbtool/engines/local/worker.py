@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from nbtool.engines.local import memory
 from nbtool.engines.local.hub import BrokenDeviceError, Hub, Stopped, TooWideError
-from nbtool.engines.local.loading import quiet
 from nbtool.engines.local.questions import Cell, Outcome
 from nbtool.errors import GenerationError, NbtoolError
-from nbtool.recipe import Recipe
+from nbtool.recipes.recipe import Recipe
+from nbtool.silence import quiet
 
 LOOKAHEAD = 128  # recipes among which one is sought whose size has room
 WRITERS = max(2, min(8, (os.cpu_count() or 2) // 2))  # threads

@@ -1,0 +1,242 @@
+"""The `nbtool` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbtool
+from nbtool import files
+from nbtool.cli.benchmark import PROMPT as DEMO_PROMPT
+from nbtool.cli.benchmark import pace
+from nbtool.errors import NbtoolError, RecipeError
+from nbtool.generator import default_store
+from nbtool.recipes.parameters import INTEGERS, PARAMETERS, READ, REALS
+from nbtool.text import card_text, printable
+
+DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
+PARAMETER_HELP = (
+    "parameters are written name=value: "
+    + " ".join(f"{row.name}={row.example}" for row in READ if row.example)
+    + "; there are also "
+    + ", ".join(
+        row.name for row in READ if not (row.example or row.network or row.name == "prompt")
+    )
+)
+GRID_HELP = (
+    PARAMETER_HELP + ".  Several values, separated by | or as a range, make an axis: "
+    "'seed=0-3' 'guidance_scale=1-7 (+2)' 'scheduler=euler|ddim'; a {word} in the prompt is "
+    "filled by 'word=red|blue'."
+)
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except RecipeError as error:
+        print(f"nbtool: {error}", file=sys.stderr)
+        return 2
+    except NbtoolError as error:
+        print(f"nbtool: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("nbtool: interrupted; finished images are kept", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nbtool", description="Explore image models: generate, sweep, compare, reproduce."
+    )
+    parser.add_argument("--version", action="version", version=f"nbtool {nbtool.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="make 4 seeds × 4 guidance values and show where")
+    demo.add_argument("prompt", nargs="?", default=DEMO_PROMPT)
+    demo.set_defaults(run=_demo)
+
+    generate = commands.add_parser("generate", help="make one image", epilog=PARAMETER_HELP)
+    generate.add_argument("prompt")
+    generate.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
+    generate.add_argument("-o", "--output", type=Path, help="also write it there")
+    generate.set_defaults(run=_generate)
+
+    grid = commands.add_parser("grid", help="make every combination", epilog=GRID_HELP)
+    grid.add_argument("prompt")
+    grid.add_argument("parameters", nargs="*", metavar="NAME=VALUES")
+    grid.add_argument(
+        "-o", "--output", type=Path, action="append",
+        help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
+    )  # fmt: skip
+    grid.add_argument("--plan", action="store_true", help="only say what would be made")
+    grid.set_defaults(run=_grid)
+
+    for command in (demo, generate, grid):
+        command.add_argument("--model", help="catalogue name, folder or hub id (default: shapes)")
+        command.add_argument("--store", help="folder for the images (default: nbtool-images)")
+        command.add_argument("--device", help="cuda, mps, xpu or cpu (default: the best there is)")
+
+    images = commands.add_parser("images", help="list the images of a store, oldest first")
+    images.add_argument("--starred", action="store_true", help="only those with a star")
+    images.set_defaults(run=_images)
+
+    star = commands.add_parser("star", help="star images, or note something about them")
+    star.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG of the store, or its key")
+    star.add_argument("--remove", action="store_true", help="take the star away")
+    star.add_argument("--note", help="what to remember of them")
+    star.set_defaults(run=_star)
+
+    for command in (images, star):
+        command.add_argument("--store", help="folder of the images (default: nbtool-images)")
+
+    check = commands.add_parser("check", help="say what this machine has, and what it is good for")
+    check.add_argument("--json", action="store_true", help="for programs")
+    check.add_argument(
+        "--benchmark", action="store_true", help="also make some images, and say how fast"
+    )
+    check.set_defaults(run=_check)
+
+    models = commands.add_parser("models", help="say which models run here, and how")
+    models.add_argument("--json", action="store_true", help="for programs")
+    models.set_defaults(run=_models)
+
+    lab = commands.add_parser("lab", help="open JupyterLab on a copy of the notebooks")
+    lab.add_argument("folder", nargs="?", type=Path, default=Path("nbtool-notebooks"))
+    lab.set_defaults(run=_lab)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return _make_grid(options, DEMO_AXES, [Path("nbtool-demo.png"), Path("nbtool-demo.html")])
+
+
+def _generate(options: argparse.Namespace) -> int:
+    parameters = {name: _number(name, text) for name, text in _pairs(options.parameters)}
+    image = _generator(options)(options.prompt, **parameters)
+    print(image.save(options.output) if options.output else image.path)
+    return 0
+
+
+def _grid(options: argparse.Namespace) -> int:
+    parameters = {name: _values(name, text) for name, text in _pairs(options.parameters)}
+    if options.plan:
+        print(_generator(options).plan(options.prompt, **parameters))
+        return 0
+    return _make_grid(options, parameters, options.output or [Path("nbtool-grid.png")])
+
+
+def _make_grid(
+    options: argparse.Namespace, parameters: dict[str, Any], outputs: Sequence[Path]
+) -> int:
+    generator = _generator(options)
+    grid = generator.grid(options.prompt, **parameters)
+    for labels, error in grid.failed.items():
+        print(f"nbtool: {labels} failed: {error}", file=sys.stderr)
+    print(f"{len(grid)} images in {generator.store.path}")
+    for output in outputs:
+        print(f"{_kind(output)}: {grid.save(output).absolute()}")
+    return 1 if grid.failed else 0
+
+
+def _images(options: argparse.Namespace) -> int:
+    store = default_store(options.store)
+    for image in store.starred if options.starred else store:
+        mark = store.mark(image.recipe.key)
+        note = f"  ({printable(mark.note)})" if mark.note else ""
+        print(f"{'★' if mark.starred else ' '} {image.path}  {image.caption}{note}")
+    return 0
+
+
+def _star(options: argparse.Namespace) -> int:
+    store = default_store(options.store)
+    for given in options.images:
+        known = Path(given).exists()
+        key = nbtool.Recipe.from_file(given).key if known else given
+        store.set_mark(key, starred=not options.remove, note=options.note)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    machine = nbtool.hardware()
+    measured = pace() if options.benchmark else None
+    if options.json:
+        facts = machine.to_dict() | ({"benchmark": measured.to_dict()} if measured else {})
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        print(card_text(machine.rows() | ({"Benchmark": str(measured)} if measured else {})))
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    found = nbtool.models()
+    print(json.dumps(found.records(), indent=2, ensure_ascii=False) if options.json else found)
+    return 0
+
+
+def _kind(output: Path) -> str:
+    return "page" if output.suffix == ".html" else "images" if output.suffix == ".zip" else "sheet"
+
+
+def _generator(options: argparse.Namespace) -> nbtool.Generator:
+    return nbtool.Generator(options.model, store=options.store, device=options.device)
+
+
+def _pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals:
+            raise RecipeError(f"write parameters as name=value, got {argument!r}")
+        if name in dict(pairs):
+            raise RecipeError(f"{name} is given twice")
+        pairs.append((name, value))
+    return pairs
+
+
+def _number(name: str, text: str) -> Any:
+    """The value of a numeric parameter; any other stays text."""
+    if name not in INTEGERS + REALS:
+        return text
+    try:
+        return int(text) if name in INTEGERS else float(text)
+    except ValueError:
+        return text  # refused with its name and range where recipes are checked
+
+
+def _values(name: str, text: str) -> Any:
+    """One value or several: a range string for numbers, texts between bars for the others."""
+    if name in INTEGERS + REALS:
+        number = _number(name, text)
+        return text.replace("|", ",") if isinstance(number, str) else number
+    return text.split("|") if "|" in text or name not in PARAMETERS else text
+
+
+def _lab(options: argparse.Namespace) -> int:
+    notebooks = _notebooks()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for notebook in sorted(notebooks.glob("*.ipynb")):
+        if not (options.folder / notebook.name).exists():
+            files.write(options.folder / notebook.name, notebook.read_bytes())
+    print(f"the notebooks are in {options.folder.absolute()}; changes there are yours to keep")
+    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    command = [sys.executable, "-m", "jupyter", "lab", *root, str(options.folder)]
+    return subprocess.run(command, check=False).returncode  # noqa: S603
+
+
+def _notebooks() -> Path:
+    """The notebooks inside the installed package, or beside it in a checkout."""
+    package = Path(nbtool.__file__).parent
+    for folder in (package / "notebooks", package.parent / "notebooks"):
+        if any(folder.glob("*.ipynb")):
+            return folder
+    raise NbtoolError(f"the notebooks are neither in {package} nor beside it; install nbtool again")

@@ -1,0 +1,7 @@
+"""`python -m nbtool.cli`."""
+
+import sys
+
+from nbtool.cli import main
+
+sys.exit(main())

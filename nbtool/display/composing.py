@@ -1,0 +1,205 @@
+"""Where everything on a contact sheet goes; the sheet and the figure only draw it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nbtool.display import faces
+from nbtool.display.layout import WRAP, Block, Layout
+from nbtool.display.lettering import LINE, fitted, width, wrapped
+from nbtool.results.image import settings
+from nbtool.text import count, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nbtool.recipes.axes import Index
+    from nbtool.results.labelled import Cell, Labelled
+
+INK, QUIET, ALERT = "#1f1f1f", "#757575", "#a33b32"
+TINY = 24  # a cell narrower than this shows nothing
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a sheet may become, and its letters, in its own unit."""
+
+    side: float
+    area: float
+    cells: int
+    letters: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A line of text; `y` is its baseline, `align` where `x` is: left, center or right."""
+
+    x: float
+    y: float
+    text: str
+    size: float
+    colour: str = INK
+    align: str = "left"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the picture of a cell goes, and the size of its letters if there is none."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    index: Index
+    letters: float
+
+
+@dataclass
+class Sheet:
+    """A composed sheet: its size, the scale of the pictures, and what is where."""
+
+    scale: float
+    width: float = 0
+    height: float = 0
+    texts: list[Text] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+
+
+def compose(
+    grid: Labelled, layout: Layout, cell: tuple[int, int], scale: float, limits: Limits
+) -> Sheet:
+    """The grid placed with cells of `cell` × `scale`, or of the smaller scale the limits allow.
+
+    Where cells would be too small to see, the first ones are shown.
+    """
+    footer = " · ".join(settings(faces.shared(grid)))
+    shown, current = limits.cells, scale
+    while True:
+        wrap = max(WRAP, math.isqrt(min(shown, math.prod(grid.shape))))
+        blocks = layout.shown(shown, wrap=wrap)
+        size = (cell[0] * current, cell[1] * current)
+        sheet = _Composer(layout, blocks, size, limits).compose(grid, footer, current)
+        fit = min(
+            limits.side / max(sheet.width, sheet.height),
+            math.sqrt(limits.area / (sheet.width * sheet.height)),
+        )
+        if fit >= 1 or shown == 1:
+            return sheet
+        if max(size) * fit > TINY:
+            current *= fit * 0.98
+        else:
+            shown, current = max(1, shown // 2), scale
+
+
+def placard(place: Place, cell: Cell | None) -> Iterator[Text]:
+    """The words that stand in the place of a picture."""
+    size = place.letters * 0.85
+    room = place.width - size
+    middle = place.x + place.width / 2
+    if cell is None:
+        if width(faces.NOT_MADE, size) <= room:
+            y = place.y + place.height / 2 + size * 0.35
+            yield Text(middle, y, faces.NOT_MADE, size, QUIET, "center")
+        return
+    lines = max(0, int((place.height - size) / (size * LINE)) - 1)
+    reason = wrapped(faces.reason(cell), size, room, lines) if lines and room > 2 * size else []
+    y = place.y + (place.height - len(reason) * size * LINE) / 2 + size * 0.35
+    yield Text(middle, y, fitted("failed", size, room), size, ALERT, "center")
+    for number, line in enumerate(reason, start=1):
+        yield Text(middle, y + number * size * LINE, line, size, QUIET, "center")
+
+
+class _Composer:
+    """Goes down the page and notes what is where."""
+
+    def __init__(
+        self, layout: Layout, blocks: Sequence[Block], cell: tuple[float, float], limits: Limits
+    ) -> None:
+        low, high = limits.letters
+        self.letters = min(high, max(low, cell[0] / 9))
+        self.layout = layout
+        self.blocks = blocks
+        self.cell = cell
+        self.gap = min(self.letters * 0.7, max(1.0, cell[0] * 0.06))
+        self.margin = self.letters * 2
+        self.rows = layout.labels(layout.rows)
+        self.cols = layout.labels(layout.cols)
+        self.row_name = printable(layout.rows or "")
+        self.row_room = self._row_room()
+        self.left = self.margin + (self.row_room + self.letters if layout.rows else 0)
+        columns = max(len(block.cols) for block in blocks)
+        table = columns * (cell[0] + self.gap) - self.gap
+        self.room = max(self.left - self.margin + table, self.letters * 24)
+        self.y = self.margin
+        self.texts: list[Text] = []
+        self.places: list[Place] = []
+
+    def compose(self, grid: Labelled, footer: str, scale: float) -> Sheet:
+        self._lines(wrapped(grid.title, self.letters * 1.35, self.room, 3), self.letters * 1.35)
+        for number, block in enumerate(self.blocks):
+            self.y += self.letters * (1.2 if block.heading else 0.6)
+            if block.heading:
+                size = self.letters * 1.1
+                self._lines(wrapped(block.heading, size, self.room, 2), size)
+                self.y += self.letters * 0.3
+            self._header(block, named=number == 0)
+            for row in block.rows:
+                self._row(block, row)
+        self.y += self.letters * 0.8
+        if hidden := math.prod(grid.shape) - len(self.places):
+            more = f"… and {count(hidden, 'more cell')} without room on this sheet"
+            self._lines([fitted(more, self.letters, self.room)], self.letters)
+        size = self.letters * 0.85
+        self._lines(wrapped(footer, size, self.room, 3), size, QUIET)
+        full = self.room + 2 * self.margin
+        return Sheet(scale, full, self.y + self.margin * 0.8, self.texts, self.places)
+
+    def _row_room(self) -> float:
+        shown = [self.rows[row] for row in self.blocks[0].rows]
+        widest = max(width(text[:200], self.letters) for text in [*shown, self.row_name])
+        return min(widest, self.letters * 12)
+
+    def _lines(self, lines: Sequence[str], size: float, colour: str = INK) -> None:
+        for line in lines:
+            self.texts.append(Text(self.margin, self.y + size, line, size, colour))
+            self.y += size * LINE
+
+    def _header(self, block: Block, *, named: bool) -> None:
+        """The labels across, their last lines side by side, and the names of the axes."""
+        size, step = self.letters, self.letters * LINE
+        if self.layout.cols and named:
+            name = fitted(self.layout.cols, size, self.room - self.left + self.margin)
+            self.texts.append(Text(self.left, self.y + size, name, size, QUIET))
+            self.y += step * 1.1
+        room = self.cell[0] + self.gap * 0.4
+        labels = [wrapped(self.cols[col], size, room, 3) for col in block.cols]
+        height = max(len(lines) for lines in labels) if self.layout.cols else 0
+        height = max(height, 1 if self.row_name else 0)
+        for column, lines in enumerate(labels):
+            middle = self.left + column * (self.cell[0] + self.gap) + self.cell[0] / 2
+            first = self.y + (height - len(lines)) * step + size
+            for number, line in enumerate(lines):
+                y = first + number * step
+                self.texts.append(Text(middle, y, line, size, INK, "center"))
+        if self.row_name:
+            name = fitted(self.row_name, size, self.row_room)
+            y = self.y + (height - 1) * step + size
+            self.texts.append(Text(self.left - size, y, name, size, QUIET, "right"))
+        self.y += height * step + (size * 0.25 if height else 0)
+
+    def _row(self, block: Block, row: int) -> None:
+        size, step = self.letters, self.letters * LINE
+        height = max(self.cell[1], step if self.layout.rows else 0)
+        lines = wrapped(self.rows[row], size, self.row_room + 1, max(1, int(height / step)))
+        first = self.y + (height - len(lines) * step) / 2 + size
+        for number, line in enumerate(lines):
+            y = first + number * step
+            self.texts.append(Text(self.left - size, y, line, size, INK, "right"))
+        for column, col in enumerate(block.cols):
+            x = self.left + column * (self.cell[0] + self.gap)
+            y = self.y + (height - self.cell[1]) / 2
+            index = self.layout.index(block, row, col)
+            self.places.append(Place(x, y, *self.cell, index, size))
+        self.y += height + self.gap

@@ -1,0 +1,1 @@
+"""Which models fit this machine, and how."""

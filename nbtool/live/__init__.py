@@ -1,0 +1,1 @@
+"""The viewer: a widget that fills while a job runs."""

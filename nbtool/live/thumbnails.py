@@ -1,0 +1,67 @@
+"""Small copies of images, made when they are asked for and kept within a bound."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from nbtool.results.image import GeneratedImage
+
+MAX_BYTES = 32_000_000
+MAX_AS_IS = 60_000  # bytes of a file that need not be made smaller
+
+Encoded = tuple[str, bytes]  # MIME type and file
+
+
+class Thumbnails:
+    """Thumbnails by cell and size. The one that was looked at longest ago goes first.
+
+    For one thread.
+    """
+
+    def __init__(self, limit: int = MAX_BYTES) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._kept: OrderedDict[tuple[int, int], Encoded] = OrderedDict()
+
+    def get(self, number: int, image: GeneratedImage, edge: int) -> Encoded:
+        """A copy of at most `edge` pixels on the longer side.
+
+        Raises:
+            Exception: The file is gone or damaged.
+        """
+        key = number, edge
+        if key not in self._kept:
+            self._kept[key] = encoded = thumbnail(image, edge)
+            self._bytes += len(encoded[1])
+            while self._bytes > self._limit and len(self._kept) > 1:
+                _, (_, old) = self._kept.popitem(last=False)
+                self._bytes -= len(old)
+            return encoded
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+def thumbnail(image: GeneratedImage, edge: int) -> Encoded:
+    """A copy of at most `edge` pixels on the longer side: the file itself where it is small."""
+    from PIL import Image as PILImage
+
+    png = image.png
+    with PILImage.open(io.BytesIO(png)) as picture:
+        if max(picture.size) <= edge and len(png) <= MAX_AS_IS:
+            picture.load()  # a damaged file is to be found here
+            return "image/png", png
+        small = picture.convert("RGB")
+    small.thumbnail((edge, edge), reducing_gap=2.0)
+    return jpeg(small)
+
+
+def jpeg(picture: Image) -> Encoded:
+    """A picture as JPEG."""
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=85)
+    return "image/jpeg", buffer.getvalue()

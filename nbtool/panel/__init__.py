@@ -1,0 +1,1 @@
+"""The panel: a form, a gallery and sweeps, made of widgets."""

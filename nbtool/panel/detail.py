@@ -1,0 +1,166 @@
+"""One image looked at closely: its recipe, and what can be done with it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from nbtool.display.details import as_python
+from nbtool.errors import StoreError
+from nbtool.panel.gallery import Stage
+from nbtool.recipes.checks import TEXT
+from nbtool.recipes.parameters import ROWS
+from nbtool.text import duration, printable
+
+if TYPE_CHECKING:
+    from nbtool.panel.gallery import Gallery
+    from nbtool.panel.notice import Notice
+    from nbtool.recipes.recipe import Recipe
+    from nbtool.results.image import GeneratedImage
+SIZE = ("width", "height")  # shown as one
+WIDE = {row.label for row in ROWS.values() if row.kind == TEXT and not row.network}
+
+
+class Detail:
+    """The picture, its recipe in words, and buttons. What they do is given by the panel.
+
+    Args:
+        gallery: Whose selected image is shown.
+        notice: Where it says what was done, and what went wrong.
+        copy: Puts a text on the clipboard.
+    """
+
+    def __init__(self, gallery: Gallery, notice: Notice, copy: Callable[[str], None]) -> None:
+        self._gallery = gallery
+        self._notice = notice
+        self._copy = copy
+        self._filling = False
+        self.stage = Stage()
+        self.recipe = ipywidgets.HTML()
+        self.recipe.add_class("nbtool-recipe")
+        self.use = _button("Use these settings", "Put this recipe into the form")
+        self.vary = _button("Vary the seed", "Four more images of this recipe with new seeds")
+        self.sweep = _button("Sweep around this", "Fill the Sweep tab with values around these")
+        self.python = _button("Copy as Python code", "Copy code that makes this image again")
+        self.star = ipywidgets.ToggleButton(description="☆ Star", tooltip="Keep it in mind")
+        self.note = ipywidgets.Text(
+            description="Note", placeholder="A note to keep with it", continuous_update=False
+        )
+        self.file = ipywidgets.Text(description="Save as", continuous_update=True)
+        self.save = _button("Save", "Write the file, with its recipe inside")
+        self.python.on_click(notice.click(self._copy_python))
+        self.save.on_click(notice.click(self._save))
+        self.star.observe(notice.guarded(self._mark_star), "value")
+        self.note.observe(notice.guarded(self._mark_note), "value")
+        self._tools = self._arranged()
+        self.widget = ipywidgets.Box([self.stage, self._tools])
+        self.widget.add_class("nbtool-detail")
+        gallery.observe(notice.guarded(self.show), "selected")
+        self.show()
+
+    @property
+    def image(self) -> GeneratedImage | None:
+        return self._gallery.image
+
+    def on(self, button: Any, action: Callable[[Recipe], None]) -> None:
+        """What a button does with the recipe of the image."""
+
+        def act() -> None:
+            if self.image:
+                action(self.image.recipe)
+
+        button.on_click(self._notice.click(act))
+
+    def show(self) -> None:
+        """Shows the image that is selected in the gallery."""
+        image = self.image
+        self.stage.show(image)
+        self._tools.layout.visibility = "visible" if image else "hidden"
+        self.recipe.value = _words(image) if image else ""
+        if image is None:
+            return
+        self._filling = True
+        try:
+            self.star.value = image.starred
+            self._name_star()
+            self.note.value = image.note
+            self.file.value = f"{_stem(image)}.png"
+        finally:
+            self._filling = False
+
+    def _mark_star(self) -> None:
+        self._name_star()
+        if self.image and not self._filling:
+            self.image.starred = self.star.value
+            self._gallery.refresh(self.image)
+
+    def _name_star(self) -> None:
+        self.star.description = "★ Starred" if self.star.value else "☆ Star"
+
+    def _mark_note(self) -> None:
+        if self.image and not self._filling:
+            self.image.note = self.note.value
+
+    def _copy_python(self) -> None:
+        if self.image:
+            self._copy(as_python(self.image.recipe))
+            self._notice.say("The code is on the clipboard.")
+
+    def _save(self) -> None:
+        if not self.image:
+            return
+        path = Path(self.file.value.strip()).expanduser()
+        if path.exists():
+            raise StoreError(f"{path} is there already; give another name")
+        self._notice.say(f"Saved as {self.image.save(path).absolute()}")
+
+    def _arranged(self) -> Any:
+        rows = [
+            ipywidgets.HBox([self.use, self.vary, self.sweep, self.python]),
+            ipywidgets.HBox([self.star, self.note]),
+            ipywidgets.HBox([self.file, self.save]),
+        ]
+        for row in rows:
+            row.add_class("nbtool-row")
+        tools = ipywidgets.VBox([self.recipe, *rows])
+        tools.add_class("nbtool-tools")
+        return tools
+
+
+def _button(label: str, tooltip: str) -> Any:
+    return ipywidgets.Button(description=label, tooltip=tooltip)
+
+
+def _stem(image: GeneratedImage) -> str:
+    letters = (c if c.isascii() and c.isalnum() else "-" for c in image.recipe.prompt[:40].lower())
+    words = "-".join(filter(None, "".join(letters).split("-")))
+    return f"{words or 'image'}-{image.seed}"
+
+
+def _words(image: GeneratedImage) -> str:
+    """The recipe as a list of terms; everything in it stays text."""
+    recipe = image.recipe.to_dict()
+    rows = [
+        (row.label, recipe[name])
+        for name, row in ROWS.items()
+        if row.label and name in recipe and name not in SIZE
+    ]
+    if recipe.keys() >= set(SIZE):
+        rows.insert(-1, ("Size", f"{recipe['width']} × {recipe['height']}"))
+    if image.provenance.seconds:
+        rows.append(("Took", duration(image.provenance.seconds)))
+    return f"<dl>{''.join(_term(label, value) for label, value in rows)}</dl>"
+
+
+def _term(label: str, value: object) -> str:
+    wide = ' class="nbtool-wide"' if label in WIDE else ""
+    text = html.escape(printable(_text(value)))
+    return f"<dt>{html.escape(label)}</dt><dd{wide}>{text}</dd>"
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,239 @@
+"""The Generate tab: says what will happen, makes it happen, shows what comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from nbtool.panel.background import Follower, Latest
+from nbtool.panel.detail import Detail
+from nbtool.panel.gallery import MAKING, NEWEST, Gallery
+from nbtool.panel.notice import Notice, ProgressLine, foresee, together, words
+from nbtool.recipes import axes
+from nbtool.results.image import GeneratedImage
+from nbtool.text import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL.Image import Image
+
+    from nbtool.errors import GenerationError
+    from nbtool.job import Job
+    from nbtool.panel.session import Session
+    from nbtool.recipes.recipe import Recipe
+
+VARIATIONS = 4  # images of one click on "Vary the seed"
+
+
+class GenerateTab:
+    """The form, the buttons, the progress and the gallery.
+
+    Args:
+        session: What the tabs share.
+        copy: Puts a text on the clipboard.
+        ended: Called from a thread when nothing runs any more.
+    """
+
+    def __init__(
+        self, session: Session, copy: Callable[[str], None], ended: Callable[[], None]
+    ) -> None:
+        self._session = session
+        self._ended = ended
+        notice = session.notice
+        self.gallery = Gallery()
+        self.detail = Detail(self.gallery, notice, copy)
+        self.outlook = Notice()
+        self.outlook.widget.add_class("nbtool-outlook")
+        self.progress = ProgressLine()
+        self.generate = ipywidgets.Button(
+            description="Generate", button_style="primary", tooltip="Ctrl+Enter"
+        )
+        self.cancel = ipywidgets.Button(
+            description="Cancel", disabled=True, tooltip="Stops within one step; keeps the rest"
+        )
+        self._seen: dict[int, int] = {}  # by the job's id, how much of it was looked at
+        self._previews: dict[str, tuple[Callable[[], Image], Image | None]] = {}
+        self._follow = False  # the newest image is the one that is looked at
+        self._choosing = False
+        self._planning = Latest(self.outlook.fail)
+        self._opening = Latest(notice.fail)
+        self._follower = Follower(self._look, notice.fail)
+        self.generate.on_click(notice.click(self.run))
+        self.cancel.on_click(notice.click(self.stop))
+        self.gallery.observe(self._chosen, "selected")
+        settings = session.settings
+        settings.reuse.on_click(notice.click(self._reuse_seed))
+        settings.on_change(self.outlook.guarded(self.foresee))
+        self.detail.on(self.detail.use, self._use)
+        self.detail.on(self.detail.vary, self._vary)
+        self.widget = self._arranged()
+        self._opening(self._open)
+
+    def run(self) -> None:
+        """Generates what the form says; returns at once."""
+        self.outlook.clear()  # what is wrong with the form is said once, where the click is answered
+        parameters = self._session.settings.parameters()
+        seeds = self._session.settings.seeds()
+        self._submit(**parameters, seed=seeds if len(seeds) > 1 else seeds[0])
+        self._session.settings.seed.value = str(seeds[0])
+        self.foresee()
+
+    def stop(self) -> None:
+        """Cancels all that runs here; what is finished is kept."""
+        self._follower.cancel()
+
+    def foresee(self) -> None:
+        """Says what will happen, in the background: the store is looked at for it."""
+        self._planning.forget()
+        parameters = self._session.settings.parameters()
+        seeds = self._session.settings.seeds()
+        generator = self._session.generator
+
+        def plan() -> Callable[[], None]:
+            text = foresee(generator.plan(**parameters, seed=list(seeds)))
+            return lambda: self.outlook.say(text)
+
+        self._planning(plan)
+
+    def wait_for_gallery(self, timeout: float) -> None:
+        """Waits until the gallery is filled from the store, or `timeout` seconds."""
+        self._opening.join(timeout)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits for whatever is under way, or about `timeout` seconds."""
+        for work in (self._opening, self._follower, self._planning):
+            work.join(timeout)
+
+    def _submit(self, prompt: str | Recipe, **parameters: Any) -> None:
+        job = self._session.generator.submit(prompt, **parameters)
+        self._session.notice.clear()
+        self.cancel.disabled = False
+        self._follow = True
+        self._follower.follow(job)
+
+    def _look(self, jobs: Sequence[Job], over: bool) -> None:
+        """Called from the follower's thread; touches only traits."""
+        fresh: list[GeneratedImage] = []
+        failures: list[GenerationError] = []
+        making: dict[str, tuple[Recipe, Image | None]] = {}
+        for job in jobs:
+            settled, self._seen[id(job)] = job.changes(self._seen.get(id(job), 0))
+            for _, cell in settled:
+                if isinstance(cell, GeneratedImage):
+                    fresh.append(cell)
+                else:
+                    failures.append(cell)
+            for index, preview in list(job.previews.items())[: MAKING - len(making)]:
+                recipe = job.sweep.recipe(index)
+                making[recipe.key] = recipe, self._preview(recipe.key, preview)
+        self.gallery.update(fresh, {} if over else making)
+        if self._follow:
+            self._present(fresh, making)
+        if failures:
+            self._session.notice.alarm(str(failures[-1]))
+        progress = together([job.progress for job in jobs])
+        if not over:
+            self.cancel.disabled = False  # a job may have come while the last one was closed
+            self.progress.show(progress)
+            return
+        self._close(jobs)
+
+    def _preview(self, key: str, make: Callable[[], Image] | None) -> Image | None:
+        """A preview's picture, made once; None where there is none: the image goes on without."""
+        before, picture = self._previews.get(key, (None, None))
+        if make is not None and make is not before:
+            with contextlib.suppress(Exception):
+                picture = make()
+            self._previews[key] = make, picture
+        return picture
+
+    def _close(self, jobs: Sequence[Job]) -> None:
+        progress = together([job.progress for job in jobs])
+        self._seen.clear()
+        self._previews.clear()
+        self.cancel.disabled = True
+        left = progress.total - progress.done
+        self.progress.close(f"{count(left, 'image')} not made" if left else "")
+        if self.detail.stage.unfinished:
+            self.detail.show()
+        errors = [job.error for job in jobs if job.error]
+        notes = [note for job in jobs for note in job.notes]
+        if errors:
+            self._session.notice.alarm(words(errors[-1]))
+        elif notes:
+            self._session.notice.say("\n".join(dict.fromkeys(notes)))
+        self.outlook.guarded(self.foresee)()
+        self._ended()
+
+    def _present(
+        self, fresh: Sequence[GeneratedImage], making: dict[str, tuple[Recipe, Image | None]]
+    ) -> None:
+        """Shows the newest image large, or, while there is none, how the first is coming."""
+        if fresh:
+            self._choose(fresh[-1].recipe.key)
+        elif making and not self._shown_of_run():
+            recipe, picture = next(iter(making.values()))
+            if picture:
+                self.detail.stage.preview(recipe, picture)
+
+    def _shown_of_run(self) -> bool:
+        return any(seen > 0 for seen in self._seen.values())
+
+    def _choose(self, key: str) -> None:
+        self._choosing = True
+        if self.gallery.selected == key:
+            self.detail.show()
+        self.gallery.selected = key
+        self._choosing = False
+
+    def _chosen(self, _: Any) -> None:
+        if not self._choosing:
+            self._follow = False  # somebody looks at this one: it stays
+
+    def _open(self) -> None:
+        """Fills the gallery from the store."""
+        newest = self._session.generator.store.latest(NEWEST)
+        self.gallery.update(newest, older=True)
+        if newest and not self.gallery.selected:
+            self._choose(newest[0].recipe.key)
+        self._ended()
+
+    def _reuse_seed(self) -> None:
+        image = next(iter(self.gallery.images.values()), None)
+        if image is None:
+            self._session.notice.say("There is no image yet whose seed could be used.")
+        else:
+            self._session.settings.lock(image.seed)
+
+    def _use(self, recipe: Recipe) -> None:
+        self._session.with_model_of(recipe, lambda: self._session.settings.take(recipe))
+
+    def _vary(self, recipe: Recipe) -> None:
+        def vary() -> None:
+            self._submit(recipe, seed=axes.random_seeds(VARIATIONS))
+
+        self._session.with_model_of(recipe, vary)
+
+    def _arranged(self) -> Any:
+        buttons = ipywidgets.HBox([self._session.settings.count, self.generate, self.cancel])
+        buttons.add_class("nbtool-row")
+        buttons.add_class("nbtool-actions")
+        left = ipywidgets.VBox(
+            [
+                self._session.settings.widget,
+                self.outlook.widget,
+                buttons,
+                self._session.notice.widget,
+                self.progress.widget,
+            ]
+        )
+        left.add_class("nbtool-left")
+        right = ipywidgets.VBox([self.detail.widget, self.gallery])
+        right.add_class("nbtool-right")
+        tab = ipywidgets.Box([left, right])
+        tab.add_class("nbtool-columns")
+        return tab

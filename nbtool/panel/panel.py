@@ -1,0 +1,133 @@
+"""The panel: every parameter, live previews, a gallery of what was made, and sweeps."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from nbtool.environment import prepare_widgets
+from nbtool.panel.gallery import NEWEST
+from nbtool.panel.generate import GenerateTab
+from nbtool.panel.maker import Maker, default_maker
+from nbtool.panel.root import Root
+from nbtool.panel.session import Session
+from nbtool.panel.still import still_html
+from nbtool.panel.sweep import SweepTab
+
+if TYPE_CHECKING:
+    from nbtool.grid import Grid
+    from nbtool.recipes.recipe import Recipe
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+READY = 2.0  # seconds to wait at most for what is mostly there at once: settings, gallery
+
+
+class Panel(ipywidgets.VBox):  # type: ignore[misc]
+    """A widget to explore a model with. Nothing in it blocks the kernel.
+
+        nbtool.Panel()                      # the embedded model
+        gen.panel()                         # this generator's model, store and defaults
+
+    Args:
+        generator: Whose model, store and defaults it starts with; None: `nbtool.Generator()`.
+
+    Attributes:
+        settings: The form.
+        notice: The line that says what went wrong.
+        generate: The tab with the form and the gallery.
+        sweep: The tab with the axes.
+        tabs: Both of them.
+    """
+
+    def __init__(self, generator: Maker | None = None) -> None:
+        generator = generator or default_maker()
+        prepare_widgets()
+        name = f"nbtool-still-{uuid.uuid4().hex[:12]}"
+        self._still = name
+        self._handle: Any = None
+        self._session = Session(generator)
+        self.settings = self._session.settings
+        self.notice = self._session.notice
+        self._session.join(READY)
+        self.root = Root(still=name)
+        self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
+        self.sweep = SweepTab(self._session, self._sweep_ended)
+        self.tabs = ipywidgets.Tab(
+            [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
+        )
+        self.generate.detail.on(self.generate.detail.sweep, self._sweep_around)
+        self.root.on_go(self.notice.click(self._go))
+        super().__init__([self.root, self.tabs])
+        self.add_class("nbtool-panel")
+        self.generate.outlook.guarded(self.generate.foresee)()
+
+    @property
+    def generator(self) -> Maker:
+        """The generator of the model that is chosen now."""
+        return self._session.generator
+
+    def cancel(self) -> None:
+        """Cancels all that runs, on both tabs."""
+        self.generate.stop()
+        self.sweep.stop()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until nothing is under way: model, gallery, images, plans.
+
+        `timeout`, in seconds, is that of each.
+        """
+        for part in (self._session, self.generate, self.sweep):
+            part.join(timeout)
+
+    def _go(self) -> None:
+        if self.tabs.selected_index == 1:
+            self.sweep.run()
+        else:
+            self.generate.run()
+
+    def _sweep_around(self, recipe: Recipe) -> None:
+        def fill() -> None:
+            self._session.settings.take(recipe)
+            self.sweep.fill_around(recipe)
+            self.tabs.selected_index = 1
+
+        self._session.with_model_of(recipe, fill)
+
+    def _sweep_ended(self, grid: Grid) -> None:
+        """Called from a thread; touches only traits and the display handle."""
+        self.generate.gallery.update(list(grid)[-NEWEST:])
+        self._redraw_still()
+
+    def __repr__(self) -> str:
+        store = self.generator.store.path.name
+        return f"<Panel: {self._session.model}, images in {store}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {**self._view(), "text/html": self._still_html()}
+
+    def _ipython_display_(self) -> None:
+        """The widget, and beside it, hidden while it lives, pictures of what was made.
+
+        JupyterLab shows no other part of the bundle in place of a widget whose kernel is gone.
+        """
+        from IPython.display import display
+
+        self.generate.wait_for_gallery(READY)  # whose pictures the notebook's file is to keep
+        display(self._view(), raw=True)
+        bundle = {"text/plain": repr(self), "text/html": self._still_html()}
+        self._handle = display(bundle, raw=True, display_id=self._still)
+
+    def _view(self) -> dict[str, Any]:
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {"text/plain": repr(self), WIDGET: view}
+
+    def _still_html(self) -> str:
+        return still_html(list(self.generate.gallery.images.values()), self._still)
+
+    def _redraw_still(self) -> None:
+        """Keeps the pictures in the notebook's file up to date; called from threads."""
+        if self._handle is not None:
+            bundle = {"text/plain": repr(self), "text/html": self._still_html()}
+            self._handle.update(bundle, raw=True)

@@ -1,0 +1,1 @@
+"""What decides an image, and how it varies over a sweep."""

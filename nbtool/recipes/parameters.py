@@ -1,0 +1,196 @@
+"""Every parameter of a recipe: one row each.
+
+All that there is to know of a parameter stands in its row: what it may be, what it is called,
+where captions, the panel, the command line and other programs show it. A new one is a new row,
+and a change where it acts; one that diffusers' pipelines take by its name acts by itself, if its
+row says that not all of them do (`selective`).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from nbtool.errors import RecipeError, unknown_name
+from nbtool.recipes import checks
+from nbtool.recipes.checks import REAL, TEXT, WHOLE, Check, real, whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What is known of a parameter.
+
+    Attributes:
+        name: As diffusers has it.
+        rest: Its value where it does nothing, or None: left open, to be filled in by the model.
+        check: What it may be.
+        about: What it is, for the documentation.
+        label: For people; "" where they do not see it.
+        caption: Its words in a caption, with `{names}` of parameters; None: its label and value.
+        infotext: Its name in AUTOMATIC1111's infotext, where it has one that is not always there.
+        as_infotext: Its value there.
+        selective: Whether not every pipeline takes it. Then it is handed over where it is not
+            at rest, and refused by a model whose pipeline lacks it.
+        network: Whether it changes the networks, not what they are asked.
+        example: A value as one would type it.
+        step: By which the arrows of its field change it.
+    """
+
+    name: str = ""
+    rest: Any
+    check: Check
+    about: str
+    label: str
+    caption: str | None = None
+    infotext: str = ""
+    as_infotext: Callable[[Any], object] = lambda value: value
+    selective: bool = False
+    network: bool = False
+    example: str = ""
+    step: float = 1
+
+    @property
+    def kind(self) -> str:
+        """WHOLE, REAL, TEXT or CHOICE."""
+        return self.check.kind
+
+    @property
+    def words(self) -> str:
+        """The caption's words, with `{name}` for the value; "" for none."""
+        if self.caption is not None or not self.label:
+            return self.caption or ""
+        value = f"{{{self.name}:g}}" if self.kind == REAL else f"{{{self.name}}}"
+        return f"{self.label.lower()}{':' if self.kind == TEXT else ''} {value}"
+
+
+def row(rest: Any, check: Check, **known: Any) -> Any:
+    """A dataclass field with a row behind it; the type is said where the field stands."""
+    return field(default=rest, metadata={"row": Row(rest=rest, check=check, **known)})
+
+
+def _short(value: float) -> str:
+    """As short as is exact: 5, 7.5."""
+    return repr(value).removesuffix(".0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The parameters of a recipe, with their types."""
+
+    prompt: str = row(
+        "", checks.text, label="Prompt", caption="",
+        about="What to draw; at most 20,000 characters.",
+    )  # fmt: skip
+    negative_prompt: str = row(
+        "", checks.text, label="Negative prompt", caption="without: {negative_prompt}",
+        about="What to stay away from; needs a guidance_scale above 1.",
+        selective=True, example="'blurry'",
+    )  # fmt: skip
+    seed: int | None = row(
+        None, checks.seed, label="Seed", example="7",
+        about="Decides the starting noise, 0 to 2⁶⁴ - 1. None or -1: drawn before the run.",
+    )  # fmt: skip
+    num_inference_steps: int | None = row(
+        None, whole(1, 1000), label="Steps", caption="{num_inference_steps} steps", example="20",
+        about="Denoising steps, 1 to 1000.",
+    )  # fmt: skip
+    guidance_scale: float | None = row(
+        None, real(0), label="Guidance", example="5", step=0.5,
+        about="How strongly the prompt is followed, 0 or more; up to 1 means not guided.",
+    )  # fmt: skip
+    scheduler: str | None = row(
+        None, checks.scheduler, label="Scheduler", caption="{scheduler}", example="euler_a",
+        about='A short name such as "euler_a" or "dpm++2m_karras", or a diffusers class name.',
+    )  # fmt: skip
+    width: int | None = row(
+        None, checks.side, label="Width", caption="{width}×{height}", example="128",
+        about="In pixels, a multiple of 8 from 16 to 8192.", step=checks.SIDE_MULTIPLE,
+    )  # fmt: skip
+    height: int | None = row(
+        None, checks.side, label="Height", caption="", example="128",
+        about="In pixels, a multiple of 8 from 16 to 8192.", step=checks.SIDE_MULTIPLE,
+    )  # fmt: skip
+    guidance_rescale: float = row(
+        0.0, real(0, 1), label="Guidance rescale", caption="rescale {guidance_rescale:g}",
+        about="Against overexposure at high guidance, 0 to 1 (arXiv:2305.08891).",
+        infotext="CFG Rescale", as_infotext=_short, selective=True, step=0.1,
+    )  # fmt: skip
+    clip_skip: int = row(
+        0, whole(0, 24), label="Clip skip",
+        about="How many of the text encoder's last layers to leave out, 0 to 24.",
+        # There, 1 means that nothing is left out.
+        infotext="Clip skip", as_infotext=lambda skipped: skipped + 1, selective=True,
+    )  # fmt: skip
+    eta: float = row(
+        0.0, real(0, 1), label="Eta",
+        about="Noise added back at each step by DDIM, 0 to 1; other schedulers ignore it.",
+        infotext="Eta", as_infotext=_short, selective=True, step=0.1,
+    )  # fmt: skip
+    model: str | None = row(
+        None, checks.text, label="Model", caption="", network=True,
+        about="Catalogue name, hub id, or folder.",
+    )  # fmt: skip
+    revision: str | None = row(
+        None, checks.text, label="", network=True,
+        about="The model's commit on the hub.",
+    )  # fmt: skip
+
+
+ROWS: dict[str, Row] = {f.name: replace(f.metadata["row"], name=f.name) for f in fields(Parameters)}
+PARAMETERS = tuple(ROWS)
+AT_REST = {name: row.rest for name, row in ROWS.items()}
+INTEGERS = tuple(name for name, row in ROWS.items() if row.kind == WHOLE)
+REALS = tuple(name for name, row in ROWS.items() if row.kind == REAL)
+SELECTIVE = tuple(name for name, row in ROWS.items() if row.selective)
+NETWORK = frozenset(name for name, row in ROWS.items() if row.network)
+_CHECKS = {name: row.check.convert for name, row in ROWS.items()}
+
+
+def ordered(first: Iterable[str] = (), last: Iterable[str] = ()) -> list[Row]:
+    """All rows, some of them first and some last."""
+    ends = [*first, *last]
+    middle = [name for name in ROWS if name not in ends]
+    return [ROWS[name] for name in (*first, *middle, *last)]
+
+
+# As people look for them: what is varied most comes first.
+READ = tuple(ordered(("seed", "guidance_scale", "num_inference_steps"), ("negative_prompt",)))
+
+
+def check_names(parameters: Mapping[str, object]) -> None:
+    """Refuses a name that is no parameter, with the nearest one that is."""
+    for name in parameters:
+        if name not in ROWS:
+            raise RecipeError(unknown_name(name, ROWS, "parameter"))
+
+
+def checked(name: str, value: object) -> Any:
+    """A parameter's value as a recipe holds it.
+
+    Raises:
+        RecipeError: It is out of range or of the wrong kind.
+    """
+    if value is not None:
+        return _CHECKS[name](name, value)
+    if AT_REST[name] is not None:
+        raise RecipeError(f"{name} must be given, got None")
+    return None
+
+
+def infotext_terms(given: Mapping[str, Any]) -> dict[str, object]:
+    """What AUTOMATIC1111's infotext says of those that are given and not always there."""
+    terms = ((ROWS[name], value) for name, value in given.items())
+    return {row.infotext: row.as_infotext(value) for row, value in terms if row.infotext}
+
+
+def documented(docstring: str | None) -> str:
+    """A docstring in which a line ARGS gives way to what every parameter is."""
+    lines = (
+        textwrap.fill(
+            f"{name}: {row.about}", 96, initial_indent=" " * 8, subsequent_indent=" " * 12
+        )
+        for name, row in ROWS.items()
+    )
+    return (docstring or "").replace(" " * 8 + "ARGS", "\n".join(lines))

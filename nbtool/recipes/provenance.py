@@ -1,0 +1,89 @@
+"""How an image was in fact made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from nbtool.errors import RecipeError
+from nbtool.text import shown
+
+MAX_NETWORKS, MAX_WIDTH = 32, 1024  # of which a file may say how wide they were
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """How an image was in fact made; never part of its key.
+
+    Attributes:
+        engine: "local": diffusers on this machine.
+        device: Such as "cuda" or "cpu".
+        dtype: Such as "bfloat16".
+        placement: What else of how the model was placed can move a pixel, in words.
+        batch_width: Rows in the widest forward that it shared with others; guidance takes two rows.
+        widths: By network, a width of the class in which it was made: made again in forwards whose
+            rows agree with that width's, it is the same to the bit.
+        exact: True where its pixels depend on nothing it was batched with.
+        seconds: Its share of the time that generating took.
+        created: The time, in ISO 8601 and UTC.
+        versions: Those of nbtool and of the libraries.
+        notes: What the engine had to say, such as a prompt cut short.
+    """
+
+    engine: str = ""
+    device: str = ""
+    dtype: str = ""
+    placement: str = ""
+    batch_width: int = 1
+    widths: dict[str, int] = field(default_factory=dict)
+    exact: bool = False
+    seconds: float = 0.0
+    created: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return values | {"notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
+        """Reads what this version knows and passes over the rest.
+
+        Raises:
+            RecipeError: A value is of the wrong kind.
+        """
+        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        for name, value in known.items():
+            if not isinstance(value, _KINDS[name]):
+                raise RecipeError(f"the provenance has {name} {shown(value)}")
+        kept = {"notes": tuple(known.get("notes", ())), "widths": widths_of(values)}
+        return cls(**known | kept)
+
+
+_KINDS: dict[str, Any] = {
+    "engine": str,
+    "device": str,
+    "dtype": str,
+    "placement": str,
+    "batch_width": int,
+    "widths": dict,
+    "exact": bool,
+    "seconds": (int, float),
+    "created": str,
+    "versions": dict,
+    "notes": (list, tuple),
+}
+
+
+def widths_of(provenance: object) -> dict[str, int]:
+    """The widths that a provenance names, as far as they make sense."""
+    given = provenance.get("widths") if isinstance(provenance, dict) else None
+    if not isinstance(given, dict) or len(given) > MAX_NETWORKS:
+        return {}
+    return {
+        name: width
+        for name, width in given.items()
+        if isinstance(name, str) and type(width) is int and 1 <= width <= MAX_WIDTH
+    }

@@ -1,0 +1,1 @@
+"""Images, where they are kept, and what came of a sweep."""

@@ -1,0 +1,238 @@
+"""The labelled results of a sweep, looked up by label or by position."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
+from nbtool.recipes.axes import Axis, Index, format_label
+from nbtool.recipes.parameters import PARAMETERS
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import GeneratedImage
+from nbtool.text import printable
+
+Cell = GeneratedImage | GenerationError
+Position = int | slice | Sequence[int]
+
+
+class Labelled:
+    """What came of a sweep, looked up by label or by position; it shows nothing.
+
+    Iterating gives the images that were made, in the order of the axes.
+    """
+
+    def __init__(self, base: Recipe, axes: Sequence[Axis], cells: Mapping[Index, Cell]) -> None:
+        self.base = base
+        self._axes = tuple(axes)
+        self._cells = dict(cells)
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """The labels of each axis, in the order given."""
+        return {axis.name: axis.labels for axis in self._axes}
+
+    @property
+    def shape(self) -> Index:
+        return tuple(len(axis) for axis in self._axes)
+
+    @property
+    def title(self) -> str:
+        """The prompt that the cells have in common, {names} in place."""
+        return self.base.prompt
+
+    def cell(self, index: Index) -> Cell | None:
+        """What stands at a full index: an image, why it failed, or None when it was not made."""
+        return self._cells.get(index)
+
+    def indices(self) -> Iterator[Index]:
+        """Every index, made or not, the last axis fastest."""
+        return itertools.product(*map(range, self.shape))
+
+    def labels(self, index: Index) -> dict[str, Any]:
+        """The label on each axis of a full index."""
+        return {axis.name: axis.labels[i] for axis, i in zip(self._axes, index, strict=True)}
+
+    def __iter__(self) -> Iterator[GeneratedImage]:
+        cells = (self._cells.get(index) for index in self.indices())
+        return (cell for cell in cells if isinstance(cell, GeneratedImage))
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return sum(isinstance(cell, GeneratedImage) for cell in self._cells.values())
+
+    @property
+    def failed(self) -> dict[tuple[Any, ...], GenerationError]:
+        """The error of each cell that failed, by its labels."""
+        cells = ((index, self._cells.get(index)) for index in self.indices())
+        return {
+            tuple(self.labels(index).values()): cell
+            for index, cell in cells
+            if isinstance(cell, GenerationError)
+        }
+
+    @property
+    def missing(self) -> list[tuple[Any, ...]]:
+        """The labels of the cells that were not made, because of a cancel for example."""
+        missing = (index for index in self.indices() if index not in self._cells)
+        return [tuple(self.labels(index).values()) for index in missing]
+
+    @property
+    def starred(self) -> list[GeneratedImage]:
+        """The starred images, in the order of the axes."""
+        return [image for image in self if image.starred]
+
+    def sel(self, **labels: Any) -> Any:
+        """The image at these labels; fewer labels than axes, or lists of them: a smaller Grid.
+
+        A parameter inside a paired axis can be named too.
+
+        Raises:
+            AxisError: There is no such axis or label.
+            GenerationError: The one cell asked for failed or was not made.
+        """
+        return self.isel(**self._positions(labels))
+
+    def matching(self, **labels: Any) -> list[Index]:
+        """The indices at these labels, made or not.
+
+        Raises:
+            AxisError: There is no such axis or label.
+        """
+        chosen = self._chosen(self._positions(labels))
+        return list(itertools.product(*([c] if isinstance(c, int) else c for c in chosen)))
+
+    def isel(self, **positions: Position) -> Any:
+        """The image at these positions; fewer than axes, or slices and lists: a smaller Grid.
+
+        Raises:
+            AxisError: There is no such axis or position.
+            GenerationError: The one cell asked for failed or was not made.
+        """
+        chosen = self._chosen(positions)
+        kept = [isinstance(choice, list) for choice in chosen]
+        if not any(kept):
+            return self._image(tuple(chosen))  # type: ignore[arg-type]
+        ranges = [choice if isinstance(choice, list) else [choice] for choice in chosen]
+        axes = [
+            Axis(axis.name, tuple(axis.labels[i] for i in c), tuple(axis.edits[i] for i in c))
+            for axis, c in zip(self._axes, chosen, strict=True)
+            if isinstance(c, list)
+        ]
+        cells = {}
+        for places in itertools.product(*(enumerate(r) for r in ranges)):
+            old = tuple(i for _, i in places)
+            if old in self._cells:
+                new = tuple(n for (n, _), keep in zip(places, kept, strict=True) if keep)
+                cells[new] = self._cells[old]
+        return type(self)(self.base, axes, cells)
+
+    def __getitem__(self, position: Any) -> Any:
+        places = position if isinstance(position, tuple) else (position,)
+        if len(places) > len(self._axes):
+            raise AxisError(f"{len(places)} positions for {len(self._axes)} axes")
+        names = (axis.name for axis in self._axes)
+        return self.isel(**dict(zip(names, places, strict=False)))
+
+    def records(self) -> list[dict[str, Any]]:
+        """A flat dict for each image: labels, recipe, seconds, path; for pandas.DataFrame."""
+        records = []
+        for index in self.indices():
+            cell = self._cells.get(index)
+            if isinstance(cell, GeneratedImage):
+                recipe = {name: getattr(cell.recipe, name) for name in PARAMETERS}
+                made = {"seconds": cell.provenance.seconds, "path": str(cell.path or "")}
+                records.append(recipe | self.labels(index) | made)
+        return records
+
+    def __repr__(self) -> str:
+        axes = " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)
+        counts = [f"{len(self)} images"]
+        total = math.prod(self.shape)
+        failed = sum(isinstance(cell, GenerationError) for cell in self._cells.values())
+        counts += [f"{failed} failed"] if failed else []
+        counts += [f"{total - len(self._cells)} not made"] if total > len(self._cells) else []
+        return f"<{type(self).__name__} {self.title!r}: {axes}; {', '.join(counts)}>"
+
+    def _image(self, index: Index) -> GeneratedImage:
+        cell = self._cells.get(index)
+        if isinstance(cell, GenerationError):
+            raise type(cell)(*cell.args)  # a copy: a traceback on the one kept would pin memory
+        if cell is None:
+            labels = ", ".join(f"{n}={format_label(v)}" for n, v in self.labels(index).items())
+            raise Cancelled(
+                f"the image at {printable(labels)} was not made; run the same grid again"
+            )
+        return cell
+
+    def _positions(self, labels: Mapping[str, Any]) -> dict[str, Position]:
+        positions: dict[str, Position] = {}
+        for name, given in labels.items():
+            axis = self._axis_with(name)
+            label = given.tolist() if hasattr(given, "tolist") else given
+            if name == axis.name:
+                positions[name] = _positions(axis, label)
+            else:
+                within = positions.get(axis.name, range(len(axis)))
+                positions[axis.name] = _positions_within(axis, name, label, within)
+        return positions
+
+    def _chosen(self, positions: Mapping[str, Position]) -> list[int | list[int]]:
+        for name in positions:
+            if name not in self.axes:
+                raise self._no_axis(name)
+        return [_chosen(axis, positions.get(axis.name, slice(None))) for axis in self._axes]
+
+    def _axis_with(self, name: str) -> Axis:
+        for axis in self._axes:
+            if axis.name == name:
+                return axis
+        for axis in self._axes:
+            if name in axis.parameters:
+                return axis
+        raise self._no_axis(name)
+
+    def _no_axis(self, name: str) -> AxisError:
+        return AxisError(unknown_name(name, map(printable, self.axes), "axis"))
+
+
+def _positions(axis: Axis, label: Any) -> Position:
+    if isinstance(label, (list, range)):
+        return [axis.position(one) for one in label]
+    return axis.position(label)
+
+
+def _positions_within(axis: Axis, parameter: str, label: Any, within: Position) -> Position:
+    """Where a parameter of a paired axis has a value, among the positions chosen already."""
+    allowed = [within] if isinstance(within, int) else within
+    assert not isinstance(allowed, slice)
+    several = isinstance(label, (list, range))
+    wanted = label if isinstance(label, range) else _hashed(label if several else [label])
+    found = [i for i in allowed if axis.edits[i].parameters[parameter] in wanted]
+    if not found:
+        raise AxisError(f"no {parameter} {label!r} on the axis {axis.name!r} of this grid")
+    return found[0] if len(found) == 1 and not several else found
+
+
+def _hashed(values: Sequence[Any]) -> frozenset[Any]:
+    """The values as a set; empty where one cannot be hashed: no parameter has such a value."""
+    try:
+        return frozenset(values)
+    except TypeError:
+        return frozenset()
+
+
+def _chosen(axis: Axis, position: Position) -> int | list[int]:
+    places = range(len(axis))
+    try:
+        if isinstance(position, slice):
+            return list(places[position])
+        if isinstance(position, Sequence):
+            return [places[i] for i in position]
+        return places[position]
+    except (IndexError, TypeError):
+        raise AxisError(
+            f"no position {position!r} on the axis {axis.name!r} of length {len(axis)}"
+        ) from None

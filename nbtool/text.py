@@ -1,0 +1,61 @@
+"""Words for people: texts made safe and short, numbers in words, small tables."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+
+MAX_SHOWN = 100  # characters of a value in a message
+
+
+def printable(text: str) -> str:
+    """A text for a terminal: line breaks, escapes and lone surrogates are spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: its repr, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+
+
+def ellipsized(text: str, length: int) -> str:
+    """A printable text of at most `length` characters."""
+    short = printable(text[: length + 1])
+    return short if len(short) <= length else short[: length - 1].rstrip() + "…"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words as short as is useful: "0.8 s", "42 s", "3 min", "2 h 05 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def card(rows: Mapping[str, str]) -> dict[str, str]:
+    """The MIME bundle of a status card."""
+    return {"text/plain": card_text(rows), "text/html": _card_html(rows)}
+
+
+def card_text(rows: Mapping[str, str]) -> str:
+    width = max(map(len, rows))
+    return "\n".join(f"{label:<{width}}  {value}" for label, value in rows.items())
+
+
+def _card_html(rows: Mapping[str, str]) -> str:
+    cells = "".join(
+        f'<tr><th style="text-align:left;vertical-align:top">{html.escape(label)}</th>'
+        f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+        for label, value in rows.items()
+    )
+    return f"<table>{cells}</table>"

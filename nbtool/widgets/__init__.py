@@ -1,1 +1,0 @@
-"""Widgets for notebooks. The only place that imports ipywidgets and anywidget."""

@@ -1,0 +1,94 @@
+"""Writing a file: whole or not at all, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from nbtool import StoreError, files
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_file_takes_its_place_whole_at_the_end(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"before")
+    with files.writing(path) as file:
+        file.write(b"af")
+        file.write(b"ter")
+        assert path.read_bytes() == b"before"
+    assert path.read_bytes() == b"after"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, ValueError])
+def test_what_is_raised_meanwhile_leaves_all_as_it_was(tmp_path, fault):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"before")
+
+    def write():
+        with files.writing(path) as file:
+            file.write(b"half")
+            raise fault
+
+    with pytest.raises(fault):
+        write()
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_what_the_system_refuses_leaves_nothing_behind(tmp_path, monkeypatch, call):
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="No space left"):
+        files.write(tmp_path / "a.bin", b"data")
+    assert os.listdir(tmp_path) == []
+
+
+def test_it_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    told = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, r=real: told.append(n) or r(*a))
+    files.write(tmp_path / "a.bin", b"data")
+    assert told[:2] == ["fsync", "replace"]
+
+
+def test_a_trial_leaves_what_is_there(tmp_path):
+    files.write(tmp_path / "a.bin", b"data")
+    files.write(tmp_path / "a.bin", b"", keep=False)
+    assert (tmp_path / "a.bin").read_bytes() == b"data"
+
+
+def test_a_name_may_be_as_long_as_the_system_takes(tmp_path):
+    path = tmp_path / ("é" * 120 + ".png")
+    files.write(path, b"data")
+    assert path.read_bytes() == b"data"
+
+
+def test_what_the_system_says_is_explained_once():
+    with pytest.raises(StoreError) as caught, files.explained("write x.png", "make room"):
+        full()
+    assert str(caught.value) == "cannot write x.png: No space left on device; make room"
+    with pytest.raises(StoreError, match=r"^as it is$"), files.explained("write"):
+        raise StoreError("as it is")
+
+
+def test_an_image_that_cannot_be_saved_leaves_the_file_that_was_there(
+    store, complete, picture, tmp_path, monkeypatch
+):
+    from nbtool import Provenance
+
+    image = store.put(picture, complete, Provenance())
+    path = tmp_path / "kept.png"
+    image.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"cannot write .*kept\.png: No space left on device"):
+        image.save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["kept.png"]

@@ -339,16 +339,12 @@ class Hub:
         return tuple(self._classes.members(self._text(question), width))
 
     def _fastest(self, question: Question) -> int:
-        """The width for an image that begins: what is best for as much work as there is.
-
-        Of images that somebody waits for, only their own: they are not held up by others' rows.
-        """
+        """The width for an image that begins: what is best for as much work as there is."""
         cell, own = question.cell, question.call.rows
         if _is_compiled(question.module):
             return self._widths.of(question.width_key).rows
         usable = self._usable(question.width_key)
-        alike = (c for c in self.cells if c.size == cell.size and c.priority >= cell.priority)
-        here = sum(c.rows for c in alike)
+        here = sum(c.rows for c in self.cells if c.size == cell.size)
         if cell.images == 1 and (usable[-1] <= widths.ONE or here <= own):
             return min(self._room_for(question), widths.step_up(own))
         return widths.step_up(here, usable)

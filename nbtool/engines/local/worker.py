@@ -9,10 +9,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from nbtool.background import Loop
 from nbtool.engines.local import memory
 from nbtool.engines.local.hub import BrokenDeviceError, Hub, Stopped, TooWideError
 from nbtool.engines.local.questions import Cell, Outcome
@@ -23,6 +25,7 @@ from nbtool.silence import quiet
 LOOKAHEAD = 128  # recipes among which one is sought whose size has room
 WRITERS = max(2, min(8, (os.cpu_count() or 2) // 2))  # threads
 BACKLOG = 32  # images that may wait to be written
+LEAVING = 30  # seconds that the end of the process waits for a forward
 
 
 Size = tuple[Hashable, ...]
@@ -182,13 +185,12 @@ class Worker:
         self._runs: list[Run] = []
         self._unwritten: queue.Queue[tuple[Run, Callable[[], None]]] = queue.Queue(BACKLOG)
         self._changed = threading.Condition()
-        self._working = False
-        self._writing = False
-        self._calls: list[Callable[[], None]] = []
+        self._calls: list[tuple[Future[Any], Callable[[], Any]]] = []
         self._leaving = False
         # The widths of images that were finished while another run might ask for the same ones.
         self._decided: dict[str, dict[str, int]] = {}
-        self._thread: threading.Thread | None = None
+        self._working = Loop("nbtool", self._turn, fail=self._fail, retry=0, around=self._ready)
+        self._writing = Loop("nbtool writer", self._write, threads=WRITERS)
 
     def run(self, run: Run) -> None:
         """Returns when nothing of the run is left to do.
@@ -199,11 +201,8 @@ class Worker:
         with self._changed:
             self._runs.append(run)
             self._runs.sort(key=lambda r: -r.priority)
-            self._wake()
-            if not self._writing:
-                self._writing = True
-                for _ in range(WRITERS):
-                    _start(self._write)
+            self._changed.notify_all()
+        self._working.wake()
         run.over.wait()
         if run.error is not None:
             raise run.error
@@ -217,51 +216,49 @@ class Worker:
 
         There it may change what pipelines share. What it raises is raised here.
         """
-        if threading.current_thread() is self._thread:
+        if self._working.is_current:
             return work()
         future: Future[Result] = Future()
-
-        def answer() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
-
         with self._changed:
-            self._calls.append(answer)
-            self._wake()
+            self._calls.append((future, work))
+            self._changed.notify_all()
+        self._working.wake()
         return future.result()
-
-    def _wake(self) -> None:
-        self._changed.notify_all()
-        if not self._working:
-            self._working = True
-            self._thread = _start(self._work)
 
     def leave(self) -> None:
         """Lets the forward that runs end, before torch is torn down."""
         self._leaving = True
-        if self._thread:
-            self._thread.join(timeout=30)
+        self._working.join(LEAVING)
 
-    def _work(self) -> None:
+    @contextmanager
+    def _ready(self) -> Iterator[None]:
         import torch
 
         with torch.no_grad(), quiet():
             self.hub.begin()
-            resting = False
-            while not resting:
-                runs = self._busy_runs()
-                try:
-                    self._advance(runs)
-                except BrokenDeviceError as error:
-                    for run in runs:
-                        run.fail(_restart(error))
-                except Exception as error:  # the thread must live on, and users must hear of it
-                    for run in runs:
-                        run.fail(error)
-                self._close_finished(runs)
-                resting = not self._compare() and self._rest()
+            yield
+
+    def _turn(self) -> float | None:
+        """A tick, or a little of what is left to find out; None when there is nothing to do."""
+        runs = self._busy_runs()
+        try:
+            self._advance(runs)
+        except BrokenDeviceError as error:
+            for run in runs:
+                run.fail(_restart(error))
+        self._close_finished(runs)
+        return None if not self._compare() and self._is_idle() else 0
+
+    def _fail(self, error: Exception) -> None:
+        """Tells all who wait of an error that is nobody's own."""
+        with self._changed:
+            calls, self._calls = self._calls, []
+            runs = list(self._runs)
+        for future, _ in calls:
+            future.set_exception(error)
+        for run in runs:
+            run.fail(error)
+        self._close_finished(runs)
 
     def _busy_runs(self) -> list[Run]:
         """Waits until there is something to do; the runs for which there is, or none at the end."""
@@ -270,8 +267,11 @@ class Worker:
                 lambda: self._calls or not self._runs or any(map(_busy, self._runs))
             )
             calls, self._calls = self._calls, []
-        for call in calls:
-            call()
+        for future, work in calls:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
         with self._changed:
             return [run for run in self._runs if _busy(run)]
 
@@ -296,15 +296,13 @@ class Worker:
         except BrokenDeviceError:  # the next forward will say so
             return False
 
-    def _rest(self) -> bool:
-        """Ends the work, if there is none."""
+    def _is_idle(self) -> bool:
         if not self._runs:
             self.hub.remember()
         with self._changed:
             if len(self._runs) < 2:
                 self._decided.clear()
-            self._working = bool(self._calls or self._runs)
-            return not self._working
+            return not (self._calls or self._runs)
 
     def _refresh(self, run: Run) -> None:
         """Leaves what is cancelled, and begins what there is room for."""
@@ -371,6 +369,7 @@ class Worker:
                 self._decided.update((recipe.key, cell.widths) for recipe in recipes)
         for write in writes:
             self._unwritten.put((run, write))
+            self._writing.wake()
 
     def _can_do_better(
         self, run: Run, cell: Cell, recipes: Sequence[Recipe], error: BaseException
@@ -392,30 +391,25 @@ class Worker:
                     run.task.close()
                     run.over.set()
 
-    def _write(self) -> None:
-        while True:
-            run, write = self._unwritten.get()
-            try:
-                write()
-                run.shown = True
-            except Exception as error:  # what cannot be kept ends the run
-                run.fail(error)
-            del write  # it holds pixels
-            with self._changed:
-                run.unwritten -= 1
-                self._changed.notify_all()
-            del run  # it holds its model, which may be unloaded while this thread waits
+    def _write(self) -> float | None:
+        try:
+            run, write = self._unwritten.get_nowait()
+        except queue.Empty:
+            return None
+        try:
+            write()
+            run.shown = True
+        except Exception as error:  # what cannot be kept ends the run
+            run.fail(error)
+        with self._changed:
+            run.unwritten -= 1
+            self._changed.notify_all()
+        return 0
 
 
 def _busy(run: Run) -> bool:
     """Whether the worker has something to do for it, or to close it."""
     return not run.begun or bool(run.cells) or not run.unwritten
-
-
-def _start(loop: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=loop, name="nbtool", daemon=True)
-    thread.start()
-    return thread
 
 
 def _all(_: Recipe) -> bool:

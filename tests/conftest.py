@@ -50,3 +50,18 @@ def store(tmp_path):
     store = Store(tmp_path / "images")
     store.prepare()
     return store
+
+
+@pytest.fixture(scope="session")
+def learned(own_cache):
+    """The local engine knows which widths agree for small pictures of the embedded model."""
+    from nbtool.engines.local import LocalEngine, comparing
+    from nbtool.engines.local.worker import worker
+
+    engine = LocalEngine("shapes", device="cpu")
+    settings = {"prompt": "a", "seed": 0, "num_inference_steps": 3, "width": 64, "height": 64}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparing, "SHARE", float("inf"))
+        engine.run([Recipe(**engine.defaults() | settings)], lambda _: None, lambda _: False)
+        while worker.call(worker.hub.compare):
+            pass

@@ -14,7 +14,7 @@ PROMPT = "a large red circle on a blue background"
 
 
 @pytest.fixture
-def gen(tmp_path, monkeypatch):
+def gen(tmp_path, monkeypatch, learned):
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
     return nbtool.Generator(
         store=tmp_path / "images", device="cpu", num_inference_steps=4, width=64, height=64

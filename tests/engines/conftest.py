@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hubs import Together, learn
+from hubs import Together
 
 from nbtool.engines.local import LocalEngine
 
@@ -17,9 +17,3 @@ def together():
 def embedded():
     """The embedded model's pipeline."""
     return LocalEngine("shapes", device="cpu").placement.load(str).pipeline
-
-
-@pytest.fixture(scope="session")
-def learned():
-    """This machine knows which widths agree for small pictures of the embedded model."""
-    learn("shapes", width=64, height=64)

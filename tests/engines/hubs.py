@@ -11,11 +11,9 @@ import diffusers
 import torch
 
 from nbtool import schedulers
-from nbtool.engines.local import LocalEngine, comparing
+from nbtool.engines.local import comparing
 from nbtool.engines.local.hub import Hub
 from nbtool.engines.local.questions import Cell
-from nbtool.engines.local.worker import worker
-from nbtool.recipes.recipe import Recipe
 
 
 class Together:
@@ -60,17 +58,6 @@ class Together:
             if outcome.error:
                 raise outcome.error
         return [outcome.value for outcome in outcomes]
-
-
-def learn(model, **settings):
-    """Makes an image and finds out which widths agree for what that asked."""
-    with patch.object(comparing, "SHARE", math.inf):
-        engine = LocalEngine(model, device="cpu")
-        filled = {"prompt": "a", "seed": 0, "num_inference_steps": 3} | settings
-        recipe = Recipe(**engine.defaults() | filled)
-        engine.run([recipe], lambda event: None, lambda recipe: False)
-        while worker.call(worker.hub.compare):
-            pass
 
 
 def one(pipeline, kwargs):

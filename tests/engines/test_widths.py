@@ -99,7 +99,8 @@ def classes(tmp_path):
 def find_out(classes, kernels, wanted=LADDER, key="unet"):
     """Compares widths whose kernel is `kernels(width)`; how many forwards that took."""
     row, forwards = {}, 0
-    while (width := classes.next(key, row, wanted)) is not None:
+    while widths := [w for wish in wanted if (w := classes.next(key, row, wish)) is not None]:
+        width = widths[0]
         forwards += 1
         kernel = kernels(width)
         if kernel is None:

@@ -11,7 +11,7 @@ assumed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +47,22 @@ class Classes:
         """The widths that are known not to be."""
         return self._of(key).unsound
 
-    def next(self, key: str, row: Mapping[int, bytes], wanted: Iterable[int]) -> int | None:
-        """The width to compute a row at next, so that one more of these is known.
+    def next(self, key: str, row: Mapping[int, bytes], wanted: int) -> int | None:
+        """The width to compute a row at next, so that the class of one width is known.
 
         Args:
             key: Of what the row asks.
             row: Digests of its answers, by the widths at which they were computed.
-            wanted: Widths, the most useful first.
+            wanted: The width.
 
         Returns:
-            None when all of them are known.
+            None when all is known of it.
         """
         entry = self._of(key)
-        known = entry.placed | entry.unsound
-        asked = next((width for width in wanted if width not in known), None)
-        if asked is None:
+        if wanted in entry.placed or wanted in entry.unsound:
             return None
-        if asked not in row:
-            return asked
+        if wanted not in row:
+            return wanted
         untried = (min(widths) for widths in entry.classes if not any(w in row for w in widths))
         return next(untried, None)
 

@@ -6,7 +6,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 from nbtool.engines.local import batching, memory
@@ -59,7 +58,7 @@ class Comparing:
             pace: Seconds that each row of the forward took.
         """
         if key in self._samples:
-            self._samples[key].pace = pace
+            self._samples[key].pace = min(pace, self._samples[key].pace)
             return
         self._samples[key] = _Sample(key[0], method, batching.one_row(call, row), text, pace)
         if len(self._samples) > SAMPLES:
@@ -68,46 +67,41 @@ class Comparing:
     def compare(
         self,
         spent: float,
-        worth: Callable[[WidthKey], Iterable[int]],
+        worth: Callable[[WidthKey], Iterable[tuple[int, int]]],
         too_wide: Callable[[WidthKey, int], None],
         *,
-        anything: bool,
+        patient: bool,
     ) -> bool:
         """Computes a row at one more width; False if nothing is left to find out, or no time.
 
         Args:
             spent: Seconds that forwards took since `begin`, and those to come.
-            worth: The widths that may be used for a key, the most useful first.
+            worth: The widths that may be used for a key, and how useful it is to know them, 0 first.
             too_wide: Told of a width that ran out of memory.
-            anything: Whether to find out what the time suffices for, rather than to wait until it
-                suffices for what is most useful.
+            patient: Whether to wait until the time suffices for what is most useful, rather than
+                to take what it suffices for.
         """
-        steps = [
-            (sample.pace * width, key, width)
-            for key, sample in self._samples.items()
-            for wanted in self._wishes(worth(key), anything=anything)
+        steps = sorted(
+            (rank, sample.pace * width, width, number, key)
+            for number, (key, sample) in enumerate(self._samples.items())
+            for rank, wanted in worth(key)
             if (width := self._classes.next(sample.text, sample.row, wanted))
-        ]
-        if not steps:
-            return False
-        cost, key, width = min(steps, key=itemgetter(0))
-        if self.seconds + cost > SHARE * spent:
-            return False
-        started = time.perf_counter()
-        if not self._compute(self._samples[key], width):
-            memory.release()
-            too_wide(key, width)
-        self.seconds += time.perf_counter() - started
-        return True
+        )
+        left = SHARE * spent - self.seconds
+        for _, cost, width, _, key in steps[:1] if patient else steps:
+            if cost <= left:
+                started = time.perf_counter()
+                if not self._compute(self._samples[key], width):
+                    memory.release()
+                    too_wide(key, width)
+                self.seconds += time.perf_counter() - started
+                return True
+        return False
 
     def forget(self, networks: Collection[Any]) -> None:
         """Lets go of rows that networks were asked."""
         for key in [key for key in self._samples if key[0] in networks]:
             del self._samples[key]
-
-    def _wishes(self, widths: Iterable[int], *, anything: bool) -> list[list[int]]:
-        wanted = list(widths)
-        return [[width] for width in wanted] if anything else [wanted]
 
     def _compute(self, sample: _Sample, width: int) -> bool:
         """Computes a row at every place of a forward; False if the memory did not suffice."""

@@ -33,7 +33,7 @@ LAST_WIDTH = 4  # rows of a decoder's forward to begin with
 PATIENCE = 4  # ticks that a decode waits for others
 SHARE = 4  # of the images in a forward one call makes at most one in so many
 BRISK = 0.2  # seconds of a forward that is short
-SOONER = 0.4  # of the time for one image by itself is enough for each of many
+SOONER = 0.4  # of the time for an image by itself is enough for each of many, as a guess
 FEW = 3  # rows that take about as long as what a forward costs beside its rows
 
 # Pipelines hand these a generator that they do not use.
@@ -184,7 +184,7 @@ class Hub:
             self._spent + to_come,
             self._worth_comparing,
             self._widths.too_wide,
-            anything=not self.cells,
+            patient=bool(self.cells),
         )
 
     def remember(self) -> None:
@@ -501,7 +501,7 @@ class Hub:
             output = batching.stacked(output)
         self._comparing.look(
             key, text=self._text(question), method=question.method, call=call, row=start,
-            pace=seconds / width,
+            pace=seconds / width * (SOONER if width <= widths.ONE else 1),
         )  # fmt: skip
         if question.kind == STEADY:
             self._brisk = device.type == "cpu" and seconds < BRISK
@@ -525,13 +525,22 @@ class Hub:
         if self._widths.of(key).settled:
             self._classes.settle(self._text(question), self._widths.of(key).rows)
 
-    def _worth_comparing(self, key: widths.WidthKey) -> Iterator[int]:
-        """The widths that may be used for a key, first what brings most."""
+    def _worth_comparing(self, key: widths.WidthKey) -> Iterator[tuple[int, int]]:
+        """The widths that may be used for a key, and how useful each is, 0 before 1.
+
+        First those without which images are made one by one; then one that may be faster; and when
+        no image is in the making, all others: they fill forwards up with less.
+        """
         width, wider = self._widths.of(key), self._wider(key)
         most = min(width.limit, self._most_rows[key[0]])
-        ladder = () if _is_compiled(key[0]) else (w for w in widths.LADDER if w <= wider)
-        useful = (*sorted(self._alone[key]), width.rows, wider, *ladder)
-        yield from (w for w in useful if w <= most)
+        last = 2 * (key[1] == "decode")
+        useful = {**dict.fromkeys(self._alone[key], 0), width.rows: last}
+        if not _is_compiled(key[0]):
+            useful.setdefault(wider, 1 + last)
+            if not self.cells:
+                for other in widths.LADDER:
+                    useful.setdefault(other, 4)
+        yield from ((rank, w) for w, rank in useful.items() if w <= min(most, wider))
 
 
 def _work(cell: Cell, _: Any = None) -> Outcome:

@@ -47,7 +47,7 @@ class Generator:
     Args:
         model: A catalogue name (see `nbtool.models()`), a folder in diffusers' layout, a
             .safetensors checkpoint, or an id on the Hugging Face hub; "auto": the best model
-            that runs here. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
+            that runs here now. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
             the package.
         store: The folder (or Store) for the images. None: the variable NBTOOL_STORE, or else
             "nbtool-images".
@@ -178,6 +178,8 @@ class Generator:
 
     def memory_plan(self, width: int | None = None, height: int | None = None) -> MemoryPlan:
         """How the model is put into this machine's memory, or why it does not fit; shows itself.
+
+        It is about what is free now; `nbtool.models()` is about the machine.
 
         Args:
             width: Of the images, in pixels; None: what the model was trained for.

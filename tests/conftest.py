@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
@@ -43,6 +45,22 @@ def picture():
     image = Image.new("RGB", (32, 32), (250, 250, 250))
     ImageDraw.Draw(image).ellipse((6, 6, 25, 25), fill=(220, 40, 40))
     return image
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """An event: until it is set no more images are made than the first few, on any machine."""
+    from nbtool.engines.local.worker import Worker
+
+    go_on, done = threading.Event(), Worker._done
+
+    def done_and_wait(*args):
+        done(*args)
+        go_on.wait()
+
+    monkeypatch.setattr(Worker, "_done", done_and_wait)
+    yield go_on
+    go_on.set()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from nbtool.widgets import feed as module
 from nbtool.widgets.thumbnails import Thumbnails, thumbnail
 from nbtool.widgets.view import GridView
 
+SECONDS = 600  # on a busy machine
 DEFAULTS = {
     "num_inference_steps": 4,
     "guidance_scale": 5.0,
@@ -42,12 +43,12 @@ class Sent:
     def wait(self, kind, count=1):
         """The first messages of a kind, once they are there."""
         with self._came:
-            assert self._came.wait_for(lambda: len(self._of(kind)) >= count, 20)
+            assert self._came.wait_for(lambda: len(self._of(kind)) >= count, SECONDS)
             return self._of(kind)[:count]
 
     def wait_for_cells(self, kind, cells):
         with self._came:
-            assert self._came.wait_for(lambda: set(cells) <= self.cells(kind), 20)
+            assert self._came.wait_for(lambda: set(cells) <= self.cells(kind), SECONDS)
 
     def cells(self, kind):
         return {n for content, _ in self._of(kind) for n in content["cells"]}
@@ -138,7 +139,7 @@ def _until(view, name, check):
     came = threading.Event()
     view.observe(lambda change: came.set() if check(change["new"]) else None, name)
     if not check(getattr(view, name)):
-        assert came.wait(20), getattr(view, name)
+        assert came.wait(SECONDS), getattr(view, name)
     return getattr(view, name)
 
 
@@ -255,7 +256,7 @@ def test_cells_fill_while_a_job_runs(opened, sweep, images):
     assert view.summary.startswith("2 images · 1 failed · 3 not made")
     assert view.starred == [images[0, 1]]
     if worker := view._feed._worker:
-        worker.join(20)
+        worker.join(SECONDS)
     assert view._feed._worker is None
 
 
@@ -285,7 +286,7 @@ def test_a_closed_view_leaves_the_job_alone(opened, sweep):
     view = opened(job.grid, job=job)
     worker = view._feed._worker
     view.close()
-    worker.join(20)
+    worker.join(SECONDS)
     assert not worker.is_alive()
     assert not job.cancelled
 

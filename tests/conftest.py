@@ -14,6 +14,20 @@ from nbtool import Recipe, Store
 settings.register_profile("nbtool", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("nbtool")
 
+BROWSER = "tests/ui/"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Side by side, the tests in a browser go first and stay together: they share one JupyterLab."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return BROWSER if nodeid.startswith(BROWSER) else nodeid
+
+    return Scheduling(config, log)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):

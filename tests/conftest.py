@@ -23,6 +23,7 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
+        # Not `xdist_group`: xdist 3.8 writes groups into ids where pytest 9.2 does not read them.
         def _split_scope(self, nodeid):
             return BROWSER if nodeid.startswith(BROWSER) else nodeid
 

@@ -7,8 +7,8 @@ BIN := .venv/bin
 demo: venv
 	$(BIN)/nbtool demo
 
-test: venv
-	$(BIN)/pytest
+test: venv # side by side; a single one is `.venv/bin/pytest path::test`, with -x or --pdb
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4
 
 check: venv
 	$(BIN)/ruff check .

@@ -60,7 +60,7 @@ class Generator:
     Args:
         model: A catalogue name (see `nbtool.models()`), a folder in diffusers' layout, a
             .safetensors checkpoint, or an id on the Hugging Face hub; "auto": the best model
-            that runs here. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
+            that runs here now. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
             the package.
         engine: What makes the images in place of a model on this machine, such as a
             `nbtool.testing.FakeEngine`. With it the model and its options are left out.
@@ -199,6 +199,8 @@ class Generator:
 
     def memory_plan(self, width: int | None = None, height: int | None = None) -> MemoryPlan:
         """How the model is put into this machine's memory, or why it does not fit; shows itself.
+
+        It is about what is free now; `nbtool.models()` is about the machine.
 
         Args:
             width: Of the images, in pixels; None: what the model was trained for.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
@@ -11,6 +13,21 @@ from nbtool import Recipe, Store
 # No deadline: a busy machine is no failure. Derandomized: a test says the same thing every time.
 settings.register_profile("nbtool", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("nbtool")
+
+BROWSER = "tests/ui/"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Side by side, the tests in a browser go first and stay together: they share one JupyterLab."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        # Not `xdist_group`: xdist 3.8 writes groups into ids where pytest 9.2 does not read them.
+        def _split_scope(self, nodeid):
+            return BROWSER if nodeid.startswith(BROWSER) else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,6 +60,22 @@ def picture():
     image = Image.new("RGB", (32, 32), (250, 250, 250))
     ImageDraw.Draw(image).ellipse((6, 6, 25, 25), fill=(220, 40, 40))
     return image
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """An event: until it is set no more images are made than the first few, on any machine."""
+    from nbtool.engines.local.worker import Worker
+
+    go_on, done = threading.Event(), Worker._done
+
+    def done_and_wait(*args):
+        done(*args)
+        go_on.wait()
+
+    monkeypatch.setattr(Worker, "_done", done_and_wait)
+    yield go_on
+    go_on.set()
 
 
 @pytest.fixture

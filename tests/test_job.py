@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 
 import pytest
 
 import nbtool
+from nbtool.engines.local.worker import worker
+from nbtool.job import Job
 from nbtool.results.store import Store
 from nbtool.testing import FakeEngine
 
@@ -32,20 +35,55 @@ def quick(tmp_path, engine):
     return nbtool.Generator(engine=engine, store=tmp_path / "quick")
 
 
-def test_who_waits_goes_ahead_of_a_running_sweep(gen):
+def until(job, condition):
+    """Waits for a job to come so far."""
+    with job._changed:
+        job._changed.wait_for(lambda: condition(job.progress))
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """The recipes of the images in the order in which they are kept."""
+    put, recipes = Store.put, []
+
+    def put_and_note(store, picture, recipe, *more):
+        recipes.append(recipe)
+        return put(store, picture, recipe, *more)
+
+    monkeypatch.setattr(Store, "put", put_and_note)
+    return recipes
+
+
+@pytest.fixture
+def ask(held):
+    """Asks for one image while a sweep is held, which goes on when it has been asked for."""
+
+    def ask_beside(gen, **parameters):
+        made = []
+        thread = threading.Thread(target=lambda: made.append(gen(PROMPT, **parameters)))
+        thread.start()
+        with worker._changed:
+            worker._changed.wait_for(lambda: len(worker._runs) == 2)
+        held.set()
+        thread.join()
+        return made[0]
+
+    return ask_beside
+
+
+def test_who_waits_goes_ahead_of_a_running_sweep(gen, ask, kept):
     sweep = gen.submit(PROMPT, seed=range(400), guidance_scale=2)
-    next(iter(sweep))
-    image = gen(PROMPT, seed=1000)
-    assert image.path.exists()
-    assert not sweep.done
-    assert sweep.progress.done < 200
-    # The same size and model: it was batched with the sweep.
-    assert image.provenance.batch_width > 2
+    until(sweep, lambda progress: progress.made)
+    image = ask(gen, seed=1000)
     sweep.cancel()
     sweep.join()
+    assert image.path.exists()
+    assert kept.index(image.recipe) < 200
+    # The same size and model: it was batched with the sweep.
+    assert image.provenance.batch_width > 2
 
 
-def test_another_model_and_size_run_beside_a_sweep(gen, tmp_path):
+def test_another_model_and_size_run_beside_a_sweep(gen, ask, kept, tmp_path):
     import shutil
 
     shutil.copytree(gen.engine.model.folder, tmp_path / "other")
@@ -53,11 +91,12 @@ def test_another_model_and_size_run_beside_a_sweep(gen, tmp_path):
         str(tmp_path / "other"), store=gen.store, device="cpu", num_inference_steps=4
     )
     sweep = gen.submit(PROMPT, seed=range(400), width=96)
-    next(iter(sweep))
-    assert other(PROMPT, seed=1, width=64, height=64).recipe.model == str(tmp_path / "other")
-    assert not sweep.done
+    until(sweep, lambda progress: progress.made)
+    image = ask(other, seed=1, width=64, height=64)
     sweep.cancel()
     sweep.join()
+    assert image.recipe.model == str(tmp_path / "other")
+    assert kept.index(image.recipe) < 400
 
 
 def test_sizes_run_side_by_side(gen):
@@ -68,12 +107,13 @@ def test_sizes_run_side_by_side(gen):
     assert set(widths[:40]) == {64, 96}
 
 
-def test_some_cells_can_be_cancelled_by_their_labels(gen):
+def test_some_cells_can_be_cancelled_by_their_labels(gen, held):
     job = gen.submit(PROMPT, seed=range(40), guidance_scale=[1, 2, 3])
-    next(iter(job))
+    until(job, lambda progress: progress.made)
     job.cancel(guidance_scale=[2, 3], seed=list(range(20, 40)))
     with pytest.raises(nbtool.AxisError, match="no guidance_scale 7"):
         job.cancel(guidance_scale=7)
+    held.set()
     grid = job.wait()
     assert {guidance for _, guidance in grid.missing} == {2, 3}
     assert {seed for seed, _ in grid.missing} <= set(range(20, 40))
@@ -128,25 +168,36 @@ def test_a_recipe_that_another_cell_wants_is_not_cancelled(gen):
     assert job.wait().isel(recipe=[0, 1]).missing == []
 
 
-def test_everything_can_be_cancelled(gen):
+def test_everything_can_be_cancelled(gen, held):
     jobs = [gen.submit(PROMPT, seed=range(200), guidance_scale=scale) for scale in (2, 3)]
     next(iter(jobs[0]))
     nbtool.cancel()
+    held.set()
     for job in jobs:
-        job.join(60)
+        job.join()
         assert job.done
         assert job.cancelled
     assert 0 < len(gen.store) < 400
     assert len(gen.store) == sum(len(job.grid) for job in jobs)
 
 
-def test_what_is_in_the_making_can_be_looked_at(gen):
+def test_what_is_in_the_making_can_be_looked_at(gen, monkeypatch):
+    advance, looked_at = Job._advance, threading.Event()
+
+    def advance_and_wait(job, event):
+        advance(job, event)
+        if event.preview:
+            looked_at.wait()
+
+    monkeypatch.setattr(Job, "_advance", advance_and_wait)
     job = gen.submit(PROMPT, seed=range(6), num_inference_steps=12)
     seen, came, pictures = 0, [], {}
     while not job.done:
         job.join(0.02)
         previews = job.previews
         pictures |= {index: preview() for index, preview in previews.items() if preview}
+        if pictures:
+            looked_at.set()
         fresh, seen = job.changes(seen)
         came += fresh
         assert not {index for index, _ in came} & (job.previews.keys() - previews.keys())
@@ -174,12 +225,16 @@ def test_a_sweep_holds_no_pictures(gen, monkeypatch):
     assert max(alive) < 100
 
 
-def test_progress_counts_the_steps_of_all_images_in_the_making(gen):
-    job = gen.submit(PROMPT, seed=range(20), num_inference_steps=10)
-    seen = []
-    while not job.done:
+def test_progress_counts_the_steps_of_all_images_in_the_making(gen, monkeypatch):
+    advance, seen = Job._advance, []
+
+    def advance_and_look(job, event):
+        advance(job, event)
         seen.append(job.progress)
-        job.join(0.01)
+
+    monkeypatch.setattr(Job, "_advance", advance_and_look)
+    job = gen.submit(PROMPT, seed=range(20), num_inference_steps=10)
+    job.wait()
     seen.append(job.progress)
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 
 import diffusers
 import pytest
@@ -113,8 +114,72 @@ def test_the_table_of_models_says_how_or_why_not(no_downloads):
     assert records["sd-v1-5"]["runs"]
     assert records["shapes"]["here"]
     assert not records["sdxl"]["here"]
-    assert not records["qwen-image"]["runs"]
-    assert records["qwen-image"]["how"].startswith("no: its weights take")
+    assert records["qwen-image"]["runs"]
+    assert not records["qwen-image"]["runs_now"]
+    assert "no: its weights take" in str(models(MACHINES["T4"]))
+
+
+SLOWLY = "yes, very slowly, on cpu in float32"
+BUSY_CARD = gpu("cuda", "NVIDIA GeForce RTX 4090", 24.0, "8.9", free_gib=0.4)
+BUSY_OF_TWO = (
+    gpu("cuda", "NVIDIA A100", 79.2, "8.0", free_gib=1.0),
+    gpu("cuda", "NVIDIA GeForce RTX 3060", 12.0, "8.6", device="cuda:1", free_gib=11.5),
+)
+
+
+# A machine at a moment, whether sdxl runs on it, whether it does so now, and the words.
+@pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        (machine(memory_gib=24, free=0.95), (True, True, SLOWLY)),
+        (machine(memory_gib=24, free=0.5),
+         (True, True, f"{SLOWLY}; at the moment very slowly, on cpu in bfloat16")),
+        (machine(memory_gib=24, free=0.2),
+         (True, False, "yes, once memory is free: 2.9 GiB more needed now")),
+        (machine(memory_gib=4, free=0.7),
+         (False, False, "no: it needs 6.8 GiB on cpu, and 2.9 can be used")),
+        (machine(BUSY_CARD, memory_gib=64),
+         (True, True, f"yes, on cuda in bfloat16; at the moment {SLOWLY.removeprefix('yes, ')}")),
+        (machine(BUSY_CARD, memory_gib=64, free=0.05),
+         (True, False, "yes, once memory is free: 4.0 GiB more needed now")),
+        (machine(*BUSY_OF_TWO, memory_gib=64),
+         (True, True, "yes, on cuda in bfloat16; at the moment on cuda:1 in bfloat16")),
+    ],
+)  # fmt: skip
+def test_what_a_machine_can_do_is_told_from_what_it_can_do_now(here, expected, no_downloads):
+    entry = next(entry for entry in models(here) if entry.name == "sdxl")
+    assert (entry.runs, entry.runs_now, entry.summary) == expected
+    assert entry.summary in str(models(here))
+
+
+@pytest.mark.parametrize("free", [0.0, 0.3])
+@pytest.mark.parametrize("name", MACHINES)
+def test_whether_a_model_runs_on_a_machine_does_not_depend_on_the_moment(name, free, no_downloads):
+    idle = MACHINES[name]
+    gpus = tuple(replace(gpu, free_gib=free * gpu.memory_gib) for gpu in idle.gpus)
+    busy = replace(idle, gpus=gpus, free_memory_gib=free * idle.memory_gib)
+    for entry, then in zip(models(idle), models(busy), strict=True):
+        assert (entry.runs, entry.cells()[5:]) == (then.runs, then.cells()[5:])
+
+
+def test_a_plan_is_about_what_is_free_now_and_says_what_is_missing():
+    sdxl = KNOWN["sdxl"][1]
+    busy = machine(memory_gib=24, free=0.2)
+    found = best_plan(memory_plans(sdxl, busy))
+    assert not found.fits
+    assert found.short_gib == 2.9
+    assert found.rows()["Runs now"] == found.summary
+    assert found.reasons[-1].endswith("can be used now")
+    enough = replace(busy, free_memory_gib=busy.free_memory_gib + found.short_gib)
+    assert best_plan(memory_plans(sdxl, enough)).fits
+    assert best_plan(memory_plans(sdxl, machine(memory_gib=4))).short_gib == 0
+
+
+def test_auto_takes_what_runs_now(no_downloads):
+    at_night, by_day = (machine(memory_gib=24, cores=64, free=free) for free in (0.9, 0.2))
+    assert choose_model(at_night)[0] != choose_model(by_day)[0]
+    chosen = next(entry for entry in models(by_day) if entry.name == choose_model(by_day)[0])
+    assert chosen.runs_now
 
 
 @pytest.mark.parametrize(

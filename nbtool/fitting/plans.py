@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from nbtool.catalogue.facts import Facts
@@ -30,6 +31,8 @@ UNIFIED = 0.7  # of an Apple computer's memory its GPU may use
 HOST_SPARE = 0.9  # of the computer's free memory may be planned with
 SLICED_BELOW = 64  # GiB; https://huggingface.co/docs/diffusers/optimization/mps
 LONG = 600  # seconds for an image
+SYSTEM, SYSTEM_ON_CARD = 1.0, 0.25  # GiB that the system alone takes of a computer, of a card
+SYSTEM_SHARE = 0.2  # and no more of a small one than this
 _ON_PROCESSORS = {
     "float32": "A processor computes well in float32.",
     "bfloat16": "In bfloat16, since float32 takes twice the memory.",
@@ -38,7 +41,7 @@ _ON_PROCESSORS = {
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How a model is put on a machine. Shows itself in plain words.
+    """How a model is put on a machine with what is free there now. Shows itself in plain words.
 
     Attributes:
         model: Its name for people.
@@ -56,7 +59,9 @@ class MemoryPlan:
         host_gib: What they take of the computer's memory beside a card's.
         free_gib: What is free on the device.
         seconds: For one image with the model's own settings; None where nothing is known.
-        fits: Whether all this is expected to work.
+        fits: Whether all this is expected to work now.
+        short_gib: How much more memory would have to be free now; 0 where it fits, or where this
+            machine has too little with nothing else running.
         reasons: Why each choice was made, or why it does not fit; sentences.
     """
 
@@ -76,6 +81,7 @@ class MemoryPlan:
     free_gib: float
     seconds: float | None
     fits: bool
+    short_gib: float
     reasons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,22 +90,26 @@ class MemoryPlan:
 
     @property
     def summary(self) -> str:
-        """In a few words: how it runs, or why it does not."""
-        if not self.fits:
-            return f"no: {self.reasons[-1]}"
-        how = f"on {self.device} in {self.dtype}"
+        """In a few words: how it runs now, when it would, or why it does not."""
+        if self.short_gib:
+            return f"yes, once memory is free: {self.short_gib:.1f} GiB more needed now"
+        return f"yes, {self.how}" if self.fits else f"no: {self.reasons[-1]}"
+
+    @property
+    def how(self) -> str:
+        """In a few words: how fast, where, and in which numbers."""
         slowly = "very slowly, " if (self.seconds or 0) > LONG else ""
-        return f"yes, {slowly}{how}{_SLOWER[self.offload]}"
+        return f"{slowly}on {self.device} in {self.dtype}{_SLOWER[self.offload]}"
 
     def rows(self) -> dict[str, str]:
         """Labels and sentences, for people."""
         rows = {
             "Model": self.model,
-            "Runs here": self.summary,
+            "Runs now": self.summary,
             "Memory": (
                 f"about {self.least_gib:.1f} GiB for one image at a time, {self.peak_gib:.1f} GiB "
                 f"for batches of {self.batch_width} rows; {self.free_gib:.1f} GiB free on "
-                f"{self.device}"
+                f"{self.device} now"
             ),
         }
         if self.seconds is not None and self.fits:
@@ -127,7 +137,7 @@ def memory_plans(
 
     Args:
         facts: Of the model.
-        machine: What it has, and what of it is free.
+        machine: What it has, and what of it is free now; see `at_rest`.
         width: Of the images, in pixels; None: what the model was trained for.
         height: The same.
         device: The only one to use; None: any.
@@ -166,7 +176,23 @@ def best_plan(plans: Sequence[MemoryPlan]) -> MemoryPlan:
     for plan in plans:
         if plan.fits:
             return plan
+    if later := [plan for plan in plans if plan.short_gib]:
+        return min(later, key=lambda plan: plan.short_gib)
     return min(plans, key=lambda plan: plan.peak_gib - plan.free_gib)
+
+
+def at_rest(machine: Hardware) -> Hardware:
+    """A machine while nothing runs but its system: what it can do, whatever it does now."""
+
+    def rested(memory: float, system: float, free: float | None) -> float:
+        return max(memory - min(system, SYSTEM_SHARE * memory), free or 0.0)
+
+    gpus = tuple(
+        replace(gpu, free_gib=rested(gpu.memory_gib, SYSTEM_ON_CARD, gpu.free_gib))
+        for gpu in machine.gpus
+    )
+    free = rested(machine.memory_gib, SYSTEM, machine.free_memory_gib)
+    return replace(machine, gpus=gpus, free_memory_gib=free)
 
 
 def best_gpu(gpus: Sequence[Gpu], device: str | None) -> Gpu | None:
@@ -223,8 +249,22 @@ class _Place:
     free: float
 
     @property
+    def spare(self) -> float:
+        """How much of what is free may be planned with."""
+        return SPARE if self.gpu else HOST_SPARE
+
+    @property
     def usable(self) -> float:
-        return (SPARE if self.gpu else HOST_SPARE) * self.free
+        return self.spare * self.free
+
+    @property
+    def at_rest(self) -> _Place:
+        """The same while nothing runs but the system."""
+        machine = at_rest(self.machine)
+        if self.gpu is None:
+            return _Place(machine, None, self.device, machine.free_memory_gib)
+        gpu = next(gpu for gpu in machine.gpus if gpu.device == self.gpu.device)
+        return _Place(machine, gpu, self.device, _free(gpu)[0])
 
     @property
     def apart(self) -> bool:
@@ -246,7 +286,8 @@ class _Place:
         host = sum(size.weights.values()) if self.apart else 0.0
         memory = self.machine.memory_gib
         sliced = size.kind == "mps" and memory < SLICED_BELOW and size.is_unet
-        problem = self._problem(size, peak, host)
+        problem = self.problem(size, peak, host)
+        waits = bool(problem) and not self.at_rest.problem(size, peak, host)
         return MemoryPlan(
             model=size.facts.title,
             device=self.device,
@@ -264,14 +305,15 @@ class _Place:
             free_gib=self.free,
             seconds=size.seconds(offload, self.gpu, self.machine.cores),
             fits=not problem,
+            short_gib=self._short(peak, host) if waits else 0.0,
             reasons=(
                 *filter(None, reasons),
                 *_why(size, offload, tiling=tiling, sliced=sliced),
-                problem or f"Up to {width} rows fit in a batch.",
+                f"{problem}{' now' * waits}" or f"Up to {width} rows fit in a batch.",
             ),
         )
 
-    def _problem(self, size: Footprint, peak: float, host: float) -> str:
+    def problem(self, size: Footprint, peak: float, host: float) -> str:
         """Why a plan does not work; "" if it should."""
         free = self.machine.free_memory_gib
         if size.quantization and size.kind != "cuda":
@@ -284,6 +326,12 @@ class _Place:
                 f"card, and {HOST_SPARE * free:.1f} can be used"
             )
         return ""
+
+    def _short(self, peak: float, host: float) -> float:
+        """What would have to be free besides, rounded up to what is shown."""
+        device = peak / self.spare - self.free
+        computer = host / HOST_SPARE - self.machine.free_memory_gib
+        return math.ceil(10 * max(device, computer)) / 10
 
 
 def _why(size: Footprint, offload: str, *, tiling: bool, sliced: bool) -> Iterator[str]:

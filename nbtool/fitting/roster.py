@@ -10,7 +10,7 @@ from typing import Any, overload
 from nbtool import catalogue
 from nbtool.catalogue import EMBEDDED, Facts, Model
 from nbtool.errors import ModelError
-from nbtool.fitting.plans import MemoryPlan, best_plan, memory_plans
+from nbtool.fitting.plans import MemoryPlan, at_rest, best_plan, how_placed, memory_plans
 from nbtool.machine.hardware import Hardware
 from nbtool.machine.probe import hardware
 from nbtool.text import duration
@@ -27,24 +27,42 @@ class Entry:
     Attributes:
         name: What `nbtool.Generator` takes.
         facts: What is known of it; None of a model of yours that is not downloaded yet.
-        plan: How it would be placed here; None where nothing is known.
+        plan: How it is placed on this machine when nothing else runs; None where nothing is known.
+        now: How it would be placed with what is free at the moment.
         is_here: Whether its files are on this machine.
     """
 
     name: str
     facts: Facts | None
     plan: MemoryPlan | None
+    now: MemoryPlan | None
     is_here: bool
 
     @property
     def runs(self) -> bool:
-        """Whether it is expected to run here."""
+        """Whether it is expected to run on this machine, be its memory free at the moment or not."""
         return self.plan is not None and self.plan.fits
+
+    @property
+    def runs_now(self) -> bool:
+        """Whether what is free at the moment suffices for it."""
+        return self.now is not None and self.now.fits
+
+    @property
+    def summary(self) -> str:
+        """In a few words: how it runs on this machine, and what is different at the moment."""
+        if self.plan is None or self.now is None:
+            return "not known before it is downloaded"
+        if not self.plan.fits or (self.now.fits and how_placed(self.now) == how_placed(self.plan)):
+            return self.plan.summary
+        if self.now.fits:
+            return f"{self.plan.summary}; at the moment {self.now.how}"
+        return self.now.summary if self.now.short_gib else "yes, once memory is free"
 
     def cells(self) -> tuple[str, ...]:
         """What there is to say of it, one text for each of HEADINGS."""
         if self.facts is None or self.plan is None:
-            return self.name, "", "", "", "not known before it is downloaded", "", ""
+            return self.name, "", "", "", self.summary, "", ""
         size = self.facts.download_gb
         download = "here" if self.is_here else f"{size:.1f} GB" if size else ""
         licence = self.facts.licence + (", accept it on the hub" if self.facts.gated else "")
@@ -53,7 +71,7 @@ class Entry:
             memory = f"{self.plan.least_gib:.1f} GiB"
             time = "" if self.plan.seconds is None else f"≈ {duration(self.plan.seconds)}"
         title = f"{self.facts.title}: {self.facts.about}" if self.facts.about else self.facts.title
-        return self.name, title, licence, download, self.plan.summary, memory, time
+        return self.name, title, licence, download, self.summary, memory, time
 
 
 class Models(Sequence[Entry]):
@@ -85,6 +103,7 @@ class Models(Sequence[Entry]):
                 "name": entry.name,
                 "here": entry.is_here,
                 "runs": entry.runs,
+                "runs_now": entry.runs_now,
                 **(
                     {
                         "title": entry.facts.title,
@@ -96,7 +115,7 @@ class Models(Sequence[Entry]):
                     if entry.facts
                     else {}
                 ),
-                **({"how": entry.plan.summary, **_numbers(entry.plan)} if entry.plan else {}),
+                **({"how": entry.summary, **_numbers(entry.plan)} if entry.plan else {}),
             }
             for entry in self
         ]
@@ -128,11 +147,12 @@ class Models(Sequence[Entry]):
 
 
 def models(machine: Hardware | None = None) -> Models:
-    """The models that nbtool knows by name, and whether and how each runs here.
+    """The models that nbtool knows by name, and whether and how each runs on this machine.
 
         nbtool.models()                                     # a table
         [entry.name for entry in nbtool.models() if entry.runs]
 
+    The answers are about the machine; where its memory is taken at the moment, they say so.
     Nothing is downloaded. Sizes and times are estimates; `gen.memory_plan()` says more of one.
 
     Args:
@@ -143,9 +163,9 @@ def models(machine: Hardware | None = None) -> Models:
 
 
 def choose_model(machine: Hardware | None = None) -> tuple[str, str]:
-    """The best model that runs here, those already downloaded first; and why it was chosen."""
-    fitting = [entry for entry in models(machine) if entry.runs and entry.facts]
-    bearable = [entry for entry in fitting if entry.plan and (entry.plan.seconds or 0) <= PATIENCE]
+    """The best model that runs here now, those already downloaded first; and why it was chosen."""
+    fitting = [entry for entry in models(machine) if entry.runs_now]
+    bearable = [entry for entry in fitting if entry.now and (entry.now.seconds or 0) <= PATIENCE]
     here = [entry for entry in bearable if entry.is_here and entry.name != EMBEDDED]
     if here:
         return here[-1].name, "auto: the best that is downloaded and runs well here"
@@ -164,9 +184,10 @@ def _entry(name: str, machine: Hardware) -> Entry:
     model = catalogue.find(name)
     is_here = _is_here(model)
     if not model.known and not model.is_described:
-        return Entry(name, None, None, is_here)
+        return Entry(name, None, None, None, is_here)
     facts = model.facts
-    return Entry(name, facts, best_plan(memory_plans(facts, machine)), is_here)
+    plan, now = (best_plan(memory_plans(facts, each)) for each in (at_rest(machine), machine))
+    return Entry(name, facts, plan, now, is_here)
 
 
 def _is_here(model: Model) -> bool:

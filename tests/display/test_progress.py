@@ -52,7 +52,8 @@ def test_a_line_holds_text_as_text():
 def test_in_a_notebook_one_output_is_updated_in_place(tmp_path, monkeypatch):
     monkeypatch.setenv("NBTOOL_PROGRESS", "notebook")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SWEEP)])
-    client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
+    folder = {"metadata": {"path": str(tmp_path)}}
+    client = NotebookClient(notebook, timeout=600, startup_timeout=600, resources=folder)
     client.execute()
     several, single = notebook.cells[0].outputs
     assert several.data["text/plain"].startswith("3 images · ")

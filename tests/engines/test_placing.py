@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import re
+import threading
 import weakref
 from importlib.util import find_spec
 
@@ -17,7 +18,9 @@ from hubs import one
 import nbtool
 from nbtool.engines.local import LocalEngine, loading, placing
 from nbtool.engines.local.cache import size
+from nbtool.engines.local.worker import worker
 from nbtool.fitting.plans import OFFLOADS
+from nbtool.job import Job
 from nbtool.machine import probe
 from nbtool.machine.hardware import GIB
 
@@ -78,7 +81,7 @@ def test_the_model_that_was_not_used_for_longest_makes_room(folders, room, monke
 
 def test_a_model_that_does_not_fit_is_refused_with_the_figures(folders, room):
     room(0.001)
-    with pytest.raises(nbtool.ModelError, match=r"does not run here: it needs .* can be used"):
+    with pytest.raises(nbtool.ModelError, match=r"does not run now: it needs .* can be used"):
         placed(folders["a"]).load(str)
 
 
@@ -121,7 +124,9 @@ def test_out_of_memory_while_loading_takes_the_next_way_and_says_so(folders, mon
     assert "did not fit (yes, on cpu in float32); trying with less memory" in said[1]
 
 
-def test_out_of_memory_at_a_large_picture_decodes_in_tiles_and_says_so(tmp_path, embedded):
+def test_out_of_memory_at_a_large_picture_decodes_in_tiles_and_says_so(
+    tmp_path, embedded, monkeypatch
+):
     gen = nbtool.Generator(store=tmp_path / "images", device="cpu", num_inference_steps=1)
     gen.engine.placement.load(str)
 
@@ -132,12 +137,16 @@ def test_out_of_memory_at_a_large_picture_decodes_in_tiles_and_says_so(tmp_path,
     handle = torch.nn.modules.module.register_module_forward_pre_hook(
         lambda module, args: refuse(module, args) if type(module).__name__ == "Decoder" else None
     )
-    said = []
+    handle_event, said = Job._handle, []
+
+    def handle_and_note(job, event):
+        said.append(getattr(event, "what", ""))
+        handle_event(job, event)
+
+    monkeypatch.setattr(Job, "_handle", handle_and_note)
     try:
         job = gen.submit(PROMPT, seed=1, width=640, height=640)
-        while not job.done:
-            said.append(job.progress.activity)
-            job.join(0.001)
+        job.join()
     finally:
         handle.remove()
     assert not job.grid.failed
@@ -200,10 +209,19 @@ def test_a_model_in_use_is_not_taken_from_its_run(folders, room, tmp_path, monke
     assert len(loads) == 2
 
 
-def test_a_run_whose_model_is_unloaded_loads_it_again(folders, tmp_path):
+def test_a_run_whose_model_is_unloaded_loads_it_again(folders, tmp_path, monkeypatch):
     gen = nbtool.Generator(folders["a"], store=tmp_path / "images", device="cpu", **SMALL)
-    job = gen.submit("a", seed=range(30), num_inference_steps=20)
-    while not job.progress.begun:
-        job.join(0.001)
+    advance, begun = Job._advance, threading.Event()
+
+    def advance_until_it_is_unloaded(job, event):
+        advance(job, event)
+        if not begun.is_set():
+            begun.set()
+            with worker._changed:
+                worker._changed.wait_for(lambda: worker._calls)
+
+    monkeypatch.setattr(Job, "_advance", advance_until_it_is_unloaded)
+    job = gen.submit("a", seed=range(30))
+    begun.wait()
     nbtool.unload()
     assert len(job.wait()) == 30

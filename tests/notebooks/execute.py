@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-CELL_SECONDS = 300
+CELL_SECONDS = STARTUP_SECONDS = 300  # on a busy machine
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CANARY = "hf_nbtoolCanary4f1e9c2a"  # in the environment like a token; must not show up anywhere
@@ -51,6 +51,7 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
         notebook,
         kernel_name=KERNEL["name"],
         timeout=CELL_SECONDS,
+        startup_timeout=STARTUP_SECONDS,
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],
         coalesce_streams=True,

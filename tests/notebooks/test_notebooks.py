@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from execute import CANARY, CELL_SECONDS, NOTEBOOKS, environment, main
+from execute import CANARY, CELL_SECONDS, NOTEBOOKS, STARTUP_SECONDS, environment, main
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
@@ -33,6 +33,7 @@ def nbval(notebook: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [
         *(sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--color=no"),
         *(f"--nbval-cell-timeout={CELL_SECONDS}", f"--nbval-sanitize-with={SANITIZE}"),
+        f"--nbval-kernel-startup-timeout={STARTUP_SECONDS}",
         *("-p", "no:cacheprovider", "-c", folder / "pytest.ini", "--rootdir", folder, copy),
     ]
     return subprocess.run(
@@ -72,7 +73,6 @@ def everything_in(picture: bytes) -> str:
         return f"{picture.decode('latin-1')} {image.info} {dict(image.getexif())}"
 
 
-@pytest.mark.timeout(600)
 @each_notebook
 def test_running_it_again_gives_what_is_saved(path, tmp_path):
     run = nbval(path, tmp_path)

@@ -29,6 +29,6 @@ def _lab(chromium, tmp_path_factory):
 
 @pytest.fixture
 def lab(_lab):
-    """A running JupyterLab; its pages and kernels end with the test."""
+    """A running JupyterLab; its pages end with the test."""
     yield _lab
-    _lab.close_pages()
+    _lab.leave_pages()

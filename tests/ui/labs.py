@@ -7,29 +7,71 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Error, Locator, Page, expect
 
-SECONDS = 60
-OLDER_KERNEL = "ipykernel6"
+SECONDS = 180  # that anything may take on a busy machine
+NEWER_KERNEL, OLDER_KERNEL = "python3", "ipykernel6"
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 _SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight exist too
     "docmanager-extension/plugin": {"autosave": False},
 }
+# Leaves nothing in a kernel but the modules and the model that it has loaded.
+_CLEAR = """
+if "nbtool" in __import__("sys").modules:
+    __import__("nbtool").cancel()
+if "ipywidgets" in __import__("sys").modules:
+    __import__("ipywidgets").Widget.close_all()
+get_ipython().reset()
+"""
+# The kernel's name and the session's id, once code has run there; null if it cannot.
+_LEAVE = """async ([code, seconds]) => {
+  const { id, kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
+  const done = kernel.requestExecute({ code, silent: true }).done;
+  const late = new Promise(resolve => setTimeout(resolve, 1000 * seconds));
+  const reply = await Promise.race([done, late]);
+  return reply?.content.status === "ok" ? [kernel.name, id] : null;
+}"""
+# The thread that makes images waits as soon as the first of them are made.
+_HOLD = """
+def hold(released):
+    import functools, threading
+    from nbtool.engines.local.worker import Worker
+
+    @functools.wraps(Worker._done)
+    def done(*args):
+        done.__wrapped__(*args)
+        while not released.exists():
+            threading.Event().wait(0.05)
+
+    Worker._done = done
+
+hold(__import__("pathlib").Path({released!r}))
+del hold
+"""
+_LET_GO = """
+from nbtool.engines.local.worker import Worker
+Worker._done = Worker._done.__wrapped__
+del Worker
+"""
 expect.set_options(timeout=SECONDS * 1000)
 
 
 class Lab:
-    """A running JupyterLab; notebooks in it have a folder, a store and a kernel of their own."""
+    """A running JupyterLab; notebooks in it have a folder, a store and a page of their own.
+
+    The kernel of a notebook that was left is the next one's: loading torch and the model takes
+    longer than most tests.
+    """
 
     def __init__(self, browser: Browser, folder: Path, *, theme: str = LIGHT) -> None:
         self._context = browser.new_context()  # one for all: JupyterLab is fetched once
@@ -39,18 +81,17 @@ class Lab:
         self._settings = folder / "settings"
         self._count = 0
         self._pages: list[Page] = []
+        self._left: dict[str, str] = {}  # the session of a kernel without notebook, by its name
         self.theme(theme)
         for name, settings in _SETTINGS.items():
             self._set(name, settings)
         _add_older_kernel(folder / "data")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        self._runtime = folder / "runtime"
         self._log = (folder / "lab.log").open("w")
         root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         command = [
             *(sys.executable, "-m", "jupyter", "lab", "--no-browser", *root, "--ip=127.0.0.1"),
-            *(f"--port={self._url.rpartition(':')[2]}", f"--IdentityProvider.token={self._token}"),
+            *("--port=0", f"--IdentityProvider.token={self._token}"),
             *(f"--notebook-dir={self.folder}", "--expose-app-in-browser"),
             *("--ServerApp.disable_check_xsrf=True", "--LabApp.extension_manager=readonly"),
         ]
@@ -59,7 +100,7 @@ class Lab:
         environment = kept | {
             "JUPYTERLAB_SETTINGS_DIR": str(self._settings),
             "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+            "JUPYTER_RUNTIME_DIR": str(self._runtime),
             "JUPYTER_CONFIG_DIR": str(folder / "config"),
             "JUPYTER_PATH": str(folder / "data"),
             "IPYTHONDIR": str(folder / "ipython"),
@@ -69,14 +110,14 @@ class Lab:
         self._process = subprocess.Popen(
             command, env=environment, stdout=self._log, stderr=self._log, cwd=folder
         )
-        self._wait_for_server()
+        self._url = self._address()
 
     def theme(self, name: str) -> None:
         """The theme of the pages that are opened from now on."""
         self._set("apputils-extension/themes", {"theme": name})
 
     def notebook(
-        self, sources: list[str] | Path, *, width: int = 1280, kernel: str = "python3"
+        self, sources: list[str] | Path, *, width: int = 1280, kernel: str = NEWER_KERNEL
     ) -> Notebook:
         """Opens a new notebook with these cells, or a copy of one, in a page of its own."""
         self._count += 1
@@ -90,9 +131,15 @@ class Lab:
             metadata = {"kernelspec": {"name": kernel, "display_name": kernel}}
             document = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
             nbformat.write(document, path)
-        return self.open(path, width=width)
+        left = self._left.pop(kernel, None)
+        if left:
+            self._rename(left, path)
+        opened = self.open(path, width=width)
+        if left:
+            opened.enter_folder()
+        return opened
 
-    def open(self, path: Path, *, width: int = 1280, kernel: bool = True) -> Notebook:
+    def open(self, path: Path, *, width: int = 1280) -> Notebook:
         """Opens a notebook of this lab's folder in a new page."""
         page = self._context.new_page()
         page.set_viewport_size({"width": width, "height": 900})
@@ -104,15 +151,24 @@ class Lab:
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.content?.model")
         page.evaluate("jupyterapp.shell.collapseLeft()")
-        if kernel:
-            notebook.wait_for_kernel()
+        notebook.wait_for_kernel()
         return notebook
+
+    def leave_pages(self) -> None:
+        """Closes what is open; its kernels are for the notebooks that are opened next."""
+        for page in self._pages:
+            with contextlib.suppress(Error):
+                if kernel := page.evaluate(_LEAVE, [_CLEAR, SECONDS]):
+                    name, session = kernel
+                    self._left[name] = session
+            page.close()
+        self._pages.clear()
 
     def close_pages(self) -> None:
         """Closes what is open and ends its kernels."""
         for page in self._pages:
-            with contextlib.suppress(Exception):
-                page.evaluate("jupyterapp.serviceManager.sessions.shutdownAll()")
+            with contextlib.suppress(Error):
+                page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
             page.close()
         self._pages.clear()
 
@@ -132,14 +188,25 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
 
-    def _wait_for_server(self) -> None:
+    def _rename(self, session: str, path: Path) -> None:
+        """Makes a session that of another notebook."""
+        name = path.relative_to(self.folder).as_posix()
+        request = urllib.request.Request(
+            f"{self._url}/api/sessions/{session}?token={self._token}",
+            data=json.dumps({"path": name}).encode(),
+            method="PATCH",
+        )
+        urllib.request.urlopen(request).close()
+
+    def _address(self) -> str:
+        """Where the server is, once it answers there: it takes a port that is free."""
+        about = self._runtime / f"jpserver-{self._process.pid}.json"
         stop = time.monotonic() + SECONDS
         while time.monotonic() < stop and self._process.poll() is None:
-            with (
-                contextlib.suppress(OSError),
-                urllib.request.urlopen(f"{self._url}/api?token={self._token}"),
-            ):
-                return
+            with contextlib.suppress(OSError, ValueError):
+                url = f"http://127.0.0.1:{json.loads(about.read_text())['port']}"
+                urllib.request.urlopen(f"{url}/api?token={self._token}").close()
+                return url
             time.sleep(0.1)
         raise RuntimeError(Path(self._log.name).read_text())
 
@@ -205,6 +272,29 @@ class Notebook:
         session = "jupyterapp.shell.currentWidget.sessionContext.session"
         self.page.evaluate(f"{session}.kernel.restart()")
         self.wait_for_kernel()
+        self.enter_folder()
+
+    def enter_folder(self) -> None:
+        """Takes the kernel to the notebook's folder; it may have begun in another's."""
+        self.execute(f"__import__('os').chdir({str(self.path.parent)!r})")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Meanwhile no more images are made than the first few, however fast the machine is."""
+        released = self.path.with_name("released")
+        self.execute(_HOLD.format(released=str(released)))
+        try:
+            yield
+        finally:
+            released.touch()
+            self.execute(_LET_GO)
+
+    def execute(self, code: str = "") -> None:
+        """Runs code in the kernel, once it has done what it was asked to do before."""
+        session = "jupyterapp.shell.currentWidget.sessionContext.session"
+        request = f"{session}.kernel.requestExecute({{ code, silent: true }}).done"
+        answer = self.page.evaluate(f"code => {request}.then(reply => reply.content)", code)
+        assert answer["status"] == "ok", answer
 
     def wait_for_kernel(self) -> None:
         """Waits until the kernel is there and has nothing to do."""

@@ -24,7 +24,8 @@ def test_nbconvert_shows_the_pictures_and_leaves_prompts_text(chromium, tmp_path
     NotebookClient(
         notebook,
         kernel_name="python3",
-        timeout=120,
+        timeout=600,
+        startup_timeout=600,
         store_widget_state=False,  # as JupyterLab saves it
         resources={"metadata": {"path": str(tmp_path)}},
     ).execute(env=environment)
@@ -34,6 +35,7 @@ def test_nbconvert_shows_the_pictures_and_leaves_prompts_text(chromium, tmp_path
     page.route("**/*", lambda route: (requests.append(route.request.url), route.abort()))
     page.set_content(html, wait_until="domcontentloaded")
     outputs = page.locator(".jp-OutputArea-output")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
     shown = page.evaluate("[...document.images].filter(i => i.naturalWidth > 0).length")
     assert shown == 3 + 3 + 3 + 1
     assert page.evaluate("window.hacked") is None

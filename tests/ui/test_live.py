@@ -14,9 +14,10 @@ CELLS = [
 def test_a_grid_fills_while_its_cell_runs_and_leaves_the_table(lab):
     notebook = lab.notebook(CELLS)
     notebook.run(0)
-    notebook.run(1, wait=False)
     view = notebook.output(1).locator(".nbtool-view")
-    expect(view.locator("img").nth(3)).to_be_visible()
+    with notebook.held():
+        notebook.run(1, wait=False)
+        expect(view.locator("img").nth(3)).to_be_visible()
     expect(view).to_have_count(0)  # done
     expect(notebook.output(1).first).to_contain_text("40 images")
     expect(notebook.output(1).locator(".nbtool-grid img")).to_have_count(40)

@@ -18,6 +18,7 @@ from nbtool.recipes.provenance import Provenance
 from nbtool.results.image import GeneratedImage
 from nbtool.results.progress import Progress
 
+SECONDS = 600  # on a busy machine
 DEFAULTS = {
     "num_inference_steps": 4,
     "guidance_scale": 5.0,
@@ -43,12 +44,12 @@ class Sent:
     def wait(self, kind, count=1):
         """The first messages of a kind, once they are there."""
         with self._came:
-            assert self._came.wait_for(lambda: len(self._of(kind)) >= count, 20)
+            assert self._came.wait_for(lambda: len(self._of(kind)) >= count, SECONDS)
             return self._of(kind)[:count]
 
     def wait_for_cells(self, kind, cells):
         with self._came:
-            assert self._came.wait_for(lambda: set(cells) <= self.cells(kind), 20)
+            assert self._came.wait_for(lambda: set(cells) <= self.cells(kind), SECONDS)
 
     def cells(self, kind):
         return {n for content, _ in self._of(kind) for n in content["cells"]}
@@ -139,7 +140,7 @@ def _until(view, name, check):
     came = threading.Event()
     view.observe(lambda change: came.set() if check(change["new"]) else None, name)
     if not check(getattr(view, name)):
-        assert came.wait(20), getattr(view, name)
+        assert came.wait(SECONDS), getattr(view, name)
     return getattr(view, name)
 
 
@@ -255,7 +256,7 @@ def test_cells_fill_while_a_job_runs(opened, sweep, images):
     view.sent.wait_for_cells("thumbnails", [1])
     assert view.summary.startswith("2 images · 1 failed · 3 not made")
     assert view.starred == [images[0, 1]]
-    assert view.join(20)
+    assert view.join(SECONDS)
 
 
 def test_a_job_can_be_cancelled_from_its_view(opened, sweep):
@@ -284,7 +285,7 @@ def test_a_closed_view_leaves_the_job_alone(opened, sweep):
     view = opened(job.grid, job=job)
     assert not view.join(0)
     view.close()
-    assert view.join(20)
+    assert view.join(SECONDS)
     assert not job.cancelled
 
 

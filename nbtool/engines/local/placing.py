@@ -100,8 +100,9 @@ class Placement:
                 return loaded
         nearest = best_plan(plans)
         reason = "the memory did not suffice" if nearest.fits else nearest.reasons[-1]
+        when = "now" if nearest.short_gib else "here"
         raise ModelError(
-            f"{self._model.name} does not run here: {reason}; nbtool.models() shows what does"
+            f"{self._model.name} does not run {when}: {reason}; nbtool.models() shows what does"
         )
 
     def tune(self, say: Say, *, compiling: bool) -> Tuning:

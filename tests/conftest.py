@@ -96,5 +96,5 @@ def learned(own_cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparing, "SHARE", float("inf"))
         engine.run([Recipe(**engine.defaults() | settings)], lambda _: None, lambda _: False)
-        while worker.call(worker.hub.compare):
+        while worker.call(worker.forwards.compare):
             pass

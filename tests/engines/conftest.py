@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hubs import Together
+from together import Together
 
 from nbtool.engines.local import LocalEngine
 

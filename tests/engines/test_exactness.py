@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hubs import one, with_scheduler
+from together import one, with_scheduler
 
 TOLERANCE = 1e-4  # of images from 0 to 1
 GUIDANCE = (0, 1, 4, 9)
@@ -190,7 +190,7 @@ def test_networks_are_asked_once_where_the_question_is_the_same(together):
     ]
     together.learn([(calls[0][0], {"prompt": "other", "seed": 7, **size})])
     pipeline.text_encoder.register_forward_pre_hook(lambda *_: encoded.append(1))
-    encoded, rows = [], together.hub.rows
+    encoded, rows = [], together.forwards.rows
     rows.clear()
     together.images(calls)
     assert len(encoded) == 3  # the prompt, with guidance and without, and the empty one
@@ -202,9 +202,9 @@ def test_networks_are_asked_once_where_the_question_is_the_same(together):
     assert len(encoded) == 3  # kept across runs
     # Cells that differ in nothing the networks see stay together to the end.
     unguided = [{"prompt": "b", "guidance_scale": g, "seed": 1, **size} for g in (0, 0.5, 1)]
-    before = together.hub.rows["UNet2DConditionModel.forward"]
+    before = together.forwards.rows["UNet2DConditionModel.forward"]
     together.images([(with_scheduler(pipeline, "ddim"), kwargs) for kwargs in unguided])
-    assert together.hub.rows["UNet2DConditionModel.forward"] - before == 3
+    assert together.forwards.rows["UNet2DConditionModel.forward"] - before == 3
 
 
 def test_an_input_image_is_encoded_once(together):
@@ -216,7 +216,7 @@ def test_an_input_image_is_encoded_once(together):
         for seed in range(3)
     ]  # fmt: skip
     images = together.images(calls)
-    assert together.hub.rows["AutoencoderKL.encode"] == 1
+    assert together.forwards.rows["AutoencoderKL.encode"] == 1
     assert not np.array_equal(images[0], images[1])  # each draws its own sample of the encoding
 
 

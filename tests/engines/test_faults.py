@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hubs import Together, one, with_scheduler
+from together import Together, one, with_scheduler
 
 import nbtool
 from nbtool.engines.base import Failed, Finished, Loading, Started, Stepped
@@ -108,7 +108,7 @@ def test_fault_01_out_of_memory_outside_the_networks_makes_room(gen, monkeypatch
     def crowded(self, *args, **kwargs):
         from nbtool.engines.local.worker import worker
 
-        crowd.append(len(worker.hub.cells))
+        crowd.append(len(worker.forwards.makings))
         if crowd[-1] > 2:
             run_out_of_memory()
         return step(self, *args, **kwargs)
@@ -181,7 +181,7 @@ def test_fault_06_an_interrupt_at_any_tick_leaves_the_pipeline_usable(embedded, 
     before = [dict(thing.__dict__) for thing in (embedded, embedded.unet, embedded.vae)]
     ticks = []
 
-    def interrupt(hub):
+    def interrupt(forwards):
         ticks.append(1)
         if len(ticks) == tick:
             raise KeyboardInterrupt
@@ -229,7 +229,7 @@ def run(engine, listener, recipes):
 
 def test_forwards_are_full_to_the_end(tmp_path, embedded, monkeypatch, learned):
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-    monkeypatch.setattr("nbtool.engines.local.hub.BRISK", float("inf"))  # whatever the machine
+    monkeypatch.setattr("nbtool.engines.local.forwards.BRISK", float("inf"))  # whatever the machine
     forwards = []
     gen = nbtool.Generator(store=tmp_path / "images", device="cpu", exact=True, **SMALL)
     with hooked(embedded.unet, before=lambda *_: forwards.append(1)):

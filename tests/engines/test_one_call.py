@@ -7,8 +7,8 @@ import pytest
 import tiny
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
-from hubs import one, several, with_scheduler
 from test_exactness import OF_EMBEDDINGS, PIPELINES, SIZES, TOLERANCE
+from together import one, several, with_scheduler
 
 import nbtool
 from nbtool import schedulers
@@ -30,7 +30,7 @@ def calls(monkeypatch, learned):
     """How many images each call makes; as many as may be are made by one."""
     nbtool.unload()
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-    monkeypatch.setattr("nbtool.engines.local.hub.SHARE", 1)
+    monkeypatch.setattr("nbtool.engines.local.forwards.SHARE", 1)
     prepare, found = StableDiffusionPipeline.prepare_latents, []
 
     def counting(self, images, *args):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hubs import one
+from together import one
 
 import nbtool
 from nbtool.engines.local import LocalEngine, loading, placing

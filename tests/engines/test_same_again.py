@@ -8,11 +8,11 @@ import random
 import pytest
 import tiny
 import torch
-from hubs import Together, one, with_scheduler
+from together import Together, one, with_scheduler
 
 import nbtool
 from nbtool.engines.local import comparing
-from nbtool.engines.local.questions import Cell
+from nbtool.engines.local.questions import Making
 from nbtool.engines.local.worker import worker
 
 SIZES = ({"height": 64, "width": 64}, {"height": 72, "width": 56})
@@ -47,7 +47,7 @@ def by_the_table(pipeline, kernels, by_place):
 
 
 class Mixture:
-    """Images of random settings that come and go in a hub, and each of them again."""
+    """Images of random settings that come and go in a forwards, and each of them again."""
 
     def __init__(self, pipeline, luck, *, options=SCHEDULERS):
         self.pipeline, self.luck, self.options = pipeline, luck, options
@@ -63,36 +63,36 @@ class Mixture:
 
     def make(self, together, count):
         """Makes images; some are left, some go ahead, widths are compared now and then."""
-        hub, luck = together.hub, self.luck
+        forwards, luck = together.forwards, self.luck
         waiting = [self.settings() for _ in range(count)]
         with torch.no_grad():
-            while waiting or hub.cells:
-                while waiting and len(hub.cells) < 12 and luck.random() < 0.7:
-                    hub.start(self._cell(together, waiting.pop(), {}))
-                hub.tick()
-                if hub.cells and luck.random() < 0.03:
-                    hub.stop(luck.choice(hub.cells))
+            while waiting or forwards.makings:
+                while waiting and len(forwards.makings) < 12 and luck.random() < 0.7:
+                    forwards.start(self._cell(together, waiting.pop(), {}))
+                forwards.tick()
+                if forwards.makings and luck.random() < 0.03:
+                    forwards.stop(luck.choice(forwards.makings))
                 if luck.random() < 0.3:
-                    hub.compare()
+                    forwards.compare()
 
     def again(self, together, settings, past):
         """One image by itself."""
         with torch.no_grad():
             before = len(self.made)
-            together.hub.start(self._cell(together, settings, past))
-            while together.hub.cells:
-                together.hub.tick()
+            together.forwards.start(self._cell(together, settings, past))
+            while together.forwards.makings:
+                together.forwards.tick()
         return self.made.pop(before)[2]
 
     def _cell(self, together, settings, past):
         scheduler, kwargs = settings
-        adopted = together.hub.adopt(with_scheduler(self.pipeline, scheduler))
+        adopted = together.forwards.adopt(with_scheduler(self.pipeline, scheduler))
 
-        def done(cell, outcome):
+        def done(making, outcome):
             if outcome.error is None:
-                self.made.append((settings, together.hub.made_at(cell), outcome.value))
+                self.made.append((settings, together.forwards.made_at(making), outcome.value))
 
-        return Cell(
+        return Making(
             work=lambda: one(adopted, kwargs), done=done, past=past,
             priority=self.luck.choice((0, 0, 1)), size=(kwargs["height"], kwargs["width"]),
         )  # fmt: skip
@@ -106,24 +106,24 @@ def plenty_of_time(monkeypatch, tmp_path):
 
 
 def check(mixture, count):
-    """Makes a mixture twice in one hub, and each image again in that hub and in a new one."""
+    """Makes a mixture twice in one forwards, and each image again in that forwards and in a new one."""
     together = Together()
     mixture.make(together, count)
     mixture.make(together, count)
     assert len(mixture.made) > count
-    made = mixture.luck.sample(mixture.made, min(12, len(mixture.made)))
+    made = mixture.luck.sample(mixture.made, min(8, len(mixture.made)))
     for settings, widths, image in made:
-        for hub in (together, Together()):
-            assert mixture.again(hub, settings, widths).tobytes() == image.tobytes(), settings
+        for forwards in (together, Together()):
+            assert mixture.again(forwards, settings, widths).tobytes() == image.tobytes(), settings
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_in_any_mixture_each_image_is_as_it_is_alone(table, seed):
     pipeline = tiny.stable_diffusion()
     pipeline.set_progress_bar_config(disable=True)
     by_the_table(pipeline, *TABLES[table])
-    check(Mixture(pipeline, random.Random(seed)), 24)
+    check(Mixture(pipeline, random.Random(seed)), 16)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -132,7 +132,7 @@ def test_real_networks_too(name, dtype):
     pipeline = getattr(tiny, name)().to(dtype)
     pipeline.set_progress_bar_config(disable=True)
     options = (None,) if name == "flux" else SCHEDULERS
-    check(Mixture(pipeline, random.Random(1), options=options), 20)
+    check(Mixture(pipeline, random.Random(1), options=options), 12)
 
 
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 3}
@@ -181,7 +181,7 @@ def test_jobs_side_by_side_change_no_bit(gen, elsewhere):
 
 def test_made_again_an_image_takes_the_smallest_width_of_its_class(gen, elsewhere):
     image = gen.grid("a red star", seed=range(8), guidance_scale=4).isel(seed=3)
-    network = worker.hub  # what was computed for it
+    network = worker.forwards  # what was computed for it
     network.rows.clear()
     again = elsewhere()(image.recipe)
     assert again.image.tobytes() == image.image.tobytes()
@@ -191,10 +191,10 @@ def test_made_again_an_image_takes_the_smallest_width_of_its_class(gen, elsewher
 
 
 def test_one_image_by_itself_computes_no_row_too_many(gen):
-    worker.hub.padding.clear()
+    worker.forwards.padding.clear()
     assert gen("a red star", seed=1, guidance_scale=4).provenance.batch_width == 2
     assert gen("a red star", seed=1, guidance_scale=1).provenance.batch_width == 1
-    assert not worker.hub.padding.total()
+    assert not worker.forwards.padding.total()
 
 
 def test_a_recipe_takes_its_past_along_until_it_is_changed(gen, elsewhere):

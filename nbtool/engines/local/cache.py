@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nbtool.fitting.plans import MemoryPlan
 
 _ORIGIN = re.compile("^_|version|dtype")
-Placement = tuple[str, ...]  # what must be equal for pipelines to share a component
+SharedBy = tuple[str, ...]  # what must be equal for pipelines to share a component
 
 
 @dataclass(eq=False)
@@ -136,7 +136,7 @@ class Cache:
         parts = {part for one in loaded for part in networks(one.pipeline).values()}
         return sum(size(part) for part in parts)
 
-    def _shared(self, files: Mapping[str, Hashable], placement: Placement) -> dict[str, Any]:
+    def _shared(self, files: Mapping[str, Hashable], placement: SharedBy) -> dict[str, Any]:
         """Components in memory that were read from the same files, placed in the same way."""
         found: dict[str, Any] = {}
         for loaded in self._loaded.values():
@@ -156,7 +156,7 @@ def _key(model: Model, plan: MemoryPlan) -> Hashable:
     return model.source, model.safety_checker, how_placed(plan)
 
 
-def _placement(plan: MemoryPlan) -> Placement:
+def _placement(plan: MemoryPlan) -> SharedBy:
     """Empty where components cannot be shared: they are moved about, or not as they were read."""
     if plan.offload != "none" or plan.quantization:
         return ()

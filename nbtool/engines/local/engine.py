@@ -15,11 +15,12 @@ from nbtool._version import __version__
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.cache import Loaded
-from nbtool.engines.local.hub import Hub
+from nbtool.engines.local.forwards import Forwards
 from nbtool.engines.local.placing import Placement, cache
-from nbtool.engines.local.questions import Cell, Outcome
+from nbtool.engines.local.questions import Making, Outcome
+from nbtool.engines.local.runs import Run
 from nbtool.engines.local.tuning import Tuning
-from nbtool.engines.local.worker import Run, worker
+from nbtool.engines.local.worker import worker
 from nbtool.errors import GenerationError, RecipeError
 from nbtool.fitting.estimates import QUANTIZATIONS
 from nbtool.fitting.plans import MemoryPlan
@@ -178,17 +179,17 @@ class _Task:
         self._network: Any = None
         self._schedulers: dict[str, Any] = {}
 
-    def prepare(self, hub: Hub) -> None:
+    def prepare(self, forwards: Forwards) -> None:
         self.close()
-        self._hub = hub
+        self._forwards = forwards
         self._loaded = loaded = self._engine.placement.load(self._say)
         loaded.users += 1
-        self._pipeline = hub.adopt(loaded.pipeline, loaded.plan.batch_width)
+        self._pipeline = forwards.adopt(loaded.pipeline, loaded.plan.batch_width)
         parts = self._pipeline.components
         self._network = parts[self._engine.model.denoiser]
         # Of several text encoders the last reads most.
         self._tokenizer = parts[max(name for name in parts if name.startswith("tokenizer"))]
-        self._developed = not pictures.leave_undeveloped(self._pipeline)
+        self._postprocessed = not pictures.postpone_postprocessing(self._pipeline)
         self._schedulers.clear()
 
     @property
@@ -201,11 +202,11 @@ class _Task:
         # All that would keep it in memory.
         self._loaded = self._pipeline = self._network = None
 
-    def spare(self, hub: Hub, recipe: Recipe) -> bool:
+    def take_less_memory(self, forwards: Forwards, recipe: Recipe) -> bool:
         failed = self._of().plan
         self.close()
-        sparer = self._engine.placement.spare(failed, recipe, self._say)
-        self.prepare(hub)
+        sparer = self._engine.placement.take_less_memory(failed, recipe, self._say)
+        self.prepare(forwards)
         return sparer
 
     def _of(self) -> Loaded:
@@ -289,7 +290,7 @@ class _Task:
         return tensors
 
     def finish(
-        self, recipe: Recipe, place: int, cell: Cell, outcome: Outcome
+        self, recipe: Recipe, place: int, making: Making, outcome: Outcome
     ) -> Callable[[], None]:
         if outcome.error is not None:
             # Only the text is kept: an error with its traceback would pin tensors.
@@ -303,15 +304,17 @@ class _Task:
             device=self._of().plan.device,
             dtype=self._of().plan.dtype,
             placement=self._of().placement,
-            batch_width=cell.width,
-            widths=self._hub.made_at(cell),
-            exact=cell.exact,
-            seconds=round(cell.seconds / cell.images, 3),
+            batch_width=making.width,
+            widths=self._forwards.made_at(making),
+            exact=making.exact,
+            seconds=round(making.seconds / making.images, 3),
             created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="microseconds"),
             versions=_versions(),
             notes=self._truncations(recipe),
         )
-        fetched = pictures.fetch_picture(outcome.value.images[place], developed=self._developed)
+        fetched = pictures.fetch_picture(
+            outcome.value.images[place], postprocessed=self._postprocessed
+        )
         return partial(self._write, recipe, provenance, fetched)
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def fetch(tensor: Tensor) -> Callable[[], ndarray[Any, Any]]:
     return fetched
 
 
-def leave_undeveloped(pipeline: Any) -> bool:
+def postpone_postprocessing(pipeline: Any) -> bool:
     """Makes an adopted pipeline return what its decoder made, from -1 to 1, if that is float32.
 
     With torch, turning it to colours wakes all cores for a moment, and the images in the making
@@ -55,12 +55,12 @@ def leave_undeveloped(pipeline: Any) -> bool:
     return True
 
 
-def fetch_picture(pixels: Tensor, *, developed: bool) -> Callable[[], tuple[Image, bool]]:
+def fetch_picture(pixels: Tensor, *, postprocessed: bool) -> Callable[[], tuple[Image, bool]]:
     """Starts to copy an image; what it returns rounds it as diffusers does.
 
     Args:
-        pixels: (3, height, width), from 0 to 1 if it is developed, else from -1 to 1.
-        developed: Whether the pipeline has turned what its decoder made to colours.
+        pixels: (3, height, width), from 0 to 1 if it is postprocessed, else from -1 to 1.
+        postprocessed: Whether the pipeline has turned what its decoder made to colours.
 
     Returns:
         Gives the picture, and whether all of its pixels are numbers.
@@ -73,7 +73,7 @@ def fetch_picture(pixels: Tensor, *, developed: bool) -> Callable[[], tuple[Imag
     def picture() -> tuple[Image.Image, bool]:
         colours = fetched()
         finite = bool(np.isfinite(colours).all())
-        if not developed:
+        if not postprocessed:
             colours = (colours * 0.5 + 0.5).clip(0, 1)
         with np.errstate(invalid="ignore"):
             rounded = (colours * 255).round().astype(np.uint8)

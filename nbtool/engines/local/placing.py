@@ -121,7 +121,7 @@ class Placement:
         loaded = self.load(say)
         denoiser = loaded.pipeline.components[self._model.denoiser]
         tuning.unswitch(denoiser, loaded.tuned)
-        worker.hub.forget(loaded.pipeline)  # widths, which depend on the pace
+        worker.forwards.forget(loaded.pipeline)  # widths, which depend on the pace
         side = self._model.facts.side
         rows = min(loaded.plan.batch_width, COMPILED)
         tried = [name for name in tuning.WORDS if compiling or name not in tuning.COMPILING]
@@ -155,7 +155,7 @@ class Placement:
         versions = packages.version("torch"), packages.version("diffusers")
         return " | ".join([self._model.name, card, plan.dtype, *versions])
 
-    def spare(self, failed: MemoryPlan, recipe: Recipe, say: Say) -> bool:
+    def take_less_memory(self, failed: MemoryPlan, recipe: Recipe, say: Say) -> bool:
         """Lets go of the model, which ran out of memory for one image as it was placed.
 
         False if there is no other way that gives the same pictures.

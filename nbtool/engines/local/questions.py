@@ -27,12 +27,12 @@ class Outcome:
 
 
 @dataclass(eq=False)
-class Cell:
+class Making:
     """One call of a pipeline: an image in the making, or several that differ in their seed alone.
 
     Args:
         work: Calls the pipeline; what it returns is the outcome.
-        done: Told the cell and its outcome.
+        done: Told the making and its outcome.
         priority: Higher ones are answered first.
         size: Cells of one size have questions in common.
         exact: Answered at fixed widths, however it is asked for.
@@ -43,7 +43,7 @@ class Cell:
     """
 
     work: Callable[[], Any]
-    done: Callable[[Cell, Outcome], None]
+    done: Callable[[Making, Outcome], None]
     priority: int = 0
     size: Hashable = None
     exact: bool = False
@@ -54,8 +54,8 @@ class Cell:
     rows: int = 0  # of its last steady question
     width: int = 0  # rows of the widest steady forward that it took part in
     seconds: float = 0.0  # its share of the time that ticks took
-    # What it has asked each network so far; cells of one kin have asked the same.
-    kin: dict[Any, Hashable] = field(default_factory=dict)
+    # What it has asked each network so far; makings of one history have asked the same.
+    history: dict[Any, Hashable] = field(default_factory=dict)
     question: Question | None = None
     thread: greenlet | None = None  # on which it runs
 
@@ -68,7 +68,7 @@ class Question:
     """A network's call that waits for its answer.
 
     Args:
-        cell: Whose it is.
+        making: Whose it is.
         network: Its name in the pipeline, and the method if that is not its forward.
         module: The network itself.
         method: That is called.
@@ -80,7 +80,7 @@ class Question:
             on its place.
     """
 
-    cell: Cell
+    making: Making
     network: str
     module: Any
     method: str
@@ -104,9 +104,9 @@ class Question:
         return self.module, self.method, self.call.shapes, switches
 
     @property
-    def kin(self) -> Hashable:
+    def history(self) -> Hashable:
         """What the image has asked this network before."""
-        return self.cell.kin.get(self.module, NEW)
+        return self.making.history.get(self.module, NEW)
 
     @property
     def row_keys(self) -> list[Hashable]:
@@ -120,7 +120,7 @@ class Question:
 
     @property
     def order(self) -> tuple[int, int]:
-        return -self.cell.priority, self.asked
+        return -self.making.priority, self.asked
 
 
 def grouped(questions: Iterable[Question]) -> list[list[Question]]:

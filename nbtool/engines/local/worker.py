@@ -6,171 +6,27 @@ import atexit
 import os
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from nbtool.background import Loop
 from nbtool.engines.local import memory
-from nbtool.engines.local.hub import BrokenDeviceError, Hub, Stopped, TooWideError
-from nbtool.engines.local.questions import Cell, Outcome
-from nbtool.errors import GenerationError, NbtoolError
+from nbtool.engines.local.forwards import BrokenDeviceError, Forwards, Stopped, TooWideError
+from nbtool.engines.local.questions import Making, Outcome
+from nbtool.engines.local.runs import Run, Waiting
+from nbtool.errors import GenerationError
 from nbtool.recipes.recipe import Recipe
 from nbtool.silence import quiet
 
-LOOKAHEAD = 128  # recipes among which one is sought whose size has room
 WRITERS = max(2, min(8, (os.cpu_count() or 2) // 2))  # threads
 BACKLOG = 32  # images that may wait to be written
 LEAVING = 30  # seconds that the end of the process waits for a forward
 
 
-Size = tuple[Hashable, ...]
 Result = TypeVar("Result")
-
-
-class Task(Protocol):
-    """What an engine does for one run. All but the writing is called on the worker's thread."""
-
-    def prepare(self, hub: Hub) -> None:
-        """Loads the model.
-
-        Raises:
-            ModelError: It cannot be loaded.
-        """
-
-    @property
-    def outdated(self) -> bool:
-        """Whether its model was taken from under it, and must be loaded again."""
-
-    def close(self) -> None:
-        """Lets go of the model: the run is over."""
-
-    def size(self, recipe: Recipe) -> Size:
-        """Equal for images whose networks are asked questions of one kind."""
-
-    def kind(self, recipe: Recipe) -> Hashable:
-        """Equal for images that one call of the pipeline can make."""
-
-    def begin(self, recipes: Sequence[Recipe]) -> Callable[[], object]:
-        """What calls the pipeline for images of one kind."""
-
-    def finish(
-        self, recipe: Recipe, place: int, cell: Cell, outcome: Outcome
-    ) -> Callable[[], None]:
-        """Takes what came of one image; the rest is done by what it returns, on another thread.
-
-        Args:
-            recipe: Of the image.
-            place: Of the image among those of the call.
-            cell: The call.
-            outcome: What came of it.
-        """
-
-    def spare(self, hub: Hub, recipe: Recipe) -> bool:
-        """Makes the model take less memory, after an image did not fit alone; False if it cannot."""
-
-    def cancelled(self, recipe: Recipe) -> bool:
-        """Whether an image is not wanted any more."""
-
-
-class _Next(NamedTuple):
-    """A recipe that is to be begun.
-
-    Its kind is equal for images that one call can make. It begins anew where what was decided of
-    its widths before does not fit into the memory.
-    """
-
-    recipe: Recipe
-    kind: Hashable
-    anew: bool = False
-
-
-class Run:
-    """Images asked for together.
-
-    Args:
-        task: What to do for each.
-        recipes: In the order in which they should be begun.
-        priority: A run of higher priority goes ahead of the others from the next tick on.
-        exact: Whether images must not depend on what they are batched with.
-    """
-
-    def __init__(
-        self, task: Task, recipes: Iterable[Recipe], *, priority: int, exact: bool
-    ) -> None:
-        self.task = task
-        self.priority = priority
-        self.exact = exact
-        self.prepared = False
-        self.cells: dict[Cell, Sequence[Recipe]] = {}
-        self.unwritten = 0
-        self.shown = False  # whether an image of it is finished
-        self.error: NbtoolError | None = None
-        self.over = threading.Event()
-        self._recipes: Iterator[Recipe] = iter(recipes)
-        self._next: deque[_Next] = deque()
-
-    @property
-    def begun(self) -> bool:
-        """True when nothing is left to begin."""
-        wanting = max(0, LOOKAHEAD - len(self._next))
-        self._next.extend(map(self._prepare, islice(self._recipes, wanting)))
-        return not self._next
-
-    def take(self, room: Callable[[Size, int], int]) -> Sequence[_Next]:
-        """Takes the next recipe of a size for which there is room, and others of its kind.
-
-        Args:
-            room: How many there is room for, told their size and of how many images they are the
-                first.
-        """
-        if self.begun:
-            return ()
-        full: set[Size] = set()
-        for first in self._next:
-            size = self.task.size(first.recipe)
-            if size in full:
-                continue
-            if most := room(size, len(self._next)):
-                return self._take(first.kind, most)
-            full.add(size)
-        return ()
-
-    def _take(self, kind: Hashable, most: int) -> Sequence[_Next]:
-        taken: list[_Next] = []
-        rest: deque[_Next] = deque()
-        for waiting in self._next:
-            if waiting.kind == kind and len(taken) < most:
-                taken.append(waiting)
-            else:
-                rest.append(waiting)
-        self._next = rest
-        return taken
-
-    def put_back(self, recipes: Sequence[Recipe], *, anew: bool = False) -> None:
-        """Begins these again, each by itself; anew: whatever was decided of their widths."""
-        self._next.extendleft(_Next(recipe, object(), anew) for recipe in reversed(recipes))
-
-    def drop_unwanted(self) -> list[Cell]:
-        """Drops what is cancelled and not begun; returns the cells of which nothing is wanted."""
-        unwanted = self.task.cancelled if self.error is None else _all
-        self._next = deque(n for n in self._next if not unwanted(n.recipe))
-        return [cell for cell, recipes in self.cells.items() if all(map(unwanted, recipes))]
-
-    def _prepare(self, recipe: Recipe) -> _Next:
-        # Made again, each is made as it was.
-        return _Next(recipe, object() if recipe.past else self.task.kind(recipe))
-
-    def fail(self, error: Exception) -> None:
-        """Begins nothing more; the first error is the run's."""
-        if not isinstance(error, NbtoolError):
-            error = GenerationError(f"generation stopped: {type(error).__name__}: {error}")
-        self.error = self.error or error
-        self._recipes = iter(())
 
 
 class Worker:
@@ -181,7 +37,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self.hub = Hub()
+        self.forwards = Forwards()
         self._runs: list[Run] = []
         self._unwritten: queue.Queue[tuple[Run, Callable[[], None]]] = queue.Queue(BACKLOG)
         self._changed = threading.Condition()
@@ -209,7 +65,7 @@ class Worker:
 
     def forget(self, pipeline: Any) -> None:
         """Lets go of what is remembered of a pipeline's networks, so that they can be freed."""
-        self.call(partial(self.hub.forget, pipeline))
+        self.call(partial(self.forwards.forget, pipeline))
 
     def call(self, work: Callable[[], Result]) -> Result:
         """What `work` returns, called on the worker's thread between two ticks.
@@ -235,7 +91,7 @@ class Worker:
         import torch
 
         with torch.no_grad(), quiet():
-            self.hub.begin()
+            self.forwards.begin()
             yield
 
     def _turn(self) -> float | None:
@@ -264,7 +120,7 @@ class Worker:
         """Waits until there is something to do; the runs for which there is, or none at the end."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._calls or not self._runs or any(map(_busy, self._runs))
+                lambda: self._calls or not self._runs or any(run.busy for run in self._runs)
             )
             calls, self._calls = self._calls, []
         for future, work in calls:
@@ -273,7 +129,7 @@ class Worker:
             except BaseException as error:
                 future.set_exception(error)
         with self._changed:
-            return [run for run in self._runs if _busy(run)]
+            return [run for run in self._runs if run.busy]
 
     def _advance(self, runs: Sequence[Run]) -> None:
         for run in runs:
@@ -281,7 +137,7 @@ class Worker:
                 self._refresh(run)
             except Exception as error:  # this run's alone
                 run.fail(error)
-        self.hub.tick()
+        self.forwards.tick()
 
     def _compare(self) -> bool:
         """Learns a little about widths, once every run has shown an image; whether it did.
@@ -292,13 +148,13 @@ class Worker:
             if self._leaving or self._calls or not all(run.shown for run in self._runs):
                 return False
         try:
-            return self.hub.compare()
+            return self.forwards.compare()
         except BrokenDeviceError:  # the next forward will say so
             return False
 
     def _is_idle(self) -> bool:
         if not self._runs:
-            self.hub.remember()
+            self.forwards.remember()
         with self._changed:
             if len(self._runs) < 2:
                 self._decided.clear()
@@ -307,14 +163,14 @@ class Worker:
     def _refresh(self, run: Run) -> None:
         """Leaves what is cancelled, and begins what there is room for."""
         if (not run.prepared or run.task.outdated) and run.error is None:
-            run.task.prepare(self.hub)
+            run.task.prepare(self.forwards)
             run.prepared = True
-        for cell in run.drop_unwanted():
-            self.hub.stop(cell)
-        while taken := run.take(partial(self.hub.room, run.priority)):
+        for making in run.drop_unwanted():
+            self.forwards.stop(making)
+        while taken := run.take(partial(self.forwards.room, run.priority)):
             self._begin(run, taken)
 
-    def _begin(self, run: Run, taken: Sequence[_Next]) -> None:
+    def _begin(self, run: Run, taken: Sequence[Waiting]) -> None:
         recipes = [waiting.recipe for waiting in taken]
         decided = [
             widths
@@ -324,7 +180,7 @@ class Worker:
         if decided and len(taken) > 1:
             run.put_back(recipes)
             return
-        cell = Cell(
+        making = Making(
             work=run.task.begin(recipes),
             done=partial(self._done, run, recipes),
             priority=run.priority,
@@ -334,45 +190,45 @@ class Worker:
             past=recipes[0].past,
             widths=decided[0] if decided else {},
         )
-        run.cells[cell] = recipes
-        self.hub.start(cell)
+        run.makings[making] = recipes
+        self.forwards.start(making)
 
     def _decided_for(self, recipe: Recipe) -> dict[str, int] | None:
         """The widths of an image that is asked for a second time: the first request decides."""
         if len(self._runs) < 2:
             return None
         for run in self._runs:
-            for cell, recipes in run.cells.items():
+            for making, recipes in run.makings.items():
                 if any(other.key == recipe.key for other in recipes):
-                    return cell.widths
+                    return making.widths
         return self._decided.get(recipe.key)
 
-    def _done(self, run: Run, recipes: Sequence[Recipe], cell: Cell, outcome: Outcome) -> None:
-        del run.cells[cell]
+    def _done(self, run: Run, recipes: Sequence[Recipe], making: Making, outcome: Outcome) -> None:
+        del run.makings[making]
         error = outcome.error
         if isinstance(error, Stopped) or run.error is not None:
             return
         if isinstance(error, TooWideError):
             run.put_back(recipes, anew=True)
             return
-        if error is not None and self._can_do_better(run, cell, recipes, error):
+        if error is not None and self._can_do_better(run, making, recipes, error):
             run.put_back(recipes)
             return
         writes = [
-            run.task.finish(recipe, place, cell, outcome)
+            run.task.finish(recipe, place, making, outcome)
             for place, recipe in enumerate(recipes)
             if not run.task.cancelled(recipe)
         ]
         with self._changed:
             run.unwritten += len(writes)
             if len(self._runs) > 1:
-                self._decided.update((recipe.key, cell.widths) for recipe in recipes)
+                self._decided.update((recipe.key, making.widths) for recipe in recipes)
         for write in writes:
             self._unwritten.put((run, write))
             self._writing.wake()
 
     def _can_do_better(
-        self, run: Run, cell: Cell, recipes: Sequence[Recipe], error: BaseException
+        self, run: Run, making: Making, recipes: Sequence[Recipe], error: BaseException
     ) -> bool:
         """Whether images may succeed at another try.
 
@@ -380,13 +236,15 @@ class Worker:
         failed together may also have been the fault of one.
         """
         if not memory.is_out_of_memory(error):
-            return cell.images > 1
-        return self.hub.thin_out(cell) or run.task.spare(self.hub, recipes[0])
+            return making.images > 1
+        return self.forwards.make_fewer_at_once(making) or run.task.take_less_memory(
+            self.forwards, recipes[0]
+        )
 
     def _close_finished(self, runs: Sequence[Run]) -> None:
         with self._changed:
             for run in runs:
-                if run.begun and not run.cells and not run.unwritten:
+                if run.begun and not run.makings and not run.unwritten:
                     self._runs.remove(run)
                     run.task.close()
                     run.over.set()
@@ -405,15 +263,6 @@ class Worker:
             run.unwritten -= 1
             self._changed.notify_all()
         return 0
-
-
-def _busy(run: Run) -> bool:
-    """Whether the worker has something to do for it, or to close it."""
-    return not run.begun or bool(run.cells) or not run.unwritten
-
-
-def _all(_: Recipe) -> bool:
-    return True
 
 
 def _restart(error: Exception) -> GenerationError:

@@ -1,4 +1,4 @@
-"""Pipelines run through a hub, and one by one."""
+"""Pipelines run through a forwards, and one by one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import torch
 
 from nbtool import schedulers
 from nbtool.engines.local import comparing
-from nbtool.engines.local.hub import Hub
-from nbtool.engines.local.questions import Cell
+from nbtool.engines.local.forwards import Forwards
+from nbtool.engines.local.questions import Making
 
 
 class Together:
-    """Runs calls of pipelines through one hub."""
+    """Runs calls of pipelines through one forwards."""
 
     def __init__(self):
-        self.hub = Hub()
+        self.forwards = Forwards()
 
     def learn(self, calls):
         """Runs calls one by one, and finds out which widths agree for what they ask."""
@@ -28,7 +28,7 @@ class Together:
             for call in calls:
                 self.outcomes([call])
                 with torch.no_grad():
-                    while self.hub.compare():
+                    while self.forwards.compare():
                         pass
 
     def outcomes(self, calls, *, exact=False, each_tick=None):
@@ -36,20 +36,22 @@ class Together:
         outcomes = {}
         with torch.no_grad():
             waiting = list(enumerate(calls))
-            while waiting or self.hub.cells:
-                while waiting and self.hub.room(0, None, len(waiting)):
+            while waiting or self.forwards.makings:
+                while waiting and self.forwards.room(0, None, len(waiting)):
                     number, (pipeline, kwargs) = waiting.pop(0)
-                    cell = Cell(
+                    cell = Making(
                         work=partial(
-                            several if "seeds" in kwargs else one, self.hub.adopt(pipeline), kwargs
+                            several if "seeds" in kwargs else one,
+                            self.forwards.adopt(pipeline),
+                            kwargs,
                         ),
                         done=lambda _, outcome, number=number: outcomes.update({number: outcome}),
                         exact=exact,
                     )
-                    self.hub.start(cell)
-                self.hub.tick()
+                    self.forwards.start(cell)
+                self.forwards.tick()
                 if each_tick:
-                    each_tick(self.hub)
+                    each_tick(self.forwards)
         return [outcomes[number] for number in range(len(calls))]
 
     def images(self, calls, **options):

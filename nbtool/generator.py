@@ -74,9 +74,9 @@ class Generator:
         quantization: "8bit" or "4bit" for the weights of large networks, with the package
             bitsandbytes; "" for none.
         allow_pickle: Whether weights may be pickles, which can run any code when they are read.
-        exact: Every bit of an image is the same whatever else is generated with it, at the cost
-            of speed: batches have one fixed width. Without it low precision can move a few pixels
-            by a shade.
+        exact: An image is the same to the bit however it is asked for first, alone or in a grid, at
+            the cost of speed: batches have one fixed width. Without it that is so of an image that
+            is made again, from its file or its recipe.
         **defaults: Recipe parameters used where a call does not give them.
 
     Raises:

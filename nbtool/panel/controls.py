@@ -61,7 +61,7 @@ class Settings:
         self.exact = ipywidgets.Checkbox(
             description="Exact",
             indent=False,
-            tooltip="Every bit is the same whatever else is generated with it; slower",
+            tooltip="The same to the bit however it is asked for first, alone or in a grid; slower",
         )
         self._sizing = False  # a preset sets the width before the height
         self.size.observe(self._resize, "value")

@@ -24,7 +24,7 @@ class Provenance:
         batch_width: Rows in the widest forward that it shared with others; guidance takes two rows.
         widths: By network, a width of the class in which it was made: made again in forwards whose
             rows agree with that width's, it is the same to the bit.
-        exact: True where its pixels depend on nothing it was batched with.
+        exact: True where it is the same however it is asked for first.
         seconds: Its share of the time that generating took.
         created: The time, in ISO 8601 and UTC.
         versions: Those of nbtool and of the libraries.

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from execute import CANARY, CELL_SECONDS, NOTEBOOKS, STARTUP_SECONDS, environment, main
 from nbclient.exceptions import CellExecutionError
+from nbval.plugin import get_sanitize_patterns
 from PIL import Image
 
 SANITIZE = Path(__file__).with_name("sanitize.cfg")
@@ -104,6 +105,11 @@ def test_another_picture_is_noticed(tmp_path):
     assert "1 failed" in run.stdout
     assert saved in run.stdout
     assert other in run.stdout
+
+
+def test_every_rule_of_the_comparison_is_understood():
+    rules = SANITIZE.read_text(encoding="utf-8")
+    assert len(get_sanitize_patterns(rules)) == len(re.findall("(?m)^regex:", rules))
 
 
 def test_a_cell_that_fails_leaves_the_file_as_it_was(tmp_path):

@@ -7,8 +7,10 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import nbtool
 from nbtool import Provenance, Recipe, Store
 from nbtool.results import store as module
 from nbtool.results.image import encoded
@@ -52,6 +54,18 @@ def test_an_old_store_opens_and_its_images_are_found(old):
     assert old.check() == []
     old.prepare()
     assert everything(old.path) == before
+
+
+def test_its_images_are_made_again(old, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    gen = nbtool.Generator(store=tmp_path / "new", device="cpu")
+    for image in old:
+        assert image.recipe.past == {}
+        again = gen(image.recipe)
+        difference = np.asarray(again.image, int) - np.asarray(image.image, int)
+        assert np.abs(difference).max() <= 1
+        once_more = nbtool.Generator(store=tmp_path / "other", device="cpu")(again.recipe)
+        assert once_more.image.tobytes() == again.image.tobytes()
 
 
 def test_what_it_holds_is_written_the_same_today(old, tmp_path):

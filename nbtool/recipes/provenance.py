@@ -44,8 +44,10 @@ class Provenance:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return values | {"notes": list(self.notes)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)} | {"notes": list(self.notes)}
+        if not self.widths:  # as versions wrote it that did not know them
+            del values["widths"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:

@@ -35,6 +35,8 @@ class Choosing:
         self._texts: dict[widths.WidthKey, str] = {}  # by which classes are remembered
         # Widths that images are made at, each by itself, since they are not known to be sound.
         self._alone: defaultdict[widths.WidthKey, set[int]] = defaultdict(set)
+        # Widths that would have spared forwards rows that only fill them up.
+        self._missed: defaultdict[widths.WidthKey, set[int]] = defaultdict(set)
         self._most_rows: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # by network
         self._devices: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # where they compute
 
@@ -51,7 +53,7 @@ class Choosing:
         """Lets go of what is known of networks; of their classes it is remembered."""
         self._widths.forget(networks)
         self._comparing.forget(networks)
-        for known in (self._texts, self._alone):
+        for known in (self._texts, self._alone, self._missed):
             for key in [key for key in known if key[0] in networks]:
                 del known[key]
 
@@ -157,6 +159,8 @@ class Choosing:
         if not fitting or waiting >= fitting[-1]:
             return fitting[-1] if fitting else 0
         up = next(w for w in fitting if w >= waiting)
+        if widths.step_up(waiting) < up:
+            self._missed[question.width_key].add(widths.step_up(waiting))
         down = max((w for w in fitting if w <= waiting), default=up)
         rest = next(w for w in fitting if w >= waiting - down)
         return down if up > down + rest + FEW else up
@@ -242,15 +246,16 @@ class Choosing:
     def _worth_comparing(self, key: widths.WidthKey, *, idle: bool) -> Iterator[tuple[int, int]]:
         """The widths that may be used for a key, and how useful each is, 0 before 1.
 
-        First those without which images are made one by one; then one that may be faster; and when
-        no image is in the making, all others: they fill forwards up with less.
+        First those without which images are made one by one; then those that may be faster or were
+        missed; and when no image is in the making, all others.
         """
         width, wider = self._widths.of(key), self._wider(key)
         most = min(width.limit, self._most_rows[key[0]])
         last = 2 * (key[1] == "decode")
         useful = {**dict.fromkeys(self._alone[key], 0), width.rows: last}
         if not _is_compiled(key[0]):
-            useful.setdefault(wider, 1 + last)
+            for other in (wider, *self._missed[key]):
+                useful.setdefault(other, 1 + last)
             if idle:
                 for other in widths.LADDER:
                     useful.setdefault(other, 4)

@@ -84,8 +84,8 @@ def test_want_of_memory_narrows_the_width_for_good():
     widths = Widths()
     settle(widths, lambda rows: 8 + rows)
     widths.too_wide(KEY, LARGEST)
-    widths.measured(KEY, 56, 0.0, (0, 100))
-    assert widths.of(KEY).rows == widths.of(KEY).limit == 56
+    widths.measured(KEY, 60, 0.0, (0, 100))
+    assert widths.of(KEY).rows == widths.of(KEY).limit == 60
     for _ in LADDER:
         widths.too_wide(KEY, widths.of(KEY).rows)
     assert widths.of(KEY).rows == 1

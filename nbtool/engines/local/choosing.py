@@ -18,7 +18,7 @@ from nbtool.engines.local.stand_ins import FIRST, LAST, STEADY
 FIRST_WIDTH = 16  # rows of an encoder's forward
 LAST_WIDTH = 4  # rows of a decoder's forward to begin with
 SOONER = 0.4  # of the time for an image by itself is enough for each of many, as a guess
-FEW = 3  # rows that take about as long as what a forward costs beside its rows
+FEW = 6  # rows that take about as long as what a forward costs beside its rows
 
 
 class Choosing:

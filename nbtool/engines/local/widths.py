@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-LADDER = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64)  # rows that forwards may have
+LADDER: tuple[int, ...] = (1, 2, 4, 6, 8, 10, *range(12, 65, 4))  # rows that forwards may have
 EXACT = 8  # rows; fixed, so that an image is the same however it is asked for
 COMPILED = 16  # rows; fixed, since a compiled network is compiled anew for each width
 ONE = 2  # rows that one image takes at the most; they are tried first

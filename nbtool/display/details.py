@@ -12,8 +12,9 @@ from nbtool.results.image import GeneratedImage
 def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
     """Everything about an image in words, and a name for its file."""
     made = {name: value for name, value in cell.provenance.to_dict().items() if value}
-    if versions := made.pop("versions", {}):
-        made["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    for several in ("widths", "versions"):
+        if parts := made.pop(several, {}):
+            made[several] = ", ".join(f"{name} {part}" for name, part in parts.items())
     if notes := made.pop("notes", []):
         made["notes"] = "\n".join(notes)
     return {

@@ -41,16 +41,19 @@ _LEAVE = """async ([code, seconds]) => {
   const reply = await Promise.race([done, late]);
   return reply?.content.status === "ok" ? [kernel.name, id] : null;
 }"""
-# The thread that makes images waits as soon as the first of them are made.
+# The thread that makes images waits as soon as the first few of them are made.
 _HOLD = """
 def hold(released):
     import functools, threading
     from nbtool.engines.local.worker import Worker
 
+    made = []
+
     @functools.wraps(Worker._done)
-    def done(*args):
-        done.__wrapped__(*args)
-        while not released.exists():
+    def done(worker, run, recipes, *args):
+        done.__wrapped__(worker, run, recipes, *args)
+        made.extend(recipes)
+        while len(made) >= 4 and not released.exists():
             threading.Event().wait(0.05)
 
     Worker._done = done

@@ -40,11 +40,15 @@ use_by_default(Generator)
 
 
 def __getattr__(name: str) -> Any:
-    """The widgets, which are imported only where they are used."""
+    """What is imported only where it is used."""
     if name == "Panel":
         from nbtool.panel.panel import Panel
 
         return Panel
+    if name == "testing":
+        import nbtool.testing  # `from` would ask here again
+
+        return nbtool.testing
     raise AttributeError(f"module 'nbtool' has no attribute {name!r}")
 
 

@@ -114,6 +114,10 @@ class Generator:
             "allow_pickle": allow_pickle,
         }
         if engine is not None:
+            if isinstance(engine, type) or not hasattr(engine, "run"):
+                raise RecipeError(
+                    f"engine must be an engine such as nbtool.testing.FakeEngine(), got {engine!r}"
+                )
             _refuse_beside_engine({"model": model, **options})
             self.engine = engine
             return
@@ -281,6 +285,11 @@ class Generator:
     def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
         for name in parameters.keys() & {"model", "revision"}:
             raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
+        among = prompt if isinstance(prompt, (list, tuple)) else [prompt]
+        if any(isinstance(given, GeneratedImage) for given in among):
+            raise RecipeError(
+                "an image is no prompt; to make it again give its recipe, image.recipe"
+            )
         return axes.sweep(prompt, axes_, parameters, {**self.engine.defaults(), **self.defaults})
 
     def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:

@@ -26,7 +26,8 @@ FLOORS = (
     ("job",),
     ("panel", "watch"),
     ("generator",),
-    ("__init__", "testing"),
+    ("testing",),
+    ("__init__",),
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

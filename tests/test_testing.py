@@ -253,3 +253,23 @@ def test_it_needs_no_library_of_models(tmp_path):
         capture_output=True, text=True, check=True, env={"NBTOOL_PROGRESS": "off"},
     )  # fmt: skip
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("engine", [FakeEngine, "comfyui", 7])
+def test_what_is_no_engine_is_refused(engine):
+    with pytest.raises(nbtool.RecipeError, match="engine must be an engine"):
+        nbtool.Generator(engine=engine)
+
+
+def test_it_is_there_without_being_imported_by_name():
+    code = "import nbtool; nbtool.testing.FakeEngine()"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_image_in_place_of_a_prompt_is_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    gen = nbtool.Generator(engine=FakeEngine(), store=tmp_path)
+    image = gen("a star")
+    for call in (lambda: gen(image), lambda: gen.grid([image, image])):
+        with pytest.raises(nbtool.RecipeError, match=r"image\.recipe"):
+            call()

@@ -60,24 +60,25 @@ class Recipe(Parameters):
         recipe = object.__new__(type(self))  # what stays the same was checked when self was made
         vars(recipe).update(own, **changed)
         vars(recipe).pop("key", None)
-        vars(recipe).pop("past", None)
+        vars(recipe).pop("_past", None)
         return recipe
 
-    @cached_property
-    def past(self) -> Mapping[str, int]:
+    @property
+    def past(self) -> dict[str, int]:
         """How wide the forwards were in which its image was made; empty if it was not made yet.
 
         A recipe that is read from an image has it, so that the image can be made again to the bit.
         It is no part of the recipe's key, and equal recipes may differ in it.
         """
-        return {}
+        return dict(vars(self).get("_past", ()))
 
     def with_past(self, widths: Mapping[str, int]) -> Recipe:
         """The same recipe as it was made in forwards of these widths, by network."""
-        if self.past == widths:
+        past = widths_of({"widths": widths})
+        if self.past == past:
             return self
         recipe = object.__new__(type(self))
-        vars(recipe).update(vars(self), past=dict(widths))
+        vars(recipe).update(vars(self), _past=past)
         return recipe
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 
 import pytest
 import tiny
@@ -246,6 +247,40 @@ def test_the_first_of_two_requests_for_one_image_decides(gen, elsewhere):
     made = [job.wait().isel() for job in jobs]
     busy.wait()
     assert made[0].image.tobytes() == made[1].image.tobytes() == image.image.tobytes()
+
+
+def test_a_cell_that_somebody_asked_for_meanwhile_is_the_same(gen, held):
+    """Though the image is finished and gone before the sweep comes to it."""
+    sweep = gen.submit("a red star", seed=range(40), guidance_scale=4)
+    made = []
+    asking = threading.Thread(
+        target=lambda: made.append(gen("a red star", seed=39, guidance_scale=4))
+    )
+    asking.start()
+    with worker._changed:
+        worker._changed.wait_for(lambda: len(worker._runs) == 2)
+    held.set()
+    asking.join()
+    first = made[0].image.tobytes()
+    assert sweep.wait().sel(seed=39).image.tobytes() == first
+
+
+def test_exact_does_not_follow_what_is_not(gen, elsewhere, held):
+    settings = {"seed": 3, "guidance_scale": 4, "num_inference_steps": 6}
+    sweep = gen.submit("a red star", **settings)
+    exact = elsewhere(exact=True).submit("a red star", **settings)
+    held.set()
+    together = exact.wait().isel()
+    sweep.wait()
+    alone = elsewhere(exact=True)("a red star", **settings)
+    assert together.image.tobytes() == alone.image.tobytes()
+    assert together.provenance.widths == alone.provenance.widths
+    plain = gen("a red star", seed=9, guidance_scale=4)
+    again = elsewhere(exact=True)(plain.recipe)
+    assert (
+        again.image.tobytes() == plain.image.tobytes()
+    )  # it was made before, and is made so again
+    assert not again.provenance.exact
 
 
 def test_exact_images_are_the_same_however_they_are_asked_for(elsewhere):

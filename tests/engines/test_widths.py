@@ -166,7 +166,7 @@ def test_what_others_found_out_meanwhile_stays_in_the_file(classes, tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "", "[]", "nonsense", '{"unet": 5}', '{"unet": {"classes": 7, "unsound": {}, "best": "x"}}',
+        "", "[]", "nonsense", "[" * 200_000, '{"unet": 5}', '{"unet": {"classes": 7, "unsound": {}, "best": "x"}}',
         '{"unet": {"classes": [[3, true, 1e9, -4], "ab", null]}}', "\udcff",
     ],
 )  # fmt: skip

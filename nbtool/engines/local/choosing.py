@@ -127,11 +127,12 @@ class Choosing:
         """
         self.look_up(question)
         making = question.making
-        if (width := making.widths.get(question.network)) is None:
-            width = self._of_the_past(question)
+        width = making.widths.get(question.network)
+        if width is None and (width := self._of_the_past(question)) is not None:
+            # What was made otherwise before is made so again, and is not exact.
+            making.exact &= self._exact(question) in self.agreeing(question, width)
         if width is None and making.exact:
-            most = min(widths.EXACT if question.kind == STEADY else 1, self._room_for(question))
-            width = max(w for w in widths.LADDER if w <= most)
+            width = self._exact(question)
         if width is None and question.kind == STEADY:
             width = self._fastest(question, here)
         if width is not None:
@@ -226,6 +227,11 @@ class Choosing:
         if making.images == 1 and alone and not _is_compiled(question.module):
             return min(self._room_for(question), widths.step_up(own))
         return widths.step_up(here, usable)
+
+    def _exact(self, question: Question) -> int:
+        """The width of images that are the same however they are asked for."""
+        most = min(widths.EXACT if question.kind == STEADY else 1, self._room_for(question))
+        return max(w for w in widths.LADDER if w <= most)
 
     def _of_the_past(self, question: Question) -> int | None:
         """The width that an image was made at before, if there is room for its class."""

@@ -146,6 +146,6 @@ def _widths(given: Any) -> list[int]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # gone, or nonsense
         return {}
     return found if isinstance(found, dict) else {}

@@ -242,6 +242,8 @@ class _Task:
         if len(recipes) > 1:  # not every pipeline can
             each = {"generator": generators, "num_images_per_prompt": len(recipes)}
         pipeline = pipelines.with_scheduler(self._pipeline, self._scheduler(recipe.scheduler or ""))
+        if recipe.scheduler in schedulers.NOISE_PER_CALL:  # else it draws a seed of its own
+            pipeline.scheduler.noise_sampler_seed = recipe.seed
         return pipeline(
             prompt=recipe.prompt,
             num_inference_steps=recipe.num_inference_steps,

@@ -179,7 +179,7 @@ def remember(key: str, name: str) -> None:
 def _memory() -> dict[str, str]:
     try:
         found = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # gone, or nonsense
         return {}
     return found if isinstance(found, dict) else {}
 

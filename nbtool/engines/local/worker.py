@@ -43,8 +43,9 @@ class Worker:
         self._changed = threading.Condition()
         self._calls: list[tuple[Future[Any], Callable[[], Any]]] = []
         self._leaving = False
-        # The widths of images that were finished while another run might ask for the same ones.
-        self._decided: dict[str, dict[str, int]] = {}
+        # The widths of images that were finished beside another run, which may ask for the same
+        # ones, and whether they are exact; until all is done.
+        self._decided: dict[str, tuple[dict[str, int], bool]] = {}
         self._working = Loop("nbtool", self._turn, fail=self._fail, retry=0, around=self._ready)
         self._writing = Loop("nbtool writer", self._write, threads=WRITERS)
 
@@ -155,9 +156,8 @@ class Worker:
     def _is_idle(self) -> bool:
         if not self._runs:
             self.forwards.remember()
+            self._decided.clear()
         with self._changed:
-            if len(self._runs) < 2:
-                self._decided.clear()
             return not (self._calls or self._runs)
 
     def _refresh(self, run: Run) -> None:
@@ -175,7 +175,7 @@ class Worker:
         decided = [
             widths
             for waiting in taken
-            if not waiting.anew and (widths := self._decided_for(waiting.recipe)) is not None
+            if not waiting.anew and (widths := self._decided_for(run, waiting.recipe)) is not None
         ]
         if decided and len(taken) > 1:
             run.put_back(recipes)
@@ -193,15 +193,17 @@ class Worker:
         run.makings[making] = recipes
         self.forwards.start(making)
 
-    def _decided_for(self, recipe: Recipe) -> dict[str, int] | None:
-        """The widths of an image that is asked for a second time: the first request decides."""
-        if len(self._runs) < 2:
-            return None
-        for run in self._runs:
-            for making, recipes in run.makings.items():
-                if any(other.key == recipe.key for other in recipes):
+    def _decided_for(self, run: Run, recipe: Recipe) -> dict[str, int] | None:
+        """The widths of an image that is asked for a second time: the first request decides.
+
+        Except for who wants an exact image where the first one did not.
+        """
+        for other in self._runs:
+            for making, recipes in other.makings.items():
+                if (making.exact or not run.exact) and any(r.key == recipe.key for r in recipes):
                     return making.widths
-        return self._decided.get(recipe.key)
+        widths, exact = self._decided.get(recipe.key, (None, False))
+        return widths if exact or not run.exact else None
 
     def _done(self, run: Run, recipes: Sequence[Recipe], making: Making, outcome: Outcome) -> None:
         del run.makings[making]
@@ -222,7 +224,8 @@ class Worker:
         with self._changed:
             run.unwritten += len(writes)
             if len(self._runs) > 1:
-                self._decided.update((recipe.key, making.widths) for recipe in recipes)
+                decided = making.widths, making.exact
+                self._decided.update((recipe.key, decided) for recipe in recipes)
         for write in writes:
             self._unwritten.put((run, write))
             self._writing.wake()

@@ -179,9 +179,10 @@ class Choosing:
         if not tried and len(width.paces[wider]) >= len(width.paces[width.rows]):
             wider = width.rows  # the two take turns: what disturbs one for a while disturbs both
         most = min(wider, width.limit, self._most_rows[key[0]])
-        if _is_compiled(key[0]):
-            return [most]
-        return [w for w in self._classes.sound(self._texts[key]) if w <= most]
+        sound = self._classes.sound(self._texts[key])
+        if _is_compiled(key[0]):  # whatever there is to do; together only where places are alike
+            return [most if most in sound else widths.ONE]
+        return [w for w in sound if w <= most]
 
     def measures(self, question: Question) -> bool:
         """Whether the best width for a question's network is yet to be found."""
@@ -222,9 +223,10 @@ class Choosing:
     def _fastest(self, question: Question, here: int) -> int:
         """The width for an image that begins: what is best for as much work as there is."""
         making, own = question.making, question.call.rows
+        if _is_compiled(question.module):
+            return self._widths.of(question.width_key).rows
         usable = self.usable(question.width_key)
-        alone = usable[-1] <= widths.ONE or here <= own
-        if making.images == 1 and alone and not _is_compiled(question.module):
+        if making.images == 1 and (usable[-1] <= widths.ONE or here <= own):
             return min(self._room_for(question), widths.step_up(own))
         return widths.step_up(here, usable)
 

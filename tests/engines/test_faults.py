@@ -114,7 +114,7 @@ def test_fault_01_out_of_memory_outside_the_networks_makes_room(gen, monkeypatch
         return step(self, *args, **kwargs)
 
     monkeypatch.setattr(DPMSolverMultistepScheduler, "step", crowded)
-    grid = gen.grid(PROMPT, seed=range(6), guidance_scale=4, num_inference_steps=6)
+    grid = gen.grid(PROMPT, seed=1, guidance_scale=[2, 3, 4, 5, 6, 7], num_inference_steps=6)
     assert len(grid) == 6
     assert max(crowd) > 2
 
@@ -175,7 +175,7 @@ def test_a_scheduler_that_cannot_fails_its_own_cells_with_its_own_words(gen):
 def test_fault_06_an_interrupt_at_any_tick_leaves_the_pipeline_usable(embedded, tick):
     calls = [
         (with_scheduler(embedded, "unipc"),
-         {"prompt": PROMPT, "num_inference_steps": 2, "seed": seed, **SMALL})
+         {"prompt": PROMPT, "num_inference_steps": 4, "seed": seed, **SMALL})
         for seed in range(3)
     ]  # fmt: skip
     before = [dict(thing.__dict__) for thing in (embedded, embedded.unet, embedded.vae)]

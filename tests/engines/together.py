@@ -11,7 +11,7 @@ import diffusers
 import torch
 
 from nbtool import schedulers
-from nbtool.engines.local import comparing
+from nbtool.engines.local import comparing, forwards, widths
 from nbtool.engines.local.forwards import Forwards
 from nbtool.engines.local.questions import Making
 
@@ -24,7 +24,11 @@ class Together:
 
     def learn(self, calls):
         """Runs calls one by one, and finds out which widths agree for what they ask."""
-        with patch.object(comparing, "SHARE", math.inf):
+        with (
+            patch.object(comparing, "SHARE", math.inf),
+            patch.object(widths, "QUICK", math.inf),  # whatever else the machine does
+            patch.object(forwards, "BRISK", math.inf),
+        ):
             for call in calls:
                 self.outcomes([call])
                 with torch.no_grad():

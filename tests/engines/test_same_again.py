@@ -127,6 +127,20 @@ def test_in_any_mixture_each_image_is_as_it_is_alone(table, seed):
     check(Mixture(pipeline, random.Random(seed)), 16)
 
 
+def test_where_the_place_matters_images_share_no_row():
+    pipeline = tiny.stable_diffusion()
+    pipeline.set_progress_bar_config(disable=True)
+    by_the_table(pipeline, {}, (2,))
+    calls = [
+        (with_scheduler(pipeline, "ddim"),
+         {"prompt": prompt, "guidance_scale": 4, "num_inference_steps": 2, "seed": 1, **SIZES[0]})
+        for prompt in "ab"
+    ]  # fmt: skip
+    together = Together().images(calls)  # without a prompt both ask the same
+    for image, call in zip(together, calls, strict=True):
+        assert image.tobytes() == Together().images([call])[0].tobytes()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["stable_diffusion", "flux", "stable_diffusion_xl"])
 def test_real_networks_too(name, dtype):

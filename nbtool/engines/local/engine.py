@@ -46,7 +46,7 @@ class LocalEngine:
         revision: A branch, a tag or a commit on the hub; None: the main branch.
         device: "cuda", "cuda:1", "mps", "xpu" or "cpu"; None: the best there is.
         dtype: "float32", "float16" or "bfloat16"; None: what suits the device and the model.
-        exact: Batches have a fixed width, so that no bit of an image depends on what else runs.
+        exact: Batches have a fixed width: images are the same however they are asked for first.
         safety_checker: Whether the model's own safety checker, if it has one, is used.
         quantization: "8bit" or "4bit" for the weights of large networks; "" for none.
         allow_pickle: Whether weights may be pickles, which can run code when they are read.

@@ -82,7 +82,7 @@ class Run:
         task: What to do for each.
         recipes: In the order in which they should be begun.
         priority: A run of higher priority goes ahead of the others from the next tick on.
-        exact: Whether images must not depend on what they are batched with.
+        exact: Whether images are to be the same however they are asked for first.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
@@ -13,6 +14,9 @@ from nbtool import Recipe, Store
 # No deadline: a busy machine is no failure. Derandomized: a test says the same thing every time.
 settings.register_profile("nbtool", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("nbtool")
+
+# Where a shell without job control started the tests with `&`, an interrupt would be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROWSER = "tests/ui/"
 

@@ -60,19 +60,20 @@ def encode(
     return _with_comment(image, ours, format)
 
 
-def converted(png: bytes, format: str) -> bytes:
-    """A PNG of nbtool as a JPEG or WEBP file, with all that it says taken along as it is.
+def converted(
+    png: bytes, recipe: Mapping[str, Any], provenance: Mapping[str, Any], format: str
+) -> bytes:
+    """A PNG of nbtool as a JPEG or WEBP file's bytes; what else it says is taken along.
 
     Raises:
-        MetadataError: It carries no recipe, or one that is too long for a JPEG.
+        MetadataError: The recipe is too long for a JPEG.
     """
     from PIL import Image as PILImage
 
     with PILImage.open(io.BytesIO(png)) as image:
         image.load()  # texts may stand behind the pixels
-        if "nbtool" not in image.info:
-            raise MetadataError("the image carries no nbtool recipe to take along")
-        return _with_comment(image.convert("RGB"), image.info["nbtool"], format)
+        ours = _ours(recipe, provenance, strict_json(image.info.get("nbtool", "{}")))
+        return _with_comment(image.convert("RGB"), ours, format)
 
 
 def restored(
@@ -147,8 +148,14 @@ def read(path: str | Path) -> dict[str, Any]:
     return stored
 
 
-def _ours(recipe: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
-    stored = {"schema": SCHEMA, "recipe": dict(recipe), "provenance": dict(provenance)}
+def _ours(
+    recipe: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    said: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """The JSON, with what a newer nbtool has said beside that."""
+    known = {"recipe": dict(recipe), "provenance": dict(provenance)}
+    stored = {"schema": SCHEMA, **said, **known}
     return json.dumps(stored, sort_keys=True, ensure_ascii=True, allow_nan=False)
 
 

@@ -120,8 +120,9 @@ class Folder:
 
     def links(self) -> str:
         """Why a store of links looks empty; "" where there are none."""
-        linked = sum(_is_of_an_image(e.name) and e.is_symlink() for e in self._entries())
-        return f"{count(linked, 'symbolic link')}, which a store does not follow" if linked else ""
+        with self.explained("read"):
+            linked = sum(_is_of_an_image(e.name) and e.is_symlink() for e in self._entries())
+        return f"{count(linked, 'symbolic link')}, {records.NOT_FOLLOWED}" if linked else ""
 
     def _schema(self) -> int:
         """The marker's schema number; ours where it says nothing.

@@ -15,6 +15,7 @@ from nbtool.errors import GenerationError, MetadataError, RecipeError, StoreErro
 from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.results import records
 from nbtool.text import printable, shown
 
 if TYPE_CHECKING:
@@ -79,12 +80,12 @@ class GeneratedImage:
         assert self.path is not None
         again = "generate its recipe again to have it back"
         try:
-            data = files.read(self.path)
+            data = records.read(self.path, str(self.path))
         except FileNotFoundError as error:
             reason = f"{self.path} is gone or cannot be read ({error.strerror}); {again}"
             raise StoreError(reason) from None
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be read now ({files.why(error)})") from None
+        except records.UnusableError as error:
+            raise StoreError(str(error)) from None
         png = as_written(data, self._png_sha256, self.recipe, self.provenance)
         if png is None:
             raise StoreError(f"{self.path} does not match its hash; {again}")
@@ -145,7 +146,8 @@ class GeneratedImage:
             raise RecipeError(f"an image is saved as .png, .jpg or .webp, got {path.name!r}")
         data = self.png
         if format != "PNG":
-            data = metadata.converted(data, format)
+            given, made = self.recipe.to_dict(), self.provenance.to_dict()
+            data = metadata.converted(data, given, made, format)
         with files.explained(f"write {path}"):
             files.write(path, data)
         return path

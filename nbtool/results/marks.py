@@ -10,11 +10,12 @@ from typing import Any
 from nbtool import files
 from nbtool.errors import StoreError
 from nbtool.results import records
-from nbtool.results.folder import MARK, Folder
+from nbtool.results.folder import KEY_DIGITS, MARK, Folder
 from nbtool.results.image import Mark
 from nbtool.results.records import NEWER, SCHEMA, SHA256, DamagedError, UnusableError
 
 MAX_NOTE = 20_000  # characters
+FIELDS = frozenset({"schema", "key", *Mark._fields})
 
 
 class KeptMarks:
@@ -45,7 +46,7 @@ class KeptMarks:
             before.note if note is None else str(note)[:MAX_NOTE],
         )
         with self._folder.explained("write in"):
-            if mark == Mark() and not records.unknown(said, records.MARK_FIELDS):
+            if mark == Mark() and not records.unknown(said, FIELDS):
                 path.unlink(missing_ok=True)
             elif mark != before:
                 new = {"schema": SCHEMA, "key": key, **said, **mark._asdict()}
@@ -79,7 +80,7 @@ class KeptMarks:
         return problems
 
     def _read(self, path: Path) -> tuple[Mark, dict[str, Any]]:
-        return self._folder.sure(lambda: records.mark(path))
+        return self._folder.sure(lambda: _mark_in(path))
 
     def _to_change(self, path: Path) -> tuple[Mark, dict[str, Any]]:
         """What there is, none of which may be lost."""
@@ -95,3 +96,21 @@ class KeptMarks:
         if records.needs_newer(said):
             raise StoreError(f"{path.name} is not changed: {NEWER}")
         return mark, said
+
+
+def _mark_in(path: Path) -> tuple[Mark, dict[str, Any]]:
+    """What people made of an image, and all that the file says.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        DamagedError: It is not what was written.
+        UnusableError: It cannot be read now.
+    """
+    data = records.read(path)
+    said = records.fields(path, data)
+    key = said.get("key")
+    if not (
+        isinstance(key, str) and SHA256.fullmatch(key) and path.name.startswith(key[:KEY_DIGITS])
+    ):
+        raise DamagedError("its JSON cannot be used (it names no image)", {path: data})
+    return Mark(said.get("starred") is True, str(said.get("note", ""))), said

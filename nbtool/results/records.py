@@ -26,13 +26,12 @@ from nbtool.errors import MetadataError, RecipeError
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.provenance import KINDS, Provenance
 from nbtool.recipes.recipe import Recipe, key_of
-from nbtool.results.image import Mark
 
 SCHEMA = 1
+NOT_FOLLOWED = "which a store does not follow; put the file itself there"
 NEWER = "a newer nbtool wrote it; update nbtool"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FIELDS = frozenset({"schema", "key", "recipe", "provenance", "png_sha256"})
-MARK_FIELDS = frozenset({"schema", "key", *Mark._fields})
 _WRONG = (KeyError, TypeError, AttributeError, RecipeError)  # what a field that is wrong raises
 
 
@@ -110,11 +109,12 @@ def size(path: Path, what: str) -> int:
 
 
 def _linked(what: str) -> LinkedError:
-    return LinkedError(f"{what} is a symbolic link, which a store does not follow")
+    return LinkedError(f"{what} is a symbolic link, {NOT_FOLLOWED}")
 
 
 def _unreadable(what: str, error: OSError) -> UnusableError:
-    return UnusableError(f"{what} cannot be read now ({files.why(error)}) and is left as it is")
+    reason = f"{what} cannot be read now ({files.why(error)}) and is left as it is; try again"
+    return UnusableError(reason)
 
 
 def fields(path: Path, data: bytes) -> dict[str, Any]:
@@ -152,27 +152,12 @@ def record(path: Path) -> Record:
             raise RecipeError("without a seed")
     except _WRONG as error:
         if newer or _is_whole(path, said):
-            raise UnusableError(f"{NEWER} ({error})") from None
+            reason = str(error).partition(";")[0]  # without what one could have meant
+            raise UnusableError(f"{NEWER} ({reason})") from None
         raise DamagedError(f"its JSON cannot be used ({error})", {path: data}) from None
     if not newer and not found.recipe.key.startswith(path.stem):
         raise DamagedError("its recipe is not the one its name stands for", {path: data})
     return found
-
-
-def mark(path: Path) -> tuple[Mark, dict[str, Any]]:
-    """What people made of an image, and all that the file says.
-
-    Raises:
-        FileNotFoundError: It is not there.
-        DamagedError: It is not what was written.
-        UnusableError: It cannot be read now.
-    """
-    data = read(path)
-    said = fields(path, data)
-    key = said.get("key")
-    if not (isinstance(key, str) and SHA256.fullmatch(key) and path.name.startswith(key[:32])):
-        raise DamagedError("its JSON cannot be used (it names no image)", {path: data})
-    return Mark(said.get("starred") is True, str(said.get("note", ""))), said
 
 
 def needs_newer(said: Mapping[str, Any]) -> bool:

@@ -49,6 +49,7 @@ from nbtool.results.records import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # in place of a time, later than any: it is looked at, and named
 MAX_TOLD = 10  # images that a listing names because they cannot be used
 
 
@@ -201,7 +202,8 @@ class Store:
         if image is None:
             raise KeyError(f"{self.path} holds no image with the key {key!r}")
         if image.recipe.key != key:
-            raise StoreError(f"{name}: {NEWER} (its recipe says more than this key)")
+            unknown = ", ".join(image.recipe.unknown) or "it is another"
+            raise StoreError(f"{name}: {NEWER} (of its recipe: {unknown})")
         return image
 
     def __contains__(self, key: object) -> bool:
@@ -268,16 +270,18 @@ class Store:
 
     def _created(self, entry: os.DirEntry[str]) -> str:
         """When an image was made, as its record has it; read again only where that was replaced."""
-        name = name_of(entry)
         try:
             now = entry.stat(follow_symlinks=False)
             stamp = now.st_ino, now.st_mtime_ns, now.st_size
-            before, created = self._times.get(name, (None, ""))
-            if stamp != before:
+        except OSError:
+            stamp = None
+        before, created = self._times.get(name_of(entry), (None, ""))
+        if stamp is None or stamp != before:
+            try:
                 created = records.record(Path(entry)).provenance.created
-                self._times[name] = stamp, created
-        except (OSError, UnusableError):
-            return ""
+            except (FileNotFoundError, UnusableError):
+                return UNKNOWN
+            self._times[name_of(entry)] = stamp, created
         return created
 
     def _usable(self, names: Iterable[str]) -> Iterator[GeneratedImage]:

@@ -84,7 +84,7 @@ def cache_folder() -> Path:
 def caches(system: str, variables: Mapping[str, str], home: Path) -> Path:
     """Where programs keep what can be found out again; `system` is one of os.name's."""
     if wanted := variables.get("XDG_CACHE_HOME"):
-        return Path(wanted)
+        return Path(os.path.expanduser(wanted))
     if system == "nt":
         return Path(variables.get("LOCALAPPDATA") or home / "AppData" / "Local")
     return home / ".cache"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -16,6 +17,25 @@ from nbtool.errors import StoreError
 MAX_NAME = (
     40  # characters, each of four bytes at most, of a file's name in that of its temporary one
 )
+# What drives answer that cannot be told to put a file on the disk now.
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+# What they answer where writing went wrong; of a folder, anything else means that it cannot.
+_LOST = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path that is meant: `~` is the home folder."""
+    return Path(os.path.expanduser(os.fspath(path)))
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """The same place wherever the process goes later; `~` is the home folder.
+
+    Raises:
+        StoreError: It is relative to a working folder that is gone.
+    """
+    with explained(f"find {path}"):
+        return expanded(path).absolute()
 
 
 @contextlib.contextmanager
@@ -25,8 +45,8 @@ def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
         with files.writing(path) as file:
             file.write(data)
 
-    A temporary file beside it; at the end flush, fsync, rename. Where anything is raised, nothing
-    is left of it, and what was there before stays.
+    A temporary file beside it; at the end flush, fsync where the drive can, rename. Where anything
+    is raised, nothing is left of it, and what was there before stays.
 
     Args:
         path: Where; what was there is replaced.
@@ -41,7 +61,7 @@ def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
         with partial.open("xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
         if keep:
             os.replace(partial, path)
     finally:
@@ -73,8 +93,18 @@ def explained(action: str, hint: str = "") -> Iterator[None]:
     except StoreError:
         raise
     except OSError as error:
-        reason = f"cannot {action}: {error.strerror or error}"
+        reason = f"cannot {action}: {why(error)}"
         raise StoreError(f"{reason}; {hint}" if hint else reason) from error
+
+
+def why(error: OSError) -> str:
+    """What the system says, in words."""
+    if isinstance(error, FileNotFoundError) and not os.path.isabs(error.filename or ""):
+        try:
+            os.getcwd()
+        except FileNotFoundError:
+            return "the working folder is gone; go to another with os.chdir(…)"
+    return error.strerror or str(error)
 
 
 def keep(path: Path, data: bytes) -> None:
@@ -109,7 +139,7 @@ def size(count: float) -> str:
 def modified(entry: os.DirEntry[str]) -> float:
     try:
         return entry.stat(follow_symlinks=False).st_mtime
-    except FileNotFoundError:
+    except OSError:  # gone meanwhile, or not to be known: not old
         return time.time()
 
 
@@ -117,11 +147,25 @@ def age(entry: os.DirEntry[str]) -> float:
     return time.time() - modified(entry)
 
 
+def _sync(descriptor: int) -> None:
+    """Puts a file on the disk, where the drive can be told to."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
 def _sync_folder(folder: Path) -> None:
     """Makes a rename last through a power cut, where the system can."""
-    with contextlib.suppress(OSError, AttributeError):
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno in _LOST:
+            raise

@@ -290,6 +290,9 @@ class Generator:
             raise RecipeError(
                 "an image is no prompt; to make it again give its recipe, image.recipe"
             )
+        for recipe in among:
+            if isinstance(recipe, Recipe):
+                recipe.require_known()
         return axes.sweep(prompt, axes_, parameters, {**self.engine.defaults(), **self.defaults})
 
     def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:

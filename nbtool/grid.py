@@ -66,7 +66,7 @@ class Grid(Labelled):
         """
         from nbtool.display.save import save
 
-        return save(self, Path(path))
+        return save(self, path)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from nbtool.display.bundle import grid_bundle

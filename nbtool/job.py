@@ -57,7 +57,10 @@ class Job:
             recipe = sweep.recipe(index)
             engine.check(recipe)
             self._cells.setdefault(recipe.key, []).append(index)
-        store.prepare()
+        self._stored = store.listing()
+        self._prepared = not all(key in self._stored for key in self._cells)
+        if self._prepared:  # a store that may only be read still gives what it has
+            store.prepare()
         self._results: dict[str, Cell] = {}
         self._settled: list[tuple[str, Cell]] = []  # the same in the order in which they came
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
@@ -202,9 +205,10 @@ class Job:
         """The whole of the work; on the job's own thread."""
         try:
             # Compared with a listing first: only what is there needs to be read and verified.
-            listing = self._store.listing()
-            missing = [key for key in self._cells if not (key in listing and self._take(key))]
+            missing = [key for key in self._cells if not (key in self._stored and self._take(key))]
             if missing and not self.cancelled:
+                if not self._prepared:
+                    self._store.prepare()
                 self._engine.run(
                     self._wanted(missing), self._handle, self._is_unwanted, priority=self._priority
                 )
@@ -231,9 +235,16 @@ class Job:
         return self.cancelled or bool(self._unwanted and recipe.key in self._unwanted)
 
     def _take(self, key: str) -> bool:
-        """Takes an image from the store, if it is there."""
-        if self.cancelled or not (image := self._store.get(key)):
+        """Takes an image from the store, if it is there; whether there is nothing to make."""
+        if self.cancelled:
             return False
+        try:
+            image = self._store[key]
+        except KeyError:
+            return False
+        except StoreError as error:  # nothing is made in its place
+            self._settle(key, GenerationError(str(error)), failed=1)
+            return True
         image.generate = self._generate
         self._settle(key, image, stored=1)
         return True

@@ -144,7 +144,7 @@ def _make_grid(
         print(f"nbtool: {labels} failed: {error}", file=sys.stderr)
     print(f"{len(grid)} images in {generator.store.path}")
     for output in outputs:
-        print(f"{_kind(output)}: {grid.save(output).absolute()}")
+        print(f"{_kind(output)}: {files.absolute(grid.save(output))}")
     return 1 if grid.failed else 0
 
 
@@ -160,7 +160,7 @@ def _images(options: argparse.Namespace) -> int:
 def _star(options: argparse.Namespace) -> int:
     store = default_store(options.store)
     for given in options.images:
-        known = Path(given).exists()
+        known = files.expanded(given).exists()
         key = nbtool.Recipe.from_file(given).key if known else given
         store.set_mark(key, starred=not options.remove, note=options.note)
     return 0
@@ -223,13 +223,15 @@ def _values(name: str, text: str) -> Any:
 
 def _lab(options: argparse.Namespace) -> int:
     notebooks = _notebooks()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for notebook in sorted(notebooks.glob("*.ipynb")):
-        if not (options.folder / notebook.name).exists():
-            files.write(options.folder / notebook.name, notebook.read_bytes())
-    print(f"the notebooks are in {options.folder.absolute()}; changes there are yours to keep")
+    folder = files.absolute(options.folder)
+    with files.explained(f"write notebooks in {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for notebook in sorted(notebooks.glob("*.ipynb")):
+            if not (folder / notebook.name).exists():
+                files.write(folder / notebook.name, notebook.read_bytes())
+    print(f"the notebooks are in {folder}; changes there are yours to keep")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyter", "lab", *root, str(options.folder)]
+    command = [sys.executable, "-m", "jupyter", "lab", *root, str(folder)]
     return subprocess.run(command, check=False).returncode  # noqa: S603
 
 

@@ -6,7 +6,7 @@ import math
 import os
 from typing import IO, TYPE_CHECKING, Any
 
-from nbtool import silence
+from nbtool import files, silence
 from nbtool.display import faces
 from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
@@ -68,10 +68,19 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     return result
 
 
-def save_figure(
-    figure: Figure, file: str | os.PathLike[str] | IO[bytes], *, format: str | None = None
-) -> None:
-    """Writes a figure as .pdf or .svg with text that can be selected and searched."""
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Writes a figure as .pdf or .svg with text that can be selected and searched.
+
+    Raises:
+        StoreError: The file cannot be written; what was there stays.
+    """
+    path = files.expanded(path)
+    with files.explained(f"write {path}"), files.writing(path) as file:
+        write_figure(figure, file, path.suffix[1:].lower())
+
+
+def write_figure(figure: Figure, file: IO[bytes], format: str) -> None:
+    """The same into an open file."""
     import matplotlib as mpl
 
     settings: Any = {
@@ -80,11 +89,10 @@ def save_figure(
         "svg.hashsalt": "nbtool",
         "savefig.bbox": None,
     }
-    kind = (format or os.path.splitext(os.fspath(file))[1][1:]).lower()  # type: ignore[arg-type]
     # The date would make two files of one grid differ.
-    undated: dict[str, None] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
+    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     with mpl.rc_context(settings), silence.quiet_figures():
-        figure.savefig(file, format=kind, facecolor="white", metadata=undated)
+        figure.savefig(file, format=format, facecolor="white", metadata=dates.get(format))
 
 
 def _resolution(places: list[Place]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,17 +26,17 @@ _QUALITY: dict[str, dict[str, Any]] = {
 }
 
 
-def save(grid: Labelled, path: str | Path) -> Path:
+def save(grid: Labelled, path: str | os.PathLike[str]) -> Path:
     """Writes the grid and returns the path; an existing file is replaced once all is written.
 
     .png, .jpg, .jpeg, .webp: the contact sheet. .html: the page. .pdf, .svg: the figure. .zip:
-    every image as a PNG file, and manifest.json.
+    every image as a PNG file, and manifest.json. `~` is the home folder.
 
     Raises:
         RecipeError: The suffix is none of these.
         StoreError: The file cannot be written.
     """
-    path = Path(path)
+    path = files.expanded(path)
     suffix = path.suffix.lower()
     write = WRITERS.get(suffix)
     if write is None:
@@ -59,9 +60,9 @@ def _write_page(grid: Labelled, file: IO[bytes], _: str) -> None:
 
 
 def _write_figure(grid: Labelled, file: IO[bytes], suffix: str) -> None:
-    from nbtool.display.figure import figure, save_figure
+    from nbtool.display.figure import figure, write_figure
 
-    save_figure(figure(grid), file, format=suffix[1:])
+    write_figure(figure(grid), file, suffix[1:])
 
 
 def _write_zip(grid: Labelled, file: IO[bytes], _: str) -> None:

@@ -1,8 +1,8 @@
 """PNG files that carry their recipe, and the recipe read back.
 
-A PNG of nbtool holds two text chunks: `nbtool`, a JSON object with the schema number, the recipe
-and the provenance; and `parameters`, the infotext. Neither is ever compressed, since Pillow
-refuses long compressed text when reading.
+A PNG of nbtool holds two text chunks: `nbtool`, a JSON object with the schema number (the least
+that a reader must know), the recipe and the provenance; and `parameters`, the infotext. Neither is
+ever compressed, since Pillow refuses long compressed text when reading.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nbtool.errors import MetadataError
+from nbtool.files import expanded
 from nbtool.metadata.infotext import to_infotext
 from nbtool.metadata.text import strict_json
 
@@ -28,6 +29,7 @@ MAX_FILE = 256 * 2**20  # bytes
 COMPRESSION = {"compress_type": zlib.Z_RLE, "compress_level": 1}
 MAX_JPEG_TEXT = 65_000  # bytes; EXIF is one segment of 64 KiB there
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _USER_COMMENT = 0x9286  # EXIF tag; JPEG and WebP files keep the JSON there
 
 
@@ -53,37 +55,69 @@ def encode(
     Raises:
         MetadataError: The recipe is too long for a JPEG.
     """
-    from PIL import Image as PILImage
-    from PIL.PngImagePlugin import PngInfo
-
-    ours = json.dumps(
-        {"schema": SCHEMA, "recipe": dict(recipe), "provenance": dict(provenance)},
-        sort_keys=True, ensure_ascii=True, allow_nan=False,
-    )  # fmt: skip
-    buffer = io.BytesIO()
+    ours = _ours(recipe, provenance)
     if format == "PNG":
-        texts = PngInfo()
-        texts.add_text("nbtool", ours)
-        texts.add_text("parameters", to_infotext(recipe, version, terms))
-        image.save(buffer, "PNG", pnginfo=texts, **COMPRESSION)
-    else:
-        if format == "JPEG" and len(ours) > MAX_JPEG_TEXT:
-            raise MetadataError(f"a recipe of {len(ours)} bytes is too long for a JPEG; use .png")
-        exif = PILImage.Exif()
-        exif.get_ifd(0x8769)[_USER_COMMENT] = b"ASCII\0\0\0" + ours.encode("ascii")
-        image.save(buffer, format, quality=95, exif=exif)
-    return buffer.getvalue()
+        return _png(image, ours, to_infotext(recipe, version, terms))
+    return _with_comment(image, ours, format)
 
 
-def read(path: Path) -> dict[str, Any]:
+def converted(
+    png: bytes, recipe: Mapping[str, Any], provenance: Mapping[str, Any], format: str
+) -> bytes:
+    """A PNG of nbtool as a JPEG or WEBP file's bytes; what else it says is taken along.
+
+    Raises:
+        MetadataError: The recipe is too long for a JPEG.
+    """
+    from PIL import Image as PILImage
+
+    with PILImage.open(io.BytesIO(png)) as image:
+        image.load()  # texts may stand behind the pixels
+        ours = _ours(recipe, provenance, strict_json(image.info.get("nbtool", "{}")))
+        return _with_comment(image.convert("RGB"), ours, format)
+
+
+def restored(
+    data: bytes,
+    recipe: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    version: str,
+    *,
+    terms: Mapping[str, object] = MappingProxyType({}),
+) -> bytes:
+    """The PNG that `encode` wrote, out of what another program made of it.
+
+    Where its pixels are the same it is the same to the byte: its texts are taken from the file as
+    far as they are still there, and else written again.
+
+    Raises:
+        MetadataError: It is no whole PNG.
+    """
+    from PIL import Image as PILImage
+
+    if not data.endswith(_PNG_END):  # Pillow reads on where the last bytes are missing
+        raise MetadataError("no whole PNG")
+    try:
+        with PILImage.open(io.BytesIO(data), formats=("PNG",)) as image:
+            image.load()
+            ours = image.info.get("nbtool") or _ours(recipe, provenance)
+            theirs = image.info.get("parameters") or to_infotext(recipe, version, terms)
+            return _png(image.convert("RGB"), str(ours), str(theirs))
+    except Exception as error:  # of damaged files Pillow raises what it likes
+        raise MetadataError(f"no whole PNG: {error}") from None
+
+
+def read(path: str | Path) -> dict[str, Any]:
     """What `encode` put into a file: {"schema", "recipe", "provenance"}.
 
     Raises:
-        MetadataError: The file is no PNG, JPEG or WebP image or carries nothing of nbtool's.
+        MetadataError: The file is no PNG, JPEG or WebP image, carries nothing of nbtool's, or
+            needs a newer nbtool.
     """
     from PIL import Image as PILImage
     from PIL import UnidentifiedImageError
 
+    path = expanded(path)
     try:
         with path.open("rb") as file:
             head = file.read(12)
@@ -110,7 +144,46 @@ def read(path: Path) -> dict[str, Any]:
         raise MetadataError(f"{path} carries no usable recipe: {error}") from None
     if not isinstance(stored.get("recipe"), dict):
         raise MetadataError(f"{path} carries no recipe")
+    if isinstance(schema := stored.get("schema"), int) and schema > SCHEMA:
+        raise MetadataError(
+            f"{path} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); update nbtool"
+        )
     return stored
+
+
+def _ours(
+    recipe: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    said: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """The JSON, with what a newer nbtool has said beside that."""
+    known = {"recipe": dict(recipe), "provenance": dict(provenance)}
+    stored = {"schema": SCHEMA, **said, **known}
+    return json.dumps(stored, sort_keys=True, ensure_ascii=True, allow_nan=False)
+
+
+def _png(image: Image, ours: str, infotext: str) -> bytes:
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    texts.add_text("nbtool", ours)
+    texts.add_text("parameters", infotext)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=texts, **COMPRESSION)
+    return buffer.getvalue()
+
+
+def _with_comment(image: Image, ours: str, format: str) -> bytes:
+    """A JPEG or WEBP file; of a JPEG, every pixel keeps its own colour."""
+    from PIL import Image as PILImage
+
+    if format == "JPEG" and len(ours) > MAX_JPEG_TEXT:
+        raise MetadataError(f"a recipe of {len(ours)} bytes is too long for a JPEG; use .png")
+    exif = PILImage.Exif()
+    exif.get_ifd(0x8769)[_USER_COMMENT] = b"ASCII\0\0\0" + ours.encode("ascii")
+    buffer = io.BytesIO()
+    image.save(buffer, format, quality=95, subsampling=0, exif=exif)
+    return buffer.getvalue()
 
 
 def _user_comment(image: Image) -> str | None:

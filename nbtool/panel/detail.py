@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from nbtool import files
 from nbtool.display.details import as_python
 from nbtool.errors import StoreError
 from nbtool.panel.gallery import Stage
@@ -113,10 +113,10 @@ class Detail:
     def _save(self) -> None:
         if not self.image:
             return
-        path = Path(self.file.value.strip()).expanduser()
+        path = files.expanded(self.file.value.strip())
         if path.exists():
             raise StoreError(f"{path} is there already; give another name")
-        self._notice.say(f"Saved as {self.image.save(path).absolute()}")
+        self._notice.say(f"Saved as {files.absolute(self.image.save(path))}")
 
     def _arranged(self) -> Any:
         rows = [

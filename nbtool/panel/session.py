@@ -41,6 +41,7 @@ class Session:
 
     def with_model_of(self, recipe: Recipe, action: Callable[[], None]) -> None:
         """Does something once the panel has the model of a recipe."""
+        recipe.require_known()
         if recipe.model in (None, self._name):
             action()
         else:

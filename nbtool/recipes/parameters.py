@@ -181,7 +181,7 @@ def checked(name: str, value: object) -> Any:
 
 def infotext_terms(given: Mapping[str, Any]) -> dict[str, object]:
     """What AUTOMATIC1111's infotext says of those that are given and not always there."""
-    terms = ((ROWS[name], value) for name, value in given.items())
+    terms = ((ROWS[name], value) for name, value in given.items() if name in ROWS)
     return {row.infotext: row.as_infotext(value) for row, value in terms if row.infotext}
 
 

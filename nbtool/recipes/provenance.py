@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from nbtool.errors import RecipeError
@@ -29,6 +29,7 @@ class Provenance:
         created: The time, in ISO 8601 and UTC.
         versions: Those of nbtool and of the libraries.
         notes: What the engine had to say, such as a prompt cut short.
+        unknown: What a newer nbtool wrote beside that, as it stood; not compared.
     """
 
     engine: str = ""
@@ -42,29 +43,31 @@ class Provenance:
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unknown: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        values = {f.name: getattr(self, f.name) for f in fields(self)} | {"notes": list(self.notes)}
+        values = {name: getattr(self, name) for name in KINDS} | {"notes": list(self.notes)}
         if not self.widths:  # as versions wrote it that did not know them
             del values["widths"]
-        return values
+        return self.unknown | values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
-        """Reads what this version knows and passes over the rest.
+        """Reads what this version knows, and keeps the rest as it is.
 
         Raises:
             RecipeError: A value is of the wrong kind.
         """
-        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        known = {name: values[name] for name in KINDS if name in values}
         for name, value in known.items():
-            if not isinstance(value, _KINDS[name]):
+            if not isinstance(value, KINDS[name]):
                 raise RecipeError(f"the provenance has {name} {shown(value)}")
+        unknown = {name: value for name, value in values.items() if name not in KINDS}
         kept = {"notes": tuple(known.get("notes", ())), "widths": widths_of(values)}
-        return cls(**known | kept)
+        return cls(**known | kept, unknown=unknown)
 
 
-_KINDS: dict[str, Any] = {
+KINDS: dict[str, Any] = {
     "engine": str,
     "device": str,
     "dtype": str,

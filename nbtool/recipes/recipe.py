@@ -21,7 +21,7 @@ from nbtool.recipes.parameters import (
     documented,
 )
 from nbtool.recipes.provenance import widths_of
-from nbtool.text import printable
+from nbtool.text import printable, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,11 @@ class Recipe(Parameters):
     def __post_init__(self) -> None:
         for name in PARAMETERS:
             object.__setattr__(self, name, checked(name, getattr(self, name)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self.to_dict() == other.to_dict()
+
+    __hash__ = Parameters.__hash__
 
     def replace(self, **changes: Any) -> Recipe:
         """The same recipe with some parameters changed.
@@ -81,20 +86,34 @@ class Recipe(Parameters):
         vars(recipe).update(vars(self), _past=past)
         return recipe
 
+    @property
+    def unknown(self) -> dict[str, Any]:
+        """What a newer nbtool wrote into it that this one does not know; part of its key."""
+        return dict(vars(self).get("_unknown", ()))
+
+    def require_known(self) -> None:
+        """Refuses a recipe that cannot be made here, since not all of it is known.
+
+        Raises:
+            RecipeError: A newer nbtool wrote it.
+        """
+        if self.unknown:
+            raise RecipeError(f"this recipe was made by {_newer(self.unknown)}")
+
     def to_dict(self) -> dict[str, Any]:
         """The parameters that are set, without those at their neutral value."""
         values = vars(self)
-        return {name: values[name] for name, rest in AT_REST.items() if values[name] != rest}
+        known = {name: values[name] for name, rest in AT_REST.items() if values[name] != rest}
+        return known | self.unknown if "_unknown" in values else known
 
     def to_json(self) -> str:
         """Canonical JSON: one text per recipe, ASCII, sorted, without what is not set."""
-        given = self.to_dict()
-        return "{" + ",".join([_member(name, given[name]) for name in sorted(given)]) + "}"
+        return canonical(self.to_dict())
 
     @cached_property
     def key(self) -> str:
         """The SHA-256 of the canonical JSON, in hexadecimal: the name of the request."""
-        return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()
+        return key_of(self.to_dict())
 
     def __str__(self) -> str:
         return printable(self.prompt) or "(no prompt)"
@@ -108,6 +127,18 @@ class Recipe(Parameters):
         """
         check_names(parameters)
         return cls(**parameters)
+
+    @classmethod
+    def from_record(cls, parameters: Mapping[str, Any]) -> Recipe:
+        """The recipe of a dictionary that an nbtool wrote; what is `unknown` is kept in it.
+
+        Raises:
+            RecipeError: A value is out of range or of the wrong kind.
+        """
+        recipe = cls(**{name: parameters[name] for name in PARAMETERS if name in parameters})
+        if unknown := {n: value for n, value in parameters.items() if n not in PARAMETERS}:
+            vars(recipe)["_unknown"] = unknown
+        return recipe
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -127,19 +158,45 @@ class Recipe(Parameters):
         """The recipe stored inside an image that nbtool made.
 
         Raises:
-            MetadataError: The file is no PNG, JPEG or WebP image, or carries no nbtool recipe.
+            MetadataError: The file is no PNG, JPEG or WebP image, carries no nbtool recipe, or
+                one that only a newer nbtool knows.
         """
-        found = metadata.read(Path(path))
+        found = metadata.read(path)
         try:
-            recipe = cls.from_dict(found["recipe"])
-            return recipe.with_past(widths_of(found.get("provenance")))
-        except (RecipeError, TypeError) as error:
+            recipe = cls.from_record(found["recipe"])
+        except RecipeError as error:
             raise MetadataError(f"{path}: its recipe cannot be used: {error}") from None
+        if recipe.unknown:
+            raise MetadataError(f"{path} was made by {_newer(recipe.unknown)}")
+        return recipe.with_past(widths_of(found.get("provenance")))
 
 
-@lru_cache(maxsize=256)  # one recipe of a sweep differs from the next in few
-def _member(name: str, value: str | float) -> str:
-    return f'"{name}":{json.dumps(value, ensure_ascii=True, allow_nan=False)}'
+def canonical(parameters: Mapping[str, Any]) -> str:
+    """The one JSON text of a recipe's dictionary: ASCII, sorted, without spaces."""
+    return "{" + ",".join([_member(name, parameters[name]) for name in sorted(parameters)]) + "}"
+
+
+def key_of(parameters: Mapping[str, Any]) -> str:
+    """The key of a recipe's dictionary, whether or not all of it is known."""
+    return hashlib.sha256(canonical(parameters).encode("ascii")).hexdigest()
+
+
+def _member(name: str, value: Any) -> str:
+    plain = isinstance(value, (str, int, float))  # one recipe differs from the next in few
+    return _kept_member(name, value) if plain else _new_member(name, value)
+
+
+def _new_member(name: str, value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return f"{json.dumps(name)}:{text}"
+
+
+_kept_member = lru_cache(maxsize=256, typed=True)(_new_member)
+
+
+def _newer(unknown: Mapping[str, Any]) -> str:
+    given = ", ".join(f"{printable(name)}={shown(value)}" for name, value in unknown.items())
+    return f"a newer nbtool: it has {given}, which this one does not know; update nbtool"
 
 
 Recipe.__doc__ = documented(Recipe.__doc__)

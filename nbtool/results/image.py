@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbtool import files, metadata
 from nbtool._version import __version__
-from nbtool.errors import GenerationError, RecipeError, StoreError
+from nbtool.errors import GenerationError, MetadataError, RecipeError, StoreError
 from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
-from nbtool.text import printable
+from nbtool.results import records
+from nbtool.text import printable, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,9 +44,9 @@ class Marks(Protocol):
 class GeneratedImage:
     """One generated image. Shows itself as the picture.
 
-    A stored image holds no pixels: they are read from `path` when asked for. `generate`, set on
-    images that come from a generator, makes the images of `vary`. `store` is where its star and
-    its note are kept.
+    A stored image holds no pixels: they are read from `path` when asked for, and compared with
+    their hash. `generate`, set on images that come from a generator, makes the images of `vary`.
+    `store` is where its star and its note are kept.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class GeneratedImage:
         *,
         png: bytes | None = None,
         path: Path | None = None,
+        png_sha256: str = "",
         generate: Callable[[Recipe], GeneratedImage] | None = None,
         store: Marks | None = None,
     ) -> None:
@@ -61,22 +64,32 @@ class GeneratedImage:
         self.provenance = provenance
         self.path = path
         self._png = png
+        self._png_sha256 = png_sha256
         self.generate = generate
         self.store = store
 
     @property
     def png(self) -> bytes:
-        """The PNG file's bytes, recipe included."""
+        """The PNG file's bytes, recipe included.
+
+        Raises:
+            StoreError: They cannot be read back.
+        """
         if self._png is not None:
             return self._png
         assert self.path is not None
+        again = "generate its recipe again to have it back"
         try:
-            return self.path.read_bytes()
-        except OSError as error:
-            raise StoreError(
-                f"{self.path} is gone or cannot be read ({error.strerror}); "
-                f"generate its recipe again to have it back"
-            ) from None
+            data = records.read(self.path, str(self.path))
+        except FileNotFoundError as error:
+            reason = f"{self.path} is gone or cannot be read ({error.strerror}); {again}"
+            raise StoreError(reason) from None
+        except records.UnusableError as error:
+            raise StoreError(str(error)) from None
+        png = as_written(data, self._png_sha256, self.recipe, self.provenance)
+        if png is None:
+            raise StoreError(f"{self.path} does not match its hash; {again}")
+        return png
 
     @property
     def image(self) -> Image:
@@ -119,17 +132,22 @@ class GeneratedImage:
     def save(self, path: str | Path) -> Path:
         """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
 
+        Args:
+            path: Where; `~` is the home folder.
+
         Raises:
             RecipeError: The suffix is none of these.
-            StoreError: The file cannot be written.
+            MetadataError: The recipe is too long for a JPEG.
+            StoreError: The image cannot be read back, or the file not be written.
         """
-        path = Path(path)
+        path = files.expanded(path)
         format = FORMATS.get(path.suffix.lower())
         if format is None:
             raise RecipeError(f"an image is saved as .png, .jpg or .webp, got {path.name!r}")
         data = self.png
         if format != "PNG":
-            data = encoded(self.image, self.recipe, self.provenance, format=format)
+            given, made = self.recipe.to_dict(), self.provenance.to_dict()
+            data = metadata.converted(data, given, made, format)
         with files.explained(f"write {path}"):
             files.write(path, data)
         return path
@@ -162,17 +180,30 @@ class GeneratedImage:
         return {"text/plain": repr(self), "image/png": self.png}
 
 
-def encoded(image: Image, recipe: Recipe, provenance: Provenance, *, format: str = "PNG") -> bytes:
-    """The image as a file's bytes, with all that is known of it inside.
-
-    Raises:
-        MetadataError: The recipe is too long for a JPEG.
-    """
+def encoded(image: Image, recipe: Recipe, provenance: Provenance) -> bytes:
+    """The image as a PNG file's bytes, with all that is known of it inside."""
     given = recipe.to_dict()
-    return metadata.encode(
-        image, given, provenance.to_dict(), __version__,
-        terms=infotext_terms(given), format=format,
-    )  # fmt: skip
+    terms = infotext_terms(given)
+    return metadata.encode(image, given, provenance.to_dict(), __version__, terms=terms)
+
+
+def as_written(data: bytes, sha256: str, recipe: Recipe, provenance: Provenance) -> bytes | None:
+    """The PNG with this hash, of a file's bytes; None where they are not that image.
+
+    What another program has made of it, without its recipe or smaller, still is that image if
+    every pixel is as it was: then the very same PNG comes out of it.
+    """
+    if _has(data, sha256):
+        return data
+    given = recipe.to_dict()
+    terms, version = infotext_terms(given), provenance.versions.get("nbtool", __version__)
+    with contextlib.suppress(MetadataError):
+        data = metadata.restored(data, given, provenance.to_dict(), version, terms=terms)
+    return data if _has(data, sha256) else None
+
+
+def _has(data: bytes, sha256: str) -> bool:
+    return hashlib.sha256(data).hexdigest() == sha256
 
 
 def settings(recipe: Recipe) -> list[str]:
@@ -183,4 +214,4 @@ def settings(recipe: Recipe) -> list[str]:
         if row.words:
             with contextlib.suppress(KeyError):
                 parts.append(printable(row.words.format_map(given)))
-    return parts
+    return parts + [f"{printable(name)} {shown(value)}" for name, value in recipe.unknown.items()]

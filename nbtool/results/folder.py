@@ -1,0 +1,217 @@
+"""A store's folder: what lies there by its name, and what is done with whole files.
+
+Nothing is done to a file that is not known by its name, to a link, or in a folder that a newer
+nbtool made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import stat
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeVar
+
+from nbtool import files
+from nbtool.errors import StoreError
+from nbtool.results import records
+from nbtool.results.records import SCHEMA, DamagedError, LinkedError, UnusableError
+from nbtool.text import count
+
+T = TypeVar("T")
+
+MARKER = "nbtool-store.json"
+DAMAGED = "damaged"
+# What there may be beside the images, or will be; docs/store.md says what each is for.
+INPUTS, GRIDS, MEASURES = "inputs", "grids", "measures"
+WORKFLOWS, TICKETS, DELETED = "workflows", "tickets", "deleted"
+PRESETS = "presets.json"
+KEY_DIGITS = 32  # of a SHA-256's 64, in file names
+ABANDONED = 3600  # seconds after which an unfinished file has no writer any more
+RECORD = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
+PICTURE = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-[0-9a-f]{{8}}\.png")
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
+MARK = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.mark\.json")
+
+
+class Folder:
+    """The folder of a store, there or yet to be made.
+
+    Args:
+        path: Where; `~` is the home folder.
+
+    Raises:
+        StoreError: It is relative to a working folder that is gone.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = files.absolute(path)
+
+    def record(self, key: str) -> Path:
+        """The JSON file of an image; the start of its key is enough."""
+        return self.path / f"{key[:KEY_DIGITS]}.json"
+
+    def mark(self, key: str) -> Path:
+        return self.path / f"{key[:KEY_DIGITS]}.mark.json"
+
+    def picture(self, key: str, digest: str) -> Path:
+        return self.path / f"{key[:KEY_DIGITS]}-{digest[:8]}.png"
+
+    def prepare(self) -> None:
+        """Makes sure that images can be written, before any is made.
+
+        Raises:
+            StoreError: The folder cannot be made or written, or a newer nbtool made it.
+        """
+        with self.explained("write in"):
+            if not self.path.parent.is_dir():
+                raise StoreError(
+                    f"cannot keep images in {self.path}: there is no folder {self.path.parent}; "
+                    f"make it (or mount the drive) first, or name another store"
+                )
+            self.path.mkdir(exist_ok=True)
+        try:
+            schema = self._schema()
+        except UnusableError as error:
+            raise StoreError(f"cannot write in {self.path}: {MARKER}: {error}") from None
+        if schema > SCHEMA:
+            raise StoreError(
+                f"{self.path} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); "
+                f"it can be read but not added to; update nbtool or name another store"
+            )
+        self._sweep()
+        with self.explained("write in"):
+            if (self.path / MARKER).exists():
+                files.write(self.path / f".probe-{uuid.uuid4().hex}", b"", keep=False)
+            else:
+                files.write(self.path / MARKER, json.dumps({"schema": SCHEMA}).encode())
+
+    def _entries(self) -> list[os.DirEntry[str]]:
+        """What lies in the folder."""
+        with self.explained("read"):
+            try:
+                with os.scandir(self.path) as entries:
+                    return list(entries)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
+    def named(self, pattern: re.Pattern[str]) -> list[os.DirEntry[str]]:
+        """The files with such a name, links not among them."""
+        with self.explained("read"):
+            return [
+                entry
+                for entry in self._entries()
+                if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+            ]
+
+    def has(self, key: str) -> bool:
+        """Whether an image of this key was committed."""
+        with self.explained("read"):
+            try:
+                return stat.S_ISREG(os.lstat(self.record(key)).st_mode)
+            except FileNotFoundError:
+                return False
+
+    def pictures_of(self, record: Path) -> dict[Path, bytes]:
+        """The PNGs that a record can have named: what is younger waits for a JSON of its own."""
+        try:
+            written = os.stat(record).st_mtime
+        except OSError:
+            return {}
+        return {
+            Path(entry): records.read(Path(entry), "its PNG")
+            for entry in self.named(PICTURE)
+            if name_of(entry) == record.stem and files.modified(entry) <= written
+        }
+
+    def links(self) -> str:
+        """Why a store of links looks empty; "" where there are none."""
+        with self.explained("read"):
+            linked = sum(_is_of_an_image(e.name) and e.is_symlink() for e in self._entries())
+        return f"{count(linked, 'symbolic link')}, {records.NOT_FOLLOWED}" if linked else ""
+
+    def _schema(self) -> int:
+        """The marker's schema number; ours where it says nothing.
+
+        Raises:
+            UnusableError: It cannot be read now.
+        """
+        marker = self.path / MARKER
+        try:
+            schema = records.fields(marker, records.read(marker, "it")).get("schema")
+        except (FileNotFoundError, DamagedError, LinkedError):
+            return SCHEMA
+        return schema if isinstance(schema, int) else SCHEMA
+
+    def sure(self, look: Callable[[], T]) -> T:
+        """What is found in files, once it is sure what is the matter with them.
+
+        Raises:
+            FileNotFoundError: They are not there.
+            DamagedError: They are not what was written, and were set aside if that can be done.
+            UnusableError: They cannot be used, and are left as they are.
+        """
+        try:
+            return look()
+        except DamagedError as error:
+            found = error
+        try:  # what was read wrong, or is being replaced, is another thing at the second look
+            return look()
+        except DamagedError as error:
+            if error.seen != found.seen:
+                raise UnusableError("it is being written at this moment") from None
+            raise DamagedError(f"{error}; {self.set_aside(error.seen)}", {}) from None
+
+    def set_aside(self, seen: Mapping[Path, bytes | None]) -> str:
+        """Moves files to damaged/ if that can be done; returns where they are now.
+
+        Args:
+            seen: What they held when they were looked at; None where that does not matter.
+        """
+        folder = self.path / DAMAGED
+        try:
+            if self._schema() > SCHEMA:
+                return f"left in {self.path}, since a newer nbtool wrote it"
+            folder.mkdir(exist_ok=True)
+            if folder.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, f"{DAMAGED} is a link")
+            for path, data in seen.items():
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(path, folder / path.name)
+                    if data is not None and files.read(folder / path.name) != data:
+                        os.replace(folder / path.name, path)  # put there this very moment
+        except UnusableError as error:
+            return f"left in {self.path} ({error})"
+        except OSError as error:
+            return f"left in {self.path} ({files.why(error)})"
+        return f"moved to {DAMAGED}/ in {self.path}"
+
+    def _sweep(self) -> None:
+        """Removes what a killed writer left half done."""
+        for entry in self._entries():
+            if _PARTIAL.fullmatch(entry.name) and is_old(entry):
+                with contextlib.suppress(OSError):  # a folder, or another's: it does no harm
+                    os.unlink(entry)
+
+    def explained(self, action: str) -> AbstractContextManager[None]:
+        return files.explained(f"{action} {self.path}", "what was stored before is kept")
+
+
+def _is_of_an_image(name: str) -> bool:
+    return bool(RECORD.fullmatch(name) or PICTURE.fullmatch(name))
+
+
+def name_of(entry: os.DirEntry[str]) -> str:
+    """The start of its image's key."""
+    return entry.name[:KEY_DIGITS]
+
+
+def is_old(entry: os.DirEntry[str]) -> bool:
+    """Whether nobody can be at work on it any more."""
+    return files.age(entry) > ABANDONED

@@ -1,0 +1,116 @@
+"""Stars and notes, kept in a store's folder beside the images."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from nbtool import files
+from nbtool.errors import StoreError
+from nbtool.results import records
+from nbtool.results.folder import KEY_DIGITS, MARK, Folder
+from nbtool.results.image import Mark
+from nbtool.results.records import NEWER, SCHEMA, SHA256, DamagedError, UnusableError
+
+MAX_NOTE = 20_000  # characters
+FIELDS = frozenset({"schema", "key", *Mark._fields})
+
+
+class KeptMarks:
+    """The marks in a folder; Store says what each of these does."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def mark(self, key: str) -> Mark:
+        if not SHA256.fullmatch(key):
+            return Mark()
+        path = self._folder.mark(key)
+        try:
+            return self._read(path)[0]
+        except FileNotFoundError:
+            return Mark()
+        except UnusableError as error:
+            warnings.warn(f"{path.name}: {error}", stacklevel=3)
+            return Mark()
+
+    def set_mark(self, key: str, *, starred: bool | None, note: str | None) -> Mark:
+        if not SHA256.fullmatch(key) or not self._folder.has(key):
+            raise StoreError(f"{self._folder.path} holds no image with the key {key!r}")
+        path = self._folder.mark(key)
+        before, said = self._to_change(path)
+        mark = Mark(
+            before.starred if starred is None else bool(starred),
+            before.note if note is None else str(note)[:MAX_NOTE],
+        )
+        with self._folder.explained("write in"):
+            if mark == Mark() and not records.unknown(said, FIELDS):
+                path.unlink(missing_ok=True)
+            elif mark != before:
+                new = {"schema": SCHEMA, "key": key, **said, **mark._asdict()}
+                files.write(path, records.text(new))
+        return mark
+
+    def all(self) -> dict[str, Mark]:
+        """Every mark by the key of its image."""
+        marks: dict[str, Mark] = {}
+        for entry in self._folder.named(MARK):
+            try:
+                mark, said = self._read(Path(entry))
+            except FileNotFoundError:
+                continue
+            except UnusableError as error:
+                warnings.warn(f"{entry.name}: {error}", stacklevel=3)
+            else:
+                marks[said["key"]] = mark
+        return marks
+
+    def problems(self) -> list[str]:
+        """What is wrong with which; what is damaged is set aside."""
+        problems = []
+        for entry in self._folder.named(MARK):
+            try:
+                self._read(Path(entry))
+            except FileNotFoundError:
+                continue
+            except UnusableError as error:
+                problems.append(f"{entry.name}: {error}")
+        return problems
+
+    def _read(self, path: Path) -> tuple[Mark, dict[str, Any]]:
+        return self._folder.sure(lambda: _mark_in(path))
+
+    def _to_change(self, path: Path) -> tuple[Mark, dict[str, Any]]:
+        """What there is, none of which may be lost."""
+        try:
+            mark, said = self._read(path)
+        except FileNotFoundError:
+            return Mark(), {}
+        except UnusableError as error:
+            if not isinstance(error, DamagedError) or os.path.lexists(path):
+                raise StoreError(f"{path.name} is not changed: {error}") from None
+            warnings.warn(f"{path.name}: {error}", stacklevel=4)
+            return Mark(), {}
+        if records.needs_newer(said):
+            raise StoreError(f"{path.name} is not changed: {NEWER}")
+        return mark, said
+
+
+def _mark_in(path: Path) -> tuple[Mark, dict[str, Any]]:
+    """What people made of an image, and all that the file says.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        DamagedError: It is not what was written.
+        UnusableError: It cannot be read now.
+    """
+    data = records.read(path)
+    said = records.fields(path, data)
+    key = said.get("key")
+    if not (
+        isinstance(key, str) and SHA256.fullmatch(key) and path.name.startswith(key[:KEY_DIGITS])
+    ):
+        raise DamagedError("its JSON cannot be used (it names no image)", {path: data})
+    return Mark(said.get("starred") is True, str(said.get("note", ""))), said

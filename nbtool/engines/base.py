@@ -118,6 +118,14 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Renewing(Protocol):
+    """An engine whose model had another name or revision in recipes of earlier versions."""
+
+    def renewed(self, recipe: Recipe) -> Recipe:
+        """A recipe of an earlier version as it would be today; others as they are."""
+
+
+@runtime_checkable
 class Exacting(Protocol):
     """An engine that can make images that depend on nothing they are made together with."""
 

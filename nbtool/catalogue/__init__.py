@@ -14,10 +14,12 @@ from nbtool.catalogue.hub import BRANCH, Repository
 from nbtool.catalogue.known import EMBEDDED, KNOWN
 from nbtool.catalogue.model import Model
 from nbtool.errors import ModelError, unknown_name
+from nbtool.recipes.recipe import Recipe
 
 __all__ = ["EMBEDDED", "Facts", "Model", "add_model", "find", "names", "where"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_SEPARATOR = re.compile(r"[\\/]")
 _NAME = re.compile(r"[\w.-]+")
 _added: dict[str, tuple[str, dict[str, Any]]] = {}
 
@@ -94,6 +96,8 @@ def find(
         return Model(name, Repository(name, revision or BRANCH), **switches)
     called = identity.name_of(path) if path else name
     path = path or identity.register.place(name)
+    if path is None and _SEPARATOR.search(name):
+        raise ModelError(f"there is no folder or file {name}; give one that is there")
     if path is None:
         raise ModelError(
             f"there is no model {name!r}; name one of {', '.join(names())}, a folder in diffusers' "
@@ -109,21 +113,21 @@ def find(
     return Model(called, path, wanted=revision, **switches)
 
 
-def where(name: str, revision: str | None) -> str:
-    """How to get the generator of a recipe's model on this machine, or what is missing for it."""
-    is_digest = identity.is_digest(revision) and name not in _added
-    if is_digest and (place := identity.register.place(name, revision)):
-        return f"nbtool.Generator({str(place)!r}) makes it"
-    if name == EMBEDDED and is_digest:
-        is_digest = find(name).revision != revision
-    if is_digest or not (name in names() or _path(name) or _HUB_ID.fullmatch(name)):
-        digest = f" with the digest {revision}" if revision else ""
-        return (
-            f"the model {name!r}{digest} is not known on this machine; "
-            f"nbtool.Generator(…) of its folder or file makes it"
-        )
-    exactly = f", revision={revision!r}" if revision and name != EMBEDDED else ""
-    return f"nbtool.Generator({name!r}{exactly}) makes it{' as it was' if exactly else ''}"
+def where(recipe: Recipe) -> str:
+    """How to get a generator of a recipe's model on this machine, or what is missing for it."""
+    name, revision = recipe.model or "", recipe.revision
+    known: object = name in names() or _path(name) or _HUB_ID.fullmatch(name)
+    if identity.is_digest(revision) and name not in _added:
+        if place := identity.register.place(name, revision):
+            return f"nbtool.Generator({str(place)!r}) makes it"
+        known = name == EMBEDDED and find(name).revision == revision
+    if known:
+        return f"{recipe.generator} makes it{' as it was' if revision else ''}"
+    digest = f" with the digest {revision}" if revision else ""
+    return (
+        f"the model {name!r}{digest} is not known on this machine; "
+        f"nbtool.Generator(…) of its folder or file makes it"
+    )
 
 
 def _path(name: str) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from nbtool import schedulers
-from nbtool.catalogue import identity, weights
+from nbtool.catalogue import checkpoints, identity, weights
 from nbtool.catalogue.facts import DENOISERS, Facts
 from nbtool.catalogue.families import FLOW, SPARE, Family, family, takes, why_not
 from nbtool.catalogue.hub import Report, Repository
@@ -18,14 +18,6 @@ from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.recipe import Recipe
 
 CHECKER = "safety_checker"
-_T5 = "text_encoders.t5xxl."  # of the third text encoder in a checkpoint of Stable Diffusion 3
-_CHECKPOINT_PARTS = {  # of the original layout, by the beginning of a tensor's name
-    "model.diffusion_model.": "unet",
-    "first_stage_model.": "vae",
-    "cond_stage_model.": "text_encoder",
-    "conditioner.": "text_encoder",
-    "text_encoders.": "text_encoder",
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ class Model:
     def _published(self) -> Repository | None:
         """What its configuration comes from on the hub, if it does."""
         if self.checkpoint:
-            return Repository(_layout_of(self.checkpoint))
+            return Repository(checkpoints.layout_of(self.checkpoint))
         return self.source if isinstance(self.source, Repository) else None
 
     @property
@@ -204,7 +196,7 @@ class Model:
 
     def _has_spare(self, component: str) -> bool:
         if self.checkpoint:
-            return any(name.startswith(_T5) for name in weights.header(self.checkpoint))
+            return checkpoints.has_third_text_encoder(self.checkpoint)
         return isinstance(self.source, Repository) or (self.folder / component).is_dir()
 
     @property
@@ -381,13 +373,9 @@ class Model:
 
     def _counted(self) -> dict[str, int]:
         """The parameters of its components, counted in the files that are there."""
-        counts: dict[str, int] = {}
         if self.checkpoint:
-            for name, tensor in weights.header(self.checkpoint).items():
-                part = next((p for s, p in _CHECKPOINT_PARTS.items() if name.startswith(s)), None)
-                if part:
-                    counts[part] = counts.get(part, 0) + weights.count(tensor)
-            return counts
+            return checkpoints.counted(self.checkpoint)
+        counts: dict[str, int] = {}
         names = weights.names_in(self.folder)
         for part in weights.have_weights(self.parts):
             choice = weights.choose(names, part)
@@ -422,29 +410,3 @@ def _stamps(path: Path) -> dict[str, identity.Stamp]:
 
 def _unheard(_: str) -> None:
     pass
-
-
-def _layout_of(checkpoint: Path) -> str:
-    """The repository with the configuration that a checkpoint in one file is to be read with.
-
-    Raises:
-        ModelError: It is none that diffusers knows.
-    """
-    import torch
-    from diffusers.loaders import single_file_utils
-
-    if checkpoint.suffix == ".safetensors":
-        shapes = {
-            name: torch.empty(tensor["shape"], device="meta")
-            for name, tensor in weights.header(checkpoint).items()
-        }
-    else:
-        shapes = single_file_utils.load_single_file_checkpoint(str(checkpoint))
-    # Anything that it does not know, it takes for Stable Diffusion 1.
-    if not any(name.startswith(tuple(_CHECKPOINT_PARTS)) for name in shapes):
-        raise ModelError(
-            f"{checkpoint} is no checkpoint of a whole model; if it is a LoRA, a VAE or a text "
-            f"encoder alone, it cannot be used by itself"
-        )
-    config = single_file_utils.fetch_diffusers_config(shapes)
-    return str(config["pretrained_model_name_or_path"])

@@ -55,7 +55,7 @@ class Entry:
     def summary(self) -> str:
         """In a few words: how it runs on this machine, and what is different at the moment."""
         if self.problem:
-            return f"no: {self.problem}"
+            return f"no: {self.problem.partition(';')[0]}"
         if self.plan is None or self.now is None:
             return "not known before it is downloaded"
         if not self.plan.fits or (self.now.fits and how_placed(self.now) == how_placed(self.plan)):

@@ -424,7 +424,7 @@ def _other(recipe: Recipe, model: Model) -> str:
     wanted, ours = getattr(recipe, name), {"model": model.name, "revision": model.revision}[name]
     return (
         f"this recipe is for the {name} {wanted!r}, this generator has {ours!r}; "
-        f"{catalogue.where(recipe.model or model.name, recipe.revision)}, and "
+        f"{catalogue.where(recipe.replace(model=recipe.model or model.name))}, and "
         f"recipe.replace(model=None, revision=None) is for this one"
     )
 

@@ -97,6 +97,8 @@ class Register:
             text = f"reading {name} ({files.size(size)}) to know it again"
             tell: Report = report if size >= LONG else lambda _: None
             found = {part: self.sha256(path, lambda: tell(text)) for part, path in parts.items()}
+        except InterruptedError:
+            raise
         except OSError as error:
             raise ModelError(f"cannot read {name}: {error.filename}: {error.strerror}") from None
         if unread:

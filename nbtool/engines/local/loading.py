@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue.model import CHECKER
@@ -37,11 +37,12 @@ def load(
         ModelError: It cannot be loaded.
         MemoryError: The memory does not suffice.
     """
+    shared = shared or {}
     try:
         with quiet(), reading(say):
-            pipeline = _read(model, plan, shared or {})
+            pipeline = _read(model, plan, shared)
         if model.is_local and (plan.device == "cpu" or plan.offload != "none"):
-            _detach(pipeline)
+            _detach([part for name, part in networks(pipeline).items() if name not in shared])
         place(pipeline, plan)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
         short = memory.is_out_of_memory(error)
@@ -101,11 +102,11 @@ def _read_alone(model: Model, name: str, variant: str, given: Mapping[str, Any])
     return part.from_pretrained(model.folder / name, variant=variant, **options)
 
 
-def _detach(pipeline: Any) -> None:
-    """Copies the weights that are still the files', mapped into memory: those may be overwritten."""
-    for part in networks(pipeline).values():
+def _detach(parts: Iterable[Module]) -> None:
+    """Copies weights that are files mapped into memory: one that is overwritten would show through."""
+    for part in parts:
         for tensor in (*part.parameters(), *part.buffers()):
-            if tensor.untyped_storage().nbytes() > tensor.nbytes:
+            if tensor.device.type == "cpu":
                 tensor.data = tensor.data.clone()
 
 

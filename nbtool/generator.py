@@ -295,7 +295,7 @@ class Generator:
         return axes.sweep(self._renewed(prompt), axes_, parameters, defaults)
 
     def _renewed(self, prompt: Any) -> Any:
-        """The same; recipes that earlier versions made have what names the model today."""
+        """The same; recipes of the engine's model call it as the engine does."""
         if isinstance(prompt, Recipe) and isinstance(self.engine, Renewing):
             return self.engine.renewed(prompt)
         if isinstance(prompt, (list, tuple)):

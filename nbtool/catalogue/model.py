@@ -158,17 +158,18 @@ class Model:
         return identity.register.digest(self.name, own | paths, report)
 
     def renewed(self, recipe: Recipe) -> Recipe:
-        """A recipe that an earlier version made of this model, with its name and digest of today.
+        """A recipe of this model with the name and revision that it has today; others as they are.
 
-        They called what lies on the disk by its whole path, and a folder had no digest. Others are
-        returned as they are.
+        What has the same revision is the same, whatever it was called. Earlier versions called what
+        lies on the disk by its whole path, and gave a folder no digest.
         """
         named = recipe.model or ""
         if PurePosixPath(named).is_absolute() or PureWindowsPath(named).is_absolute():
             named = identity.last_part(named)
-        if not self.is_local or named != self.name or recipe.revision == self.revision:
-            return recipe
-        if recipe.revision is not None and recipe.revision != self._former:
+        former = self.is_local and named == self.name
+        if recipe.revision != self.revision and not (
+            former and recipe.revision in (None, self._former)
+        ):
             return recipe
         return recipe.replace(model=self.name, revision=self.revision).with_past(recipe.past)
 
@@ -346,8 +347,8 @@ class Model:
         pipeline = str(index.get("_class_name"))
         if reason := why_not(pipeline):
             raise ModelError(
-                f"{self.name} makes no images from text alone: its pipeline, {pipeline}, {reason}; "
-                f"nbtool.models() lists models that do"
+                f"nbtool makes images from text alone, and the pipeline of {self.name}, {pipeline}, "
+                f"{reason}; nbtool.models() lists models that it can use"
             )
         config = weights.read_json(self.folder / self.denoiser / "config.json")
         vae = weights.read_json(self.folder / "vae" / "config.json")
@@ -357,8 +358,9 @@ class Model:
         latents, channels = vae.get("latent_channels"), config.get("in_channels")
         if self.denoiser == "unet" and latents and channels and channels > latents:
             raise ModelError(
-                f"{self.name} makes no images from text alone: its unet takes {channels} channels, "
-                f"{channels - latents} of them of a picture; nbtool.models() lists models that do"
+                f"nbtool makes images from text alone, and the unet of {self.name} takes {channels} "
+                f"channels, {channels - latents} of them of a picture; nbtool.models() lists models "
+                f"that it can use"
             )
         kind = family(pipeline)
         sample = config.get("sample_size") or 1024 // factor

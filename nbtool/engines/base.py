@@ -119,10 +119,10 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Renewing(Protocol):
-    """An engine whose model had another name or revision in recipes of earlier versions."""
+    """An engine whose model may have another name in recipes."""
 
     def renewed(self, recipe: Recipe) -> Recipe:
-        """A recipe of an earlier version as it would be today; others as they are."""
+        """A recipe of its model with the name that it has here today; others as they are."""
 
 
 @runtime_checkable

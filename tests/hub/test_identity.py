@@ -393,6 +393,16 @@ def test_images_of_local_models_stored_before_are_made_again_and_never_served(
         generator(one)(recipe.replace(model=str(one), revision="0" * 12))
 
 
+def test_what_has_the_same_digest_is_the_same_whatever_it_is_called(mine, home, generator):
+    image = generator(mine)("a", **SMALL)
+    renamed = generator(mine.rename(home / "boats"))(image.recipe)
+    assert renamed.recipe == image.recipe.replace(model="boats")
+    assert pixels(renamed) == pixels(image)
+    for other in ({"model": "sdxl"}, {"model": "sdxl", "revision": "0" * 12}):
+        with pytest.raises(nbtool.RecipeError, match="this recipe is for the model 'sdxl'"):
+            generator(home / "boats")(Recipe(prompt="a", **other))
+
+
 def test_a_model_cannot_come_from_itself(mine):
     nbtool.add_model("a", str(mine))
     nbtool.add_model("b", "a")

@@ -126,9 +126,7 @@ class LocalEngine:
 
     def check(self, recipe: Recipe) -> None:
         model = self.model
-        named = recipe.model in (None, model.name) and recipe.revision is None
-        # The same weights are the same model, whatever it is called.
-        if not named and recipe.revision != model.revision:
+        if recipe.model not in (None, model.name) or recipe.revision not in (None, model.revision):
             raise RecipeError(_other(recipe, model))
         model.check(recipe)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, environment
 from nbtool.display import progress
-from nbtool.engines.base import Engine, Exacting
+from nbtool.engines.base import Engine, Exacting, Renewing
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
@@ -59,8 +59,9 @@ class Generator:
 
     Args:
         model: A catalogue name (see `nbtool.models()`), a folder in diffusers' layout, a
-            .safetensors checkpoint, or an id on the Hugging Face hub; "auto": the best model
-            that runs here now. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
+            .safetensors checkpoint, or an id on the Hugging Face hub; the last part of a folder's
+            or file's path finds it where it was last used; "auto": the best model that runs here
+            now. None: the variable NBTOOL_MODEL, or else "shapes", the model inside
             the package.
         engine: What makes the images in place of a model on this machine, such as a
             `nbtool.testing.FakeEngine`. With it the model and its options are left out.
@@ -69,7 +70,7 @@ class Generator:
         device: "cuda", "cuda:1", "mps", "xpu" or "cpu"; None: the best there is.
         dtype: "float32", "float16" or "bfloat16"; None: what suits the device and the model.
         revision: A branch, a tag or a commit on the hub; None: its main branch, or what is in
-            the cache of it.
+            the cache of it. Of a folder or file the digest that it must have.
         safety_checker: False leaves out the model's own safety checker, if it has one.
         quantization: "8bit" or "4bit" for the weights of large networks, with the package
             bitsandbytes; "" for none.
@@ -293,7 +294,16 @@ class Generator:
         for recipe in among:
             if isinstance(recipe, Recipe):
                 recipe.require_known()
-        return axes.sweep(prompt, axes_, parameters, {**self.engine.defaults(), **self.defaults})
+        defaults = {**self.engine.defaults(), **self.defaults}
+        return axes.sweep(self._renewed(prompt), axes_, parameters, defaults)
+
+    def _renewed(self, prompt: Any) -> Any:
+        """The same; recipes of the engine's model call it as the engine does."""
+        if isinstance(prompt, Recipe) and isinstance(self.engine, Renewing):
+            return self.engine.renewed(prompt)
+        if isinstance(prompt, (list, tuple)):
+            return [self._renewed(each) for each in prompt]
+        return prompt
 
     def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:
         return Job(sweep, self.engine, self.store, generate=self.__call__, priority=priority)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from nbtool.catalogue import weights
+from nbtool.catalogue import identity, weights
 from nbtool.catalogue.facts import Facts
 from nbtool.catalogue.hub import BRANCH, Repository
 from nbtool.catalogue.known import EMBEDDED, KNOWN
 from nbtool.catalogue.model import Model
 from nbtool.errors import ModelError, unknown_name
+from nbtool.recipes.recipe import Recipe
 
-__all__ = ["EMBEDDED", "Facts", "Model", "add_model", "find", "names"]
+__all__ = ["EMBEDDED", "Facts", "Model", "add_model", "find", "names", "where"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_SEPARATOR = re.compile(r"[\\/]")
 _NAME = re.compile(r"[\w.-]+")
 _added: dict[str, tuple[str, dict[str, Any]]] = {}
 
@@ -39,7 +42,8 @@ def add_model(name: str, source: str, **facts: Any) -> None:
             `guidance_scale`, `scheduler`, or `side` in pixels.
 
     Raises:
-        ModelError: The name is taken or none, or a fact has no such name.
+        ModelError: The name is taken or none, the source leads back to it, or a fact has no such
+            name.
     """
     if not _NAME.fullmatch(name) or name in KNOWN:
         raise ModelError(f"{name!r} cannot be the name of a model of yours; take another")
@@ -47,7 +51,15 @@ def add_model(name: str, source: str, **facts: Any) -> None:
     for fact in facts:
         if fact not in known:
             raise ModelError(unknown_name(fact, known, "fact of a model"))
-    _added[name] = source, facts
+    way = [name, os.fspath(source)]
+    while way[-1] in _added and way[-1] != name:
+        way.append(_added[way[-1]][0])
+    if way[-1] == name:
+        raise ModelError(
+            f"the model {name!r} would come from itself ({' → '.join(way)}); give the folder, file "
+            f"or id on the hub that it comes from, such as {'./' + name!r}"
+        )
+    _added[name] = way[1], facts
 
 
 def find(
@@ -59,42 +71,73 @@ def find(
 ) -> Model:
     """The model of a catalogue name, a folder, a file, or an id on the hub such as "org/name".
 
+    What recipes call a folder or a file, the last part of its path, finds it again where it was
+    last seen on this machine; with its digest as the revision, it and no other of that name.
     Nothing is read or downloaded yet.
 
     Raises:
         ModelError: The name is none of these.
     """
+    name = os.fspath(name)
     switches: dict[str, Any] = {"safety_checker": safety_checker, "allow_pickle": allow_pickle}
-    if name == EMBEDDED:
-        return Model(name, Path(__file__).parent / EMBEDDED, KNOWN[name][1])
-    if name in KNOWN:
-        repository, facts = KNOWN[name]
-        return Model(name, Repository(repository, revision or BRANCH), facts, **switches)
     if name in _added:
         source, given = _added[name]
         found = find(source, revision=revision, **switches)
         return replace(found, name=name, given=tuple(given.items()))
-    path = Path(name).expanduser().resolve()
-    if path.is_file():
-        return Model(str(path), _checkpoint(path, allow_pickle=allow_pickle), **switches)
-    if (path / weights.INDEX).is_file():
-        return Model(str(path), path, **switches)
-    if path.exists():
+    if identity.is_digest(revision) and (place := identity.register.place(name, revision)):
+        return Model(name, place, wanted=revision, **switches)
+    if name in KNOWN:
+        repository, facts = KNOWN[name]
+        if not repository:
+            return Model(name, Path(__file__).parent / name, facts, wanted=revision)
+        return Model(name, Repository(repository, revision or BRANCH), facts, **switches)
+    path = _path(name)
+    if path is None and _HUB_ID.fullmatch(name):
+        return Model(name, Repository(name, revision or BRANCH), **switches)
+    called = identity.name_of(path) if path else name
+    path = path or identity.register.place(name)
+    if path is None and _SEPARATOR.search(name):
+        raise ModelError(f"there is no folder or file {name}; give one that is there")
+    if path is None:
         raise ModelError(
-            f"{name} is no model folder: it has no {weights.INDEX}; "
+            f"there is no model {name!r}; name one of {', '.join(names())}, a folder in diffusers' "
+            f"layout, a .safetensors file, or an id on the Hugging Face hub such as 'org/name'"
+        )
+    if path.is_file():
+        _check_checkpoint(path, allow_pickle=allow_pickle)
+    elif not (path / weights.INDEX).is_file():
+        raise ModelError(
+            f"{path} is no model folder: it has no {weights.INDEX}; "
             f"give the folder that diffusers' save_pretrained wrote"
         )
-    if _HUB_ID.fullmatch(name):
-        return Model(name, Repository(name, revision or BRANCH), **switches)
-    raise ModelError(
-        f"there is no model {name!r}; name one of {', '.join(names())}, a folder in diffusers' "
-        f"layout, a .safetensors file, or an id on the Hugging Face hub such as 'org/name'"
+    return Model(called, path, wanted=revision, **switches)
+
+
+def where(recipe: Recipe) -> str:
+    """How to get a generator of a recipe's model on this machine, or what is missing for it."""
+    name, revision = recipe.model or "", recipe.revision
+    known: object = name in names() or _path(name) or _HUB_ID.fullmatch(name)
+    if identity.is_digest(revision) and name not in _added:
+        if place := identity.register.place(name, revision):
+            return f"nbtool.Generator({str(place)!r}) makes it"
+        known = name == EMBEDDED and find(name).revision == revision
+    if known:
+        return f"{recipe.generator} makes it{' as it was' if revision else ''}"
+    digest = f" with the digest {revision}" if revision else ""
+    return (
+        f"the model {name!r}{digest} is not known on this machine; "
+        f"nbtool.Generator(…) of its folder or file makes it"
     )
 
 
-def _checkpoint(path: Path, *, allow_pickle: bool) -> Path:
+def _path(name: str) -> Path | None:
+    """The folder or file of a name; None if there is none. A link keeps its own name."""
+    path = os.path.expanduser(name)
+    return Path(path).absolute() if name and os.path.exists(path) else None
+
+
+def _check_checkpoint(path: Path, *, allow_pickle: bool) -> None:
     if path.suffix in weights.PICKLES:
         weights.refuse_pickle(path, allowed=allow_pickle)
     elif path.suffix != ".safetensors":
         raise ModelError(f"{path} is no model: nbtool reads .safetensors files")
-    return path

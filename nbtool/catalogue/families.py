@@ -9,9 +9,27 @@ from typing import Any
 
 from nbtool.errors import ModelError
 
+HANDED = (  # what every image is made with
+    "prompt", "num_inference_steps", "width", "height", "generator", "output_type",
+    "callback_on_step_end",
+)  # fmt: skip
+# Components that people leave out to save memory, all together, and the pipeline does without.
+SPARE = {"StableDiffusion3Pipeline": frozenset({"text_encoder_3", "tokenizer_3"})}
 FLOW = "FlowMatch"  # how the names of the schedulers for flow matching begin
 # What the table below speaks of; of any other argument the pipeline's own signature is asked.
 TABLED = ("negative_prompt", "guidance_rescale", "clip_skip", "eta")
+
+_PICTURES = (
+    "image", "images", "mask_image", "control_image", "control_mask", "depth_map", "video",
+    "control_video",
+)  # fmt: skip
+_FRAMES = ("num_frames", "frames", "video_length")
+# They make images from text alone as well, though their call takes pictures.
+_EITHER = frozenset({
+    "Flux2Pipeline", "Flux2KleinPipeline", "Flux2KleinKVPipeline", "FluxKontextPipeline",
+    "GlmImagePipeline", "QwenImage21Pipeline", "StableCascadeCombinedPipeline",
+    "ZImageOmniPipeline",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,6 +92,29 @@ def family(pipeline: str) -> Family:
         multiple=16,
         several=False,  # not tried
     )
+
+
+@cache
+def why_not(pipeline: str) -> str:
+    """Why a pipeline class makes no images from text alone; "" for one that does.
+
+    Raises:
+        ModelError: diffusers has no such class.
+    """
+    if pipeline in _FAMILIES:
+        return ""
+    call = _arguments(pipeline)
+    if any(name in call for name in _FRAMES):
+        return "makes videos"
+    variable = {n for n, a in call.items() if a.kind in (a.VAR_POSITIONAL, a.VAR_KEYWORD)}
+    needed = [n for n, a in call.items() if a.default is a.empty and n not in variable]
+    if pipeline not in _EITHER:
+        needed += [name for name in _PICTURES if name in call]
+    if needed := [name for name in dict.fromkeys(needed) if name not in ("self", *HANDED)]:
+        return f"needs {' and '.join(needed)} beside the prompt"
+    always = HANDED[:2] if variable else HANDED
+    missing = [name for name in always if name not in call]
+    return f"takes no {' and no '.join(missing)}" if missing else ""
 
 
 def takes(pipeline: str, name: str) -> bool:

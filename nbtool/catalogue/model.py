@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from nbtool import schedulers
-from nbtool.catalogue import weights
+from nbtool.catalogue import checkpoints, identity, weights
 from nbtool.catalogue.facts import DENOISERS, Facts
-from nbtool.catalogue.families import FLOW, Family, family, takes
+from nbtool.catalogue.families import FLOW, SPARE, Family, family, takes, why_not
 from nbtool.catalogue.hub import Report, Repository
-from nbtool.catalogue.known import EMBEDDED
 from nbtool.errors import ModelError, RecipeError
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.recipe import Recipe
 
 CHECKER = "safety_checker"
-PIECE = 2**24  # bytes of a file that are read at once
-_CHECKPOINT_PARTS = {  # of the original layout, by the beginning of a tensor's name
-    "model.diffusion_model.": "unet",
-    "first_stage_model.": "vae",
-    "cond_stage_model.": "text_encoder",
-    "conditioner.": "text_encoder",
-    "text_encoders.": "text_encoder",
-}
 
 
 @dataclass(frozen=True)
 class Model:
     """A model in diffusers' layout or in one file, on disk or yet to be downloaded.
+
+    What was found out of it stays as it was, also when its files change: `is_current` tells, and a
+    new Model of the same arguments finds out anew.
 
     Args:
         name: What recipes call it.
@@ -40,6 +34,7 @@ class Model:
         safety_checker: Whether its own safety checker, if it has one, looks at the pictures.
         allow_pickle: Whether weights may be pickles, which can run code when they are read.
         given: Facts that go before those found out.
+        wanted: The digest that what lies on the disk must have; None: whichever it has.
     """
 
     name: str
@@ -48,8 +43,9 @@ class Model:
     safety_checker: bool = True
     allow_pickle: bool = False
     given: tuple[tuple[str, Any], ...] = ()
+    wanted: str | None = None
 
-    @property
+    @cached_property
     def checkpoint(self) -> Path | None:
         """The one file that holds all weights, if there is such a file."""
         return self.source if isinstance(self.source, Path) and self.source.is_file() else None
@@ -61,30 +57,148 @@ class Model:
         Raises:
             ModelError: It cannot be had.
         """
-        if isinstance(self.source, Repository):
-            return self.source.configuration()
-        if self.checkpoint:
-            return Repository(_layout_of(self.checkpoint)).configuration()
+        if self._published:
+            return self._published.configuration()
+        assert isinstance(self.source, Path)
         return self.source
 
     @cached_property
-    def revision(self) -> str | None:
-        """The hub's commit; of one file and of the embedded model a digest of the weights."""
+    def _published(self) -> Repository | None:
+        """What its configuration comes from on the hub, if it does."""
+        if self.checkpoint:
+            return Repository(checkpoints.layout_of(self.checkpoint))
+        return self.source if isinstance(self.source, Repository) else None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder or a file of the user's own."""
+        return isinstance(self.source, Path) and not self.known
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what was found out of it holds still; a look at the disk that reads no weights."""
+        if "folder" in vars(self) and self._published:
+            now = self._published.cached()
+            if now not in (None, self.folder):
+                return False
+        if isinstance(self.source, Repository):
+            return True
+        stamps = _stamps(self.source)
+        # What is not there now may be there still where it was loaded into.
+        return not stamps or (stamps == self._stamps[0] and self._stamps[1])
+
+    @cached_property
+    def _stamps(self) -> tuple[Any, bool]:
+        """What its files looked like at first, and whether that would tell every change."""
+        stamps = _stamps(self.source) if isinstance(self.source, Path) else {}
+        return stamps, all(map(identity.is_settled, stamps.values()))
+
+    @cached_property
+    def revision(self) -> str:
+        """The hub's commit; of what lies on the disk the digest.
+
+        Raises:
+            ModelError: It cannot be had or read, or is not the one that was asked for.
+        """
+        return self.identify(_unheard)
+
+    def identify(self, report: Report) -> str:
+        """The revision; reads all weights where they are not known.
+
+        Args:
+            report: Told of a reading that takes long; what it raises stops it.
+
+        Raises:
+            ModelError: It cannot be had or read, or is not the one that was asked for.
+        """
+        if "revision" not in vars(self):
+            found = self._identity(report)
+            if self.wanted not in (None, found) and self.wanted != self._former:
+                raise ModelError(
+                    f"{self.name} has the digest {found} here, not {self.wanted}: it was changed, "
+                    f"or is another of that name"
+                )
+            if self.is_local:
+                identity.register.put(found, self.name, Path(str(self.source)))
+            vars(self)["revision"] = found
+        return self.revision
+
+    def confirm(self, report: Report) -> None:
+        """Makes sure that its files are those that its revision stands for.
+
+        Args:
+            report: As in `identify`.
+
+        Raises:
+            ModelError: They are not.
+        """
+        if (found := self._identity(report)) != self.revision:
+            raise ModelError(
+                f"{self.name} was changed while it was in use: it was {self.revision}, and is "
+                f"{found} now; ask again for images of what it is now"
+            )
+
+    def _identity(self, report: Report) -> str:
         if isinstance(self.source, Repository):
             return self.folder.name
-        if self.checkpoint:
-            return _digest(self.checkpoint, self.checkpoint.stat().st_mtime_ns)
-        if self.name == EMBEDDED:
+        if self.known:  # the embedded one; as it was before there was a register
             found = sorted(self.folder.rglob("*.safetensors"))
-            content = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in found)
-            return hashlib.sha256(content).hexdigest()[:12]
-        return None
+            content = (bytes.fromhex(identity.register.sha256(path)) for path in found)
+            return hashlib.sha256(b"".join(content)).hexdigest()[: identity.DIGITS]
+        # The safety checker decides whether there is a picture, not which.
+        parts = {name: kind for name, kind in self.parts.items() if name != CHECKER}
+        if self.checkpoint:
+            names = [f"{part}/config.json" for part in weights.have_weights(parts)]
+            names += [weights.INDEX, "scheduler/scheduler_config.json"]
+        else:
+            there = weights.names_in(self.folder)
+            names = weights.needed([*there, weights.INDEX], parts, pickles=self.allow_pickle)
+        paths = {name: self.folder / name for name in names}
+        own = {"": self.checkpoint} if self.checkpoint else {}
+        return identity.register.digest(self.name, own | paths, report)
+
+    def renewed(self, recipe: Recipe) -> Recipe:
+        """A recipe of this model with the name and revision that it has today; others as they are.
+
+        What has the same revision is the same, whatever it was called. Earlier versions called what
+        lies on the disk by its whole path, and gave a folder no digest.
+        """
+        named = recipe.model or ""
+        if PurePosixPath(named).is_absolute() or PureWindowsPath(named).is_absolute():
+            named = identity.last_part(named)
+        former = self.is_local and named == self.name
+        if recipe.revision != self.revision and not (
+            former and recipe.revision in (None, self._former)
+        ):
+            return recipe
+        return recipe.replace(model=self.name, revision=self.revision).with_past(recipe.past)
+
+    @property
+    def _former(self) -> str | None:
+        """The revision that earlier versions gave it."""
+        if not self.checkpoint:
+            return None
+        return identity.register.sha256(self.checkpoint)[: identity.DIGITS]
 
     @cached_property
     def parts(self) -> dict[str, str]:
-        """Its components and their classes, without those that are switched off."""
+        """Its components and their classes, without those that are switched off or left out."""
         found = weights.components(weights.read_json(self.folder / weights.INDEX))
-        return {name: kind for name, kind in found.items() if self._wants(name)}
+        return {name: kind for name, kind in found.items() if name not in self.left_out}
+
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """The components of its class that it is loaded without."""
+        index = weights.read_json(self.folder / weights.INDEX)
+        spare = SPARE.get(str(index.get("_class_name")), frozenset())
+        if all(index.get(name) != [None, None] and self._has_spare(name) for name in spare):
+            spare = frozenset()
+        return spare if self.safety_checker else spare | {CHECKER} & index.keys()
+
+    def _has_spare(self, component: str) -> bool:
+        if self.checkpoint:
+            return checkpoints.has_third_text_encoder(self.checkpoint)
+        return isinstance(self.source, Repository) or (self.folder / component).is_dir()
 
     @property
     def is_here(self) -> bool:
@@ -92,8 +206,7 @@ class Model:
         if isinstance(self.source, Repository) and not self.source.cached():
             return False
         if self.checkpoint:
-            layout = Repository(_layout_of(self.checkpoint))
-            heavy = weights.have_weights(self.parts) if layout.cached() else ()
+            heavy = weights.have_weights(self.parts) if self.is_described else ()
             return bool(heavy) and all(
                 (self.folder / part).is_dir() for part in self.parts if part not in heavy
             )
@@ -104,9 +217,7 @@ class Model:
     @property
     def is_described(self) -> bool:
         """Whether its defaults can be told without asking the hub."""
-        if self.checkpoint:
-            return Repository(_layout_of(self.checkpoint)).cached() is not None
-        return not isinstance(self.source, Repository) or self.source.cached() is not None
+        return not self._published or self._published.cached() is not None
 
     @cached_property
     def facts(self) -> Facts:
@@ -205,24 +316,21 @@ class Model:
                 weights.refuse_pickle(self.checkpoint, allowed=self.allow_pickle)
             else:
                 weights.header(self.checkpoint)
-            if not self.is_here:
-                Repository(_layout_of(self.checkpoint)).fetch(self.parts, report, texts=True)
-            return
-        if isinstance(self.source, Repository) and not self.is_here:
-            self.source.fetch(self.parts, report, pickles=self.allow_pickle)
-        for path in self._files():
+        if self._published and not self.is_here:
+            # What its branch is called now may be another commit.
+            pinned = replace(self._published, revision=self.folder.name)
+            alone = bool(self.checkpoint)
+            pinned.fetch(self.parts, report, pickles=self.allow_pickle, texts=alone)
+        for path in () if self.checkpoint else self._files():
             if path.suffix == ".safetensors":
                 weights.header(path)
 
     @property
-    def variant(self) -> str | None:
-        """The variant of the files to load, as diffusers names it."""
+    def variants(self) -> dict[str, str]:
+        """For each component with weights the variant of its files, as diffusers names it."""
         names = weights.names_in(self.folder)
-        choices = [weights.choose(names, part) for part in weights.have_weights(self.parts)]
-        return next((choice.variant for choice in choices if choice and choice.variant), None)
-
-    def _wants(self, component: str) -> bool:
-        return self.safety_checker or component != CHECKER
+        choices = {part: weights.choose(names, part) for part in weights.have_weights(self.parts)}
+        return {part: choice.variant for part, choice in choices.items() if choice}
 
     def _files(self) -> list[Path]:
         """The files that hold its weights.
@@ -236,15 +344,28 @@ class Model:
     def _described(self) -> Facts:
         """Facts from the model's own configuration."""
         index = weights.read_json(self.folder / weights.INDEX)
+        pipeline = str(index.get("_class_name"))
+        if reason := why_not(pipeline):
+            raise ModelError(
+                f"nbtool makes images from text alone, and the pipeline of {self.name}, {pipeline}, "
+                f"{reason}; nbtool.models() lists models that it can use"
+            )
         config = weights.read_json(self.folder / self.denoiser / "config.json")
         vae = weights.read_json(self.folder / "vae" / "config.json")
         scheduler = weights.read_json(self.folder / "scheduler" / "scheduler_config.json")
         blocks = vae.get("block_out_channels") or vae.get("decoder_block_out_channels") or [0] * 4
         factor = 2 ** (len(blocks) - 1)
-        kind = family(str(index["_class_name"]))
+        latents, channels = vae.get("latent_channels"), config.get("in_channels")
+        if self.denoiser == "unet" and latents and channels and channels > latents:
+            raise ModelError(
+                f"nbtool makes images from text alone, and the unet of {self.name} takes {channels} "
+                f"channels, {channels - latents} of them of a picture; nbtool.models() lists models "
+                f"that it can use"
+            )
+        kind = family(pipeline)
         sample = config.get("sample_size") or 1024 // factor
         return Facts(
-            pipeline=str(index["_class_name"]),
+            pipeline=pipeline,
             side=(sample[0] if isinstance(sample, list) else sample) * factor,
             num_inference_steps=kind.num_inference_steps,
             guidance_scale=kind.guidance_scale,
@@ -254,13 +375,9 @@ class Model:
 
     def _counted(self) -> dict[str, int]:
         """The parameters of its components, counted in the files that are there."""
-        counts: dict[str, int] = {}
         if self.checkpoint:
-            for name, tensor in weights.header(self.checkpoint).items():
-                part = next((p for s, p in _CHECKPOINT_PARTS.items() if name.startswith(s)), None)
-                if part:
-                    counts[part] = counts.get(part, 0) + weights.count(tensor)
-            return counts
+            return checkpoints.counted(self.checkpoint)
+        counts: dict[str, int] = {}
         names = weights.names_in(self.folder)
         for part in weights.have_weights(self.parts):
             choice = weights.choose(names, part)
@@ -277,43 +394,21 @@ class Model:
     @cached_property
     def _text_layers(self) -> int:
         """How many layers the text encoder has."""
+        if "text_encoder" not in self.parts:
+            return 0
         config = weights.read_json(self.folder / "text_encoder" / "config.json")
         layers: int = config.get("num_hidden_layers", 0)
         return layers
 
 
-@cache
-def _layout_of(checkpoint: Path) -> str:
-    """The repository with the configuration that a checkpoint in one file is to be read with.
-
-    Raises:
-        ModelError: It is none that diffusers knows.
-    """
-    import torch
-    from diffusers.loaders import single_file_utils
-
-    if checkpoint.suffix == ".safetensors":
-        shapes = {
-            name: torch.empty(tensor["shape"], device="meta")
-            for name, tensor in weights.header(checkpoint).items()
-        }
-    else:
-        shapes = single_file_utils.load_single_file_checkpoint(str(checkpoint))
-    # Anything that it does not know, it takes for Stable Diffusion 1.
-    if not any(name.startswith(tuple(_CHECKPOINT_PARTS)) for name in shapes):
-        raise ModelError(
-            f"{checkpoint} is no checkpoint of a whole model; if it is a LoRA, a VAE or a text "
-            f"encoder alone, it cannot be used by itself"
-        )
-    config = single_file_utils.fetch_diffusers_config(shapes)
-    return str(config["pretrained_model_name_or_path"])
+def _stamps(path: Path) -> dict[str, identity.Stamp]:
+    """What a model's files look like now; nothing where they cannot be looked at."""
+    names = [weights.INDEX, *weights.names_in(path)] if path.is_dir() else [""]
+    try:
+        return {name: identity.stamp(path / name) for name in names}
+    except OSError:
+        return {}
 
 
-@lru_cache(maxsize=16)
-def _digest(checkpoint: Path, _: int) -> str:
-    """The beginning of a file's SHA-256; for a file that has not changed, computed once."""
-    digest = hashlib.sha256()
-    with checkpoint.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()[:12]
+def _unheard(_: str) -> None:
+    pass

@@ -31,7 +31,9 @@ _WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|Extractor")
 _PARAMETERS = re.compile(r"^[FB](?:F|\d)")  # dtypes of weights: F32, F16, BF16, F8_E4M3
 _LIBRARIES = ("diffusers", "transformers")
 _TEXTS = (".json", ".txt", ".model", ".jinja")  # what components without weights are made of
-HALVES = ("fp16", "bf16")  # variants
+# Variants in the order in which they are taken: half precision, all of it, what training averaged
+# and what it did not.
+VARIANTS = ("fp16", "bf16", "", "ema", "non_ema")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Choice:
 
     Attributes:
         files: Those to load, all shards of them.
-        variant: "fp16" or "bf16", or "" for the files without one.
+        variant: One of VARIANTS; "" for the files without one.
         complete: Whether all the shards are among them.
     """
 
@@ -115,10 +117,9 @@ def choose(names: Iterable[str], component: str, *, pickles: bool = False) -> Ch
     choices = [
         Choice(tuple(files), variant, len(files) == int(count or 1))
         for (variant, count), files in kinds.items()
-        if variant in (*HALVES, "")
+        if variant in VARIANTS
     ]
-    order = (*HALVES, "")
-    return min(choices, key=lambda c: (not c.complete, order.index(c.variant)), default=None)
+    return min(choices, key=lambda c: (not c.complete, VARIANTS.index(c.variant)), default=None)
 
 
 def texts(names: Iterable[str], parts: Mapping[str, str]) -> list[str]:
@@ -150,7 +151,11 @@ def needed(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = Fa
             refuse_pickle(pickle.files[0], allowed=pickles)
             choice = pickle
         if choice is None:
-            raise ModelError(f"this model has no weights for its {component}")
+            there = [
+                n for n in names if re.fullmatch(rf"{component}/.*\.(safetensors|bin|gguf)", n)
+            ]
+            only = f", only {', '.join(sorted(there))}, which nbtool does not read" if there else ""
+            raise ModelError(f"this model has no weights for its {component}{only}")
         files += choice.files
     return texts(names, parts) + files
 
@@ -179,11 +184,13 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelError: It is missing or damaged.
     """
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"the model has no {path.name}: {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); get the model again") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} is damaged (it holds no JSON object); get the model again")
     return config
 
 

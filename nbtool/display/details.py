@@ -31,8 +31,5 @@ def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
 def as_python(recipe: Recipe) -> str:
     """Code that makes the image again."""
     lines = [f"    {name}={value!r},\n" for name, value in recipe.to_dict().items()]
-    model = repr(recipe.model) if recipe.model else ""
-    return (
-        f"import nbtool\n\ngen = nbtool.Generator({model})\n"
-        f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
-    )
+    made = f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
+    return f"import nbtool\n\ngen = {recipe.generator}\n{made}"

@@ -118,6 +118,14 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Renewing(Protocol):
+    """An engine whose model may have another name in recipes."""
+
+    def renewed(self, recipe: Recipe) -> Recipe:
+        """A recipe of its model with the name that it has here today; others as they are."""
+
+
+@runtime_checkable
 class Exacting(Protocol):
     """An engine that can make images that depend on nothing they are made together with."""
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from nbtool import catalogue
-from nbtool.catalogue import EMBEDDED, Facts, Model
-from nbtool.errors import ModelError
+from nbtool.background import logger
+from nbtool.catalogue import EMBEDDED, Facts
+from nbtool.errors import NbtoolError
 from nbtool.fitting.plans import MemoryPlan, at_rest, best_plan, how_placed, memory_plans
 from nbtool.machine.hardware import Hardware
 from nbtool.machine.probe import hardware
@@ -30,6 +31,7 @@ class Entry:
         plan: How it is placed on this machine when nothing else runs; None where nothing is known.
         now: How it would be placed with what is free at the moment.
         is_here: Whether its files are on this machine.
+        problem: Why it cannot be used, whatever the machine; "" where nothing is known to be wrong.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Entry:
     plan: MemoryPlan | None
     now: MemoryPlan | None
     is_here: bool
+    problem: str = ""
 
     @property
     def runs(self) -> bool:
@@ -51,6 +54,8 @@ class Entry:
     @property
     def summary(self) -> str:
         """In a few words: how it runs on this machine, and what is different at the moment."""
+        if self.problem:
+            return f"no: {self.problem.partition(';')[0]}"
         if self.plan is None or self.now is None:
             return "not known before it is downloaded"
         if not self.plan.fits or (self.now.fits and how_placed(self.now) == how_placed(self.plan)):
@@ -115,7 +120,8 @@ class Models(Sequence[Entry]):
                     if entry.facts
                     else {}
                 ),
-                **({"how": entry.summary, **_numbers(entry.plan)} if entry.plan else {}),
+                "how": entry.summary,
+                **(_numbers(entry.plan) if entry.plan else {}),
             }
             for entry in self
         ]
@@ -181,20 +187,20 @@ def choose_model(machine: Hardware | None = None) -> tuple[str, str]:
 
 
 def _entry(name: str, machine: Hardware) -> Entry:
-    model = catalogue.find(name)
-    is_here = _is_here(model)
-    if not model.known and not model.is_described:
-        return Entry(name, None, None, None, is_here)
-    facts = model.facts
-    plan, now = (best_plan(memory_plans(facts, each)) for each in (at_rest(machine), machine))
-    return Entry(name, facts, plan, now, is_here)
-
-
-def _is_here(model: Model) -> bool:
+    """What there is to say of a model; one that cannot be used is listed with the reason."""
     try:
-        return model.is_here
-    except ModelError:  # damaged; said where it is used
-        return False
+        model = catalogue.find(name)
+        if not model.known and not model.is_described:
+            return Entry(name, None, None, None, is_here=False)
+        facts = model.facts
+        plan, now = (best_plan(memory_plans(facts, each)) for each in (at_rest(machine), machine))
+        return Entry(name, facts, plan, now, model.is_here)
+    except Exception as error:  # whatever configurations and facts may hold
+        logger.debug("of the model %s", name, exc_info=error)
+        reason = (
+            str(error) if isinstance(error, NbtoolError) else f"{type(error).__name__}: {error}"
+        )
+        return Entry(name, None, None, None, is_here=False, problem=reason.splitlines()[0])
 
 
 def _numbers(plan: MemoryPlan) -> dict[str, Any]:

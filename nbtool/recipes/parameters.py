@@ -130,11 +130,11 @@ class Parameters:
     )  # fmt: skip
     model: str | None = row(
         None, checks.text, label="Model", caption="", network=True,
-        about="Catalogue name, hub id, or folder.",
+        about="Catalogue name, hub id, or the last part of a folder's or file's path.",
     )  # fmt: skip
     revision: str | None = row(
         None, checks.text, label="", network=True,
-        about="The model's commit on the hub.",
+        about="The model's commit on the hub, or the digest of its folder or file.",
     )  # fmt: skip
 
 

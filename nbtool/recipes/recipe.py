@@ -115,6 +115,13 @@ class Recipe(Parameters):
         """The SHA-256 of the canonical JSON, in hexadecimal: the name of the request."""
         return key_of(self.to_dict())
 
+    @property
+    def generator(self) -> str:
+        """The code of a generator that makes it, where its model is known."""
+        named = [repr(self.model)] if self.model else []
+        named += [f"revision={self.revision!r}"] if self.revision else []
+        return f"nbtool.Generator({', '.join(named)})"
+
     def __str__(self) -> str:
         return printable(self.prompt) or "(no prompt)"
 

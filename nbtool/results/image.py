@@ -156,8 +156,8 @@ class GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
         if self.generate is None:
             raise GenerationError(
-                "this image was read from a store, without a generator; use gen = "
-                f"nbtool.Generator({self.recipe.model!r}) and gen(image.recipe.replace(…))"
+                f"this image was read from a store, without a generator; use gen = "
+                f"{self.recipe.generator} and gen(image.recipe.replace(…))"
             )
         return self.generate(self.recipe.replace(**changes))
 

@@ -38,10 +38,14 @@ def empty(monkeypatch):
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory):
-    """Three tiny models of equal size."""
+    """Three tiny models of equal size that have no weights in common."""
     folder = tmp_path_factory.mktemp("models")
-    for name in "abc":
-        tiny.stable_diffusion().save_pretrained(folder / name)
+    for number, name in enumerate("abc"):
+        pipeline = tiny.stable_diffusion()
+        for part in loading.networks(pipeline).values():
+            for weight in part.parameters():
+                weight.data.add_(1e-3 * number)
+        pipeline.save_pretrained(folder / name)
     return {name: str(folder / name) for name in "abc"}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbtool.catalogue import weights
+from nbtool.catalogue import identity, weights
 from nbtool.engines.local.loading import load, networks
 from nbtool.engines.local.previews import Previews
 from nbtool.engines.local.tuning import WORDS
@@ -31,6 +31,7 @@ class Loaded:
 
     Attributes:
         plan: How it was placed.
+        revision: Of the model that was read, whatever lies on the disk by now.
         files: For each component what its files are, equal for equal files.
         tuned: How its denoiser runs, as in `tuning.WORDS`.
         users: How many runs use it now.
@@ -39,6 +40,7 @@ class Loaded:
 
     pipeline: Any
     plan: MemoryPlan
+    revision: str
     files: Mapping[str, Hashable] = field(default_factory=dict)
     tuned: str = "as it is"
     users: int = 0
@@ -93,13 +95,15 @@ class Cache:
         One after the other, on one thread: others may look what there is meanwhile.
 
         Raises:
-            ModelError: It cannot be loaded.
+            ModelError: It cannot be loaded, or its files are changed before all is read.
             MemoryError: The memory does not suffice.
         """
+        model.confirm(say)
         files = _files(model)
         with self._lock:
             shared = self._shared(files, _placement(plan))
-        loaded = Loaded(load(model, plan, shared, say), plan, files)
+        loaded = Loaded(load(model, plan, shared, say), plan, model.revision, files)
+        model.confirm(say)
         with self._lock:
             self._loaded[_key(model, plan)] = loaded
         return loaded
@@ -153,7 +157,9 @@ def size(part: Any) -> int:
 
 
 def _key(model: Model, plan: MemoryPlan) -> Hashable:
-    return model.source, model.safety_checker, how_placed(plan)
+    """By what was read, not by where it lies or what its branch is called."""
+    layout = model.folder.name if model.checkpoint else ""
+    return model.revision, layout, model.safety_checker, how_placed(plan)
 
 
 def _placement(plan: MemoryPlan) -> SharedBy:
@@ -174,7 +180,8 @@ def _identities(model: Model) -> Iterator[tuple[str, Hashable]]:
     for part in weights.have_weights(model.parts):
         choice = weights.choose(names, part)
         if choice and choice.complete:
-            files = tuple(_identity(model.folder / name) for name in choice.files)
+            identify = identity.register.sha256 if model.is_local else _published
+            files = tuple(identify(model.folder / name) for name in choice.files)
             yield part, (model.parts[part], _settings(model.folder / part / "config.json"), files)
 
 
@@ -186,10 +193,7 @@ def _settings(path: Path) -> str:
     )
 
 
-def _identity(path: Path) -> Hashable:
-    """Equal for equal files: the hub's cache names them by their content."""
+def _published(path: Path) -> str:
+    """The hub's cache never changes a file, and names large ones by their SHA-256."""
     real = path.resolve()
-    if real.parent.name == "blobs":
-        return real.name
-    status = real.stat()
-    return str(real), status.st_size, status.st_mtime_ns
+    return real.name if real.parent.name == "blobs" else str(real)

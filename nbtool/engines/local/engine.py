@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from importlib import metadata as packages
 from importlib.util import find_spec
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, schedulers
 from nbtool._version import __version__
+from nbtool.catalogue import Model
+from nbtool.display import progress
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.cache import Loaded
@@ -74,46 +76,72 @@ class LocalEngine:
                 raise RecipeError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         if quantization and find_spec("bitsandbytes") is None:
             raise RecipeError("quantization needs a package more: pip install bitsandbytes")
-        self.model = catalogue.find(
+        found = catalogue.find(
             model, revision=revision, safety_checker=safety_checker, allow_pickle=allow_pickle
         )
         self.exact = exact
-        self.placement = Placement(self.model, device, dtype, quantization)
+        self.placement = Placement(found, device, dtype, quantization)
+
+    @property
+    def model(self) -> Model:
+        """The model as it was when its settings were last asked for."""
+        return self.placement.model
+
+    def _now(self) -> Placement:
+        """Where the model is placed, as its files are now."""
+        if not self.model.is_current:
+            self.placement = self.placement.anew()
+        return self.placement
 
     @property
     def name(self) -> str:
         return self.model.name
 
     def plans(self, width: int | None = None, height: int | None = None) -> list[MemoryPlan]:
-        return self.placement.plans(width, height)
+        return self._now().plans(width, height)
 
     def tune(self, say: Callable[[str], None], *, compiling: bool) -> Tuning:
-        self.model.fetch(say)
-        return self.placement.tune(say, compiling=compiling)
+        placement = self._now()
+        placement.model.fetch(say)
+        placement.model.identify(say)
+        return placement.tune(say, compiling=compiling)
 
     def settings(self) -> dict[str, Any]:
-        return self.model.settings
+        return self._now().model.settings
 
     def defaults(self) -> dict[str, Any]:
-        return self.model.defaults
+        model = self._now().model
+        said: set[str] = set()
+
+        def report(text: str) -> None:
+            if text not in said:
+                said.add(text)
+                progress.say(text)
+
+        model.identify(report)
+        return model.defaults
+
+    def renewed(self, recipe: Recipe) -> Recipe:
+        return self.model.renewed(recipe)
 
     def check(self, recipe: Recipe) -> None:
-        for name in ("model", "revision"):
-            wanted, ours = getattr(recipe, name), self.defaults()[name]
-            if wanted not in (None, ours):
-                raise RecipeError(_other(name, wanted, ours, self.model.name))
-        self.model.check(recipe)
+        model = self.model
+        if recipe.model not in (None, model.name) or recipe.revision not in (None, model.revision):
+            raise RecipeError(_other(recipe, model))
+        model.check(recipe)
 
     def describe(self) -> dict[str, str]:
-        rows = {"Model": self.model.name}
-        if not self.model.is_here:
-            size = self.model.facts.download_gb if self.model.known else None
+        placement = self._now()
+        model = placement.model
+        rows = {"Model": model.name}
+        if not model.is_here:
+            size = model.facts.download_gb if model.known else None
             rows["State"] = f"not downloaded yet{f' ({size:.1f} GB)' if size else ''}"
-        if self.model.known or self.model.is_described:
-            plan = self.placement.plan
+        if model.known or model.is_described:
+            plan = placement.plan
             rows["Runs here"] = f"{plan.summary}; gen.memory_plan() says why"
-            if self.model.is_here:
-                loaded = self.placement.is_loaded
+            if model.is_here:
+                loaded = placement.is_loaded
                 rows["State"] = "loaded" if loaded else "not loaded yet; the first image loads it"
         return rows
 
@@ -132,12 +160,14 @@ class LocalEngine:
             if not waiting.wanted():
                 raise InterruptedError("nobody waits for this model any more")
 
-        if not self.placement.is_loaded:
+        placement = self.placement  # another call may find the model's files changed meanwhile
+        if not placement.is_loaded:
             try:
-                self.model.fetch(report)
+                placement.model.fetch(report)
+                placement.model.confirm(report)
             except InterruptedError:
                 return
-        task = _Task(self, emit, cancelled)
+        task = _Task(self, placement, emit, cancelled)
         worker.run(Run(task, waiting, priority=priority, exact=self.exact))
 
 
@@ -167,13 +197,15 @@ class _Task:
     def __init__(
         self,
         engine: LocalEngine,
+        placement: Placement,
         emit: Callable[[Event], None],
         cancelled: Callable[[Recipe], bool],
     ) -> None:
         self.cancelled = cancelled
         self._engine = engine
+        self._placement = placement
         self._emit = emit
-        self._family = engine.model.family
+        self._family = placement.model.family
         self._loaded: Loaded | None = None
         self._pipeline: Any = None
         self._network: Any = None
@@ -182,13 +214,12 @@ class _Task:
     def prepare(self, forwards: Forwards) -> None:
         self.close()
         self._forwards = forwards
-        self._loaded = loaded = self._engine.placement.load(self._say)
+        self._loaded = loaded = self._placement.load(self._say)
         loaded.users += 1
         self._pipeline = forwards.adopt(loaded.pipeline, loaded.plan.batch_width)
         parts = self._pipeline.components
-        self._network = parts[self._engine.model.denoiser]
-        # Of several text encoders the last reads most.
-        self._tokenizer = parts[max(name for name in parts if name.startswith("tokenizer"))]
+        self._network = parts[self._placement.model.denoiser]
+        self._reads = _reader(parts, self._family.tokens)
         self._postprocessed = not pictures.postpone_postprocessing(self._pipeline)
         self._schedulers.clear()
 
@@ -205,7 +236,7 @@ class _Task:
     def take_less_memory(self, forwards: Forwards, recipe: Recipe) -> bool:
         failed = self._of().plan
         self.close()
-        sparer = self._engine.placement.take_less_memory(failed, recipe, self._say)
+        sparer = self._placement.take_less_memory(failed, recipe, self._say)
         self.prepare(forwards)
         return sparer
 
@@ -229,6 +260,11 @@ class _Task:
 
     def begin(self, recipes: Sequence[Recipe]) -> Callable[[], Any]:
         for recipe in recipes:
+            if recipe.revision not in (None, self._of().revision):
+                raise GenerationError(
+                    f"images of the revision {recipe.revision} were asked for, and "
+                    f"{self._placement.model.name} is {self._of().revision} now: ask again"
+                )
             self._emit(Started(recipe))
         return partial(self._call, recipes)
 
@@ -320,10 +356,10 @@ class _Task:
         return partial(self._write, recipe, provenance, fetched)
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:
-        tokenizer = self._tokenizer
-        most = self._family.tokens or tokenizer.model_max_length
+        if self._reads is None:
+            return ()
         named = {"prompt": recipe.prompt, "negative_prompt": recipe.negative_prompt}
-        notes = (_truncation(tokenizer, most, name, text) for name, text in named.items())
+        notes = (_truncation(*self._reads, name, text) for name, text in named.items())
         return tuple(filter(None, notes))
 
     def _write(
@@ -334,6 +370,21 @@ class _Task:
             self._emit(Failed(recipe, fault))
         else:
             self._emit(Finished(recipe, picture, provenance))
+
+
+def _reader(parts: Mapping[str, Any], tokens: int | None) -> tuple[Any, int] | None:
+    """The tokenizer of the text encoder that reads most, and how many tokens that reads.
+
+    Args:
+        parts: Of a pipeline; of several text encoders the last reads most, if it is there.
+        tokens: That one reads, where its tokenizer does not say it.
+    """
+    names = sorted(name for name in parts if name.startswith("tokenizer"))
+    there = [name for name in names if parts[name] is not None]
+    if not there:
+        return None
+    last = parts[there[-1]]
+    return last, (tokens if there[-1] == names[-1] else None) or last.model_max_length
 
 
 @lru_cache(maxsize=16)  # it keeps the tokenizers
@@ -365,13 +416,13 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
-def _other(name: str, wanted: str, ours: str | None, model: str) -> str:
+def _other(recipe: Recipe, model: Model) -> str:
     """That a recipe is not for this generator, and what to do."""
-    same = f"nbtool.Generator({model!r}, revision={wanted!r}) makes it as it was" if (
-        name == "revision"
-    ) else f"nbtool.Generator({wanted!r}) makes it"  # fmt: skip
+    name = "revision" if recipe.model in (None, model.name) else "model"
+    wanted, ours = getattr(recipe, name), {"model": model.name, "revision": model.revision}[name]
     return (
-        f"this recipe is for the {name} {wanted!r}, this generator has {ours!r}; {same}, and "
+        f"this recipe is for the {name} {wanted!r}, this generator has {ours!r}; "
+        f"{catalogue.where(recipe.replace(model=recipe.model or model.name))}, and "
         f"recipe.replace(model=None, revision=None) is for this one"
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue.model import CHECKER
+from nbtool.catalogue.weights import VARIANTS
 from nbtool.engines.local import memory
 from nbtool.errors import ModelError
 from nbtool.fitting.estimates import TILE
@@ -36,9 +37,12 @@ def load(
         ModelError: It cannot be loaded.
         MemoryError: The memory does not suffice.
     """
+    shared = shared or {}
     try:
         with quiet(), reading(say):
-            pipeline = _read(model, plan, shared or {})
+            pipeline = _read(model, plan, shared)
+        if model.is_local and (plan.device == "cpu" or plan.offload != "none"):
+            _detach([part for name, part in networks(pipeline).items() if name not in shared])
         place(pipeline, plan)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
         short = memory.is_out_of_memory(error)
@@ -63,24 +67,47 @@ def _read(model: Model, plan: MemoryPlan, shared: Mapping[str, Any]) -> Any:
     import torch
 
     dtype = getattr(torch, plan.dtype)
-    given: dict[str, Any] = {**shared, "dtype": dtype, "local_files_only": True}
-    if not model.safety_checker and model.facts.pipeline == "StableDiffusionPipeline":
-        given |= {CHECKER: None, "requires_safety_checker": False}
+    given: dict[str, Any] = {**shared, **dict.fromkeys(model.left_out)}
+    given |= {"dtype": dtype, "local_files_only": True}
+    if CHECKER in model.left_out and model.facts.pipeline == "StableDiffusionPipeline":
+        given["requires_safety_checker"] = False
     if plan.quantization:
         given["quantization_config"] = _quantization(plan, sorted(model.parts))
     if model.checkpoint:
         kind = getattr(diffusers, model.facts.pipeline)
         pipeline = kind.from_single_file(str(model.checkpoint), config=str(model.folder), **given)
     else:
+        given["use_safetensors"] = None if model.allow_pickle else True
+        variants = sorted(filter(None, model.variants.values()), key=VARIANTS.index)
+        variant = variants[0] if variants else None
+        for name, own in model.variants.items():
+            if own not in ("", variant) and name not in shared:
+                given[name] = _read_alone(model, name, own, given)
         pipeline = diffusers.DiffusionPipeline.from_pretrained(
-            model.folder,
-            variant=model.variant,
-            use_safetensors=None if model.allow_pickle else True,
-            **given,
+            model.folder, variant=variant, **given
         )
     if plan.vae_dtype != plan.dtype:
         pipeline.vae.to(getattr(torch, plan.vae_dtype))
     return pipeline
+
+
+def _read_alone(model: Model, name: str, variant: str, given: Mapping[str, Any]) -> Any:
+    """A component whose files are of another variant than most."""
+    import diffusers
+    import transformers
+
+    kind = model.parts[name]
+    part = getattr(diffusers, kind, None) or getattr(transformers, kind)
+    options = {option: given[option] for option in ("dtype", "local_files_only", "use_safetensors")}
+    return part.from_pretrained(model.folder / name, variant=variant, **options)
+
+
+def _detach(parts: Iterable[Module]) -> None:
+    """Copies weights that are files mapped into memory: one that is overwritten would show through."""
+    for part in parts:
+        for tensor in (*part.parameters(), *part.buffers()):
+            if tensor.device.type == "cpu":
+                tensor.data = tensor.data.clone()
 
 
 def _quantization(plan: MemoryPlan, parts: Sequence[str]) -> Any:

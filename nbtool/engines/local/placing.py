@@ -37,13 +37,17 @@ class Placement:
     def __init__(
         self, model: Model, device: str | None, dtype: str | None, quantization: str
     ) -> None:
-        self._model = model
+        self.model = model
         self._device = device
         self._dtype = dtype
         self._quantization = quantization
         self._loaded: MemoryPlan | None = None  # the way that it was loaded last
         self._failed: list[MemoryPlan] = []  # ways that did not suffice
         self._size: tuple[int | None, int | None] = None, None  # of the images they failed for
+
+    def anew(self) -> Placement:
+        """The same for what the model's files are now."""
+        return Placement(replace(self.model), self._device, self._dtype, self._quantization)
 
     def plans(self, width: int | None = None, height: int | None = None) -> list[MemoryPlan]:
         """Every way to put the model on this machine, the fastest first.
@@ -59,7 +63,7 @@ class Placement:
         machine = hardware()
         _check_device(machine, self._device)
         return memory_plans(
-            self._model.facts,
+            self.model.facts,
             _with_cached(machine),
             width=width or self._size[0],
             height=height or self._size[1],
@@ -79,7 +83,7 @@ class Placement:
 
     @property
     def is_loaded(self) -> bool:
-        return self._loaded is not None and cache.get(self._model, self._loaded) is not None
+        return self._loaded is not None and cache.get(self.model, self._loaded) is not None
 
     def load(self, say: Say) -> Loaded:
         """The model in memory, placed the first way that works. On the worker's thread only.
@@ -90,11 +94,11 @@ class Placement:
         Raises:
             ModelError: It cannot be loaded, or no way suffices.
         """
-        if self._loaded and (loaded := cache.get(self._model, self._loaded)):
+        if self._loaded and (loaded := cache.get(self.model, self._loaded)):
             return loaded
         plans = self.plans()
         for plan in self._ways(plans):
-            loaded = cache.get(self._model, plan) or self._try(plan, say)
+            loaded = cache.get(self.model, plan) or self._try(plan, say)
             if loaded:
                 self._loaded = loaded.plan
                 return loaded
@@ -102,7 +106,7 @@ class Placement:
         reason = "the memory did not suffice" if nearest.fits else nearest.reasons[-1]
         when = "now" if nearest.short_gib else "here"
         raise ModelError(
-            f"{self._model.name} does not run {when}: {reason}; nbtool.models() shows what does"
+            f"{self.model.name} does not run {when}: {reason}; nbtool.models() shows what does"
         )
 
     def tune(self, say: Say, *, compiling: bool) -> Tuning:
@@ -119,15 +123,15 @@ class Placement:
 
     def _tune(self, say: Say, *, compiling: bool) -> Tuning:
         loaded = self.load(say)
-        denoiser = loaded.pipeline.components[self._model.denoiser]
+        denoiser = loaded.pipeline.components[self.model.denoiser]
         tuning.unswitch(denoiser, loaded.tuned)
         worker.forwards.forget(loaded.pipeline)  # widths, which depend on the pace
-        side = self._model.facts.side
+        side = self.model.facts.side
         rows = min(loaded.plan.batch_width, COMPILED)
         tried = [name for name in tuning.WORDS if compiling or name not in tuning.COMPILING]
         if loaded.plan.offload != "none":  # its hooks stand in the way of the rest
             tried = tried[:1]
-        say(f"measuring {self._model.name} with {rows} rows")
+        say(f"measuring {self.model.name} with {rows} rows")
         trials, failed = tuning.try_switches(
             loaded.pipeline, denoiser, tried[1:], rows, {"width": side, "height": side}
         )
@@ -136,7 +140,7 @@ class Placement:
         tuning.remember(self._tuning_key(loaded.plan), chosen)
         self._switch(loaded, chosen)
         return Tuning(
-            model=self._model.name,
+            model=self.model.name,
             device=loaded.plan.device,
             dtype=loaded.plan.dtype,
             rows=rows,
@@ -146,14 +150,15 @@ class Placement:
         )
 
     def _switch(self, loaded: Loaded, name: str) -> None:
-        tuning.switch(loaded.pipeline.components[self._model.denoiser], name)
+        tuning.switch(loaded.pipeline.components[self.model.denoiser], name)
         loaded.tuned = name
 
     def _tuning_key(self, plan: MemoryPlan) -> str:
         gpu = best_gpu(hardware().gpus, plan.device)
         card = gpu.name if gpu else "processor"
         versions = packages.version("torch"), packages.version("diffusers")
-        return " | ".join([self._model.name, card, plan.dtype, *versions])
+        name = self.model.revision if self.model.is_local else self.model.name
+        return " | ".join([name, card, plan.dtype, *versions])
 
     def take_less_memory(self, failed: MemoryPlan, recipe: Recipe, say: Say) -> bool:
         """Lets go of the model, which ran out of memory for one image as it was placed.
@@ -167,10 +172,10 @@ class Placement:
             if (plan.device, plan.dtype) == (failed.device, failed.dtype)
         ]
         if left:
-            say(f"{self._model.name} ran out of memory; trying again, {left[0].summary}")
+            say(f"{self.model.name} ran out of memory; trying again, {left[0].summary}")
             self._failed.append(failed)
             self._loaded = None
-            cache.drop(self._model, failed)
+            cache.drop(self.model, failed)
             memory.release()
         return bool(left)
 
@@ -184,12 +189,12 @@ class Placement:
 
     def _try(self, plan: MemoryPlan, say: Say) -> Loaded | None:
         weights = files.size(plan.weights_gib * GIB)
-        what = f"loading {self._model.name}, {weights} of weights"
+        what = f"loading {self.model.name}, {weights} of weights"
         say(what)
         while not _has_room(plan) and cache.drop_oldest():
             memory.release()
         try:
-            loaded = cache.load(self._model, plan, lambda part: say(f"{what}: {part}"))
+            loaded = cache.load(self.model, plan, lambda part: say(f"{what}: {part}"))
         except MemoryError:
             self._failed.append(plan)
         else:
@@ -197,7 +202,7 @@ class Placement:
                 self._switch(loaded, tuning.remembered(self._tuning_key(plan)))
             return loaded
         memory.release()
-        say(f"{self._model.name} did not fit ({plan.summary}); trying with less memory")
+        say(f"{self.model.name} did not fit ({plan.summary}); trying with less memory")
         return None
 
 

@@ -1,0 +1,203 @@
+"""Which pipelines are refused for what they need, and which are loaded though something is odd."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+
+import diffusers
+import numpy as np
+import pytest
+import tiny
+import torch
+
+import nbtool
+from nbtool import ModelError
+from nbtool.catalogue import families, weights
+
+SMALL = {"width": 64, "height": 64, "num_inference_steps": 2, "seed": 1}
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    yield
+    nbtool.unload()
+
+
+@pytest.fixture
+def make(tmp_path):
+    def make(name, **options):
+        gen = nbtool.Generator(str(name), store=tmp_path / "images", device="cpu", **options)
+        return gen("a", **SMALL)
+
+    return make
+
+
+def refiner():
+    whole = tiny.stable_diffusion_xl()
+    return diffusers.StableDiffusionXLImg2ImgPipeline(
+        vae=whole.vae, unet=whole.unet, text_encoder=None, tokenizer=None,
+        text_encoder_2=whole.text_encoder_2, tokenizer_2=whole.tokenizer_2,
+        scheduler=whole.scheduler, requires_aesthetics_score=True,
+    )  # fmt: skip
+
+
+REFUSED = {
+    tiny.img2img: "StableDiffusionImg2ImgPipeline, needs image beside",
+    tiny.inpaint: "StableDiffusionInpaintPipeline, needs image and mask_image beside",
+    tiny.controlnet: "StableDiffusionControlNetPipeline, needs image beside",
+    refiner: "StableDiffusionXLImg2ImgPipeline, needs image beside",
+}
+
+
+@pytest.mark.parametrize("build", REFUSED, ids=lambda build: build.__name__)
+def test_pipelines_that_need_a_picture_are_refused_before_weights_come(
+    hub, cache, make, tmp_path, build
+):
+    build().save_pretrained(tmp_path / "model")
+    hub.add("org/model", tmp_path / "model")
+    for name in (tmp_path / "model", "org/model"):
+        with pytest.raises(ModelError, match=rf"pipeline of .*model, {REFUSED[build]}"):
+            make(name)
+    assert not list(cache.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "reason"),
+    [
+        ("StableDiffusionInstructPix2PixPipeline", "needs image"),
+        ("StableDiffusionUpscalePipeline", "needs image"),
+        ("StableDiffusionLatentUpscalePipeline", "needs image"),
+        ("StableDiffusionDepth2ImgPipeline", "needs image and depth_map"),
+        ("StableDiffusionXLControlNetUnionPipeline", "needs control_image"),
+        ("FluxFillPipeline", "needs image and mask_image"),
+        ("FluxControlPipeline", "needs control_image"),
+        ("QwenImageEditPipeline", "needs image"),
+        ("StableVideoDiffusionPipeline", "makes videos"),
+        ("WanPipeline", "makes videos"),
+        ("WuerstchenDecoderPipeline", "needs image_embeddings"),
+        ("StableAudioPipeline", "takes no width"),
+        ("DDPMPipeline", "takes no prompt"),
+        ("UNet2DModel", "takes no prompt"),
+    ],
+)
+def test_the_call_of_a_pipeline_says_what_it_needs(pipeline, reason):
+    assert families.why_not(pipeline).startswith(reason)
+
+
+def test_text_to_image_pipelines_of_diffusers_are_all_accepted():
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING as NAMED
+
+    refused = {kind.__name__ for kind in NAMED.values() if families.why_not(kind.__name__)}
+    # They need a picture, make videos, or cannot tell of their steps.
+    known = {name for name in refused if "Control" in name} | {
+        "HeliosPipeline", "HeliosPyramidPipeline", "IFPipeline", "KandinskyCombinedPipeline",
+        "PixArtSigmaPAGPipeline",
+    }  # fmt: skip
+    assert refused - known == set()
+
+
+def test_a_pipeline_with_an_odd_name_is_accepted(make, tmp_path, monkeypatch):
+    class ImageToVideoInpaint(diffusers.StableDiffusionPipeline):
+        pass
+
+    monkeypatch.setattr(diffusers, "ImageToVideoInpaint", ImageToVideoInpaint, raising=False)
+    tiny.stable_diffusion().save_pretrained(tmp_path / "odd")
+    index = tmp_path / "odd" / "model_index.json"
+    index.write_text(index.read_text().replace("StableDiffusionPipeline", "ImageToVideoInpaint"))
+    assert make(tmp_path / "odd")
+    assert "prompt" in inspect.signature(ImageToVideoInpaint.__call__).parameters
+
+
+def test_a_unet_that_takes_a_picture_is_refused_whatever_its_pipeline_is_called(make, tmp_path):
+    tiny.stable_diffusion().save_pretrained(tmp_path / "edits")
+    config = tmp_path / "edits" / "unet" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 9}))
+    with pytest.raises(ModelError, match="takes 9 channels, 5 of them of a picture"):
+        make(tmp_path / "edits")
+
+
+@pytest.mark.parametrize("how", ["null", "tokenizer is null", "no folder", "no tokenizer"])
+def test_stable_diffusion_3_does_without_its_third_text_encoder(make, tmp_path, how):
+    pipeline = tiny.stable_diffusion_3()
+    pipeline.save_pretrained(tmp_path / "sd3")
+    index = tmp_path / "sd3" / "model_index.json"
+    if how == "no folder":
+        shutil.rmtree(tmp_path / "sd3" / "text_encoder_3")
+    elif how == "no tokenizer":
+        shutil.rmtree(tmp_path / "sd3" / "tokenizer_3")
+    else:
+        null = ["text_encoder_3", "tokenizer_3"] if how == "null" else ["tokenizer_3"]
+        changed = json.loads(index.read_text()) | {name: [None, None] for name in null}
+        index.write_text(json.dumps(changed))
+    image = make(tmp_path / "sd3")
+    pipeline.register_modules(text_encoder_3=None, tokenizer_3=None)
+    pipeline.set_progress_bar_config(disable=True)
+    asked = {name: value for name, value in SMALL.items() if name != "seed"}
+    plain = pipeline("a", generator=torch.Generator().manual_seed(1), **asked).images[0]
+    assert np.abs(np.asarray(plain, int) - np.asarray(image.image, int)).max() <= 1
+    assert not image.provenance.notes
+
+
+def test_what_is_cut_off_is_said_by_the_tokenizer_that_reads_most(make, tmp_path):
+    pipeline = tiny.stable_diffusion_3()
+    pipeline.register_modules(text_encoder_3=None, tokenizer_3=None)
+    pipeline.save_pretrained(tmp_path / "sd3")
+    gen = nbtool.Generator(str(tmp_path / "sd3"), store=tmp_path / "images", device="cpu")
+    with pytest.warns(UserWarning, match="the prompt has 100 tokens, the model reads 75"):
+        gen("a " * 100, **SMALL)
+
+
+def save(folder, **variants):
+    """A tiny model whose components come in the variants that are named; others have none."""
+    pipeline = tiny.stable_diffusion()
+    pipeline.save_pretrained(folder)
+    for name, variant in variants.items():
+        for path in (folder / name).glob("*.safetensors"):
+            path.unlink()
+        dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(variant, torch.float32)
+        getattr(pipeline, name).to(dtype).save_pretrained(folder / name, variant=variant)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [
+        {"unet": "fp16", "vae": "bf16"},
+        {"unet": "bf16", "text_encoder": "fp16"},
+        {"unet": "fp16", "vae": "bf16", "text_encoder": "fp16"},
+        {"unet": "ema"},
+        {"unet": "non_ema", "vae": "fp16"},
+    ],
+    ids=lambda variants: " ".join(variants.values()),
+)
+def test_components_may_come_in_different_variants(make, tmp_path, variants, hub, cache):
+    image = make(save(tmp_path / "mixed", **variants))
+    plain = make(save(tmp_path / "plain"))
+    assert np.abs(np.asarray(plain.image, int) - np.asarray(image.image, int)).max() <= 8
+    hub.add("org/mixed", tmp_path / "mixed")
+    published = make("org/mixed")
+    assert published.image.tobytes() == image.image.tobytes()
+
+
+def test_weights_under_names_that_are_not_known_are_named(make, tmp_path):
+    folder = save(tmp_path / "odd", unet="int8")
+    with pytest.raises(ModelError, match=r"no weights for its unet, only .*int8\.safetensors"):
+        make(folder)
+    names = ["unet/model.ema.safetensors", "unet/model.non_ema.safetensors"]
+    assert weights.choose(names, "unet").variant == "ema"
+    assert weights.choose([*names, "unet/model.safetensors"], "unet").variant == ""
+
+
+def test_a_pickled_checkpoint_is_read_where_that_is_allowed(hub, cache, make, tmp_path):
+    from original import save_checkpoint
+    from safetensors.torch import load_file
+
+    tiny.stable_diffusion().save_pretrained(tmp_path / "layout")
+    hub.add("stable-diffusion-v1-5/stable-diffusion-v1-5", tmp_path / "layout")
+    save_checkpoint(tiny.stable_diffusion(), tmp_path / "one.safetensors")
+    torch.save({"state_dict": load_file(tmp_path / "one.safetensors")}, tmp_path / "one.ckpt")
+    pickled = make(tmp_path / "one.ckpt", allow_pickle=True)
+    assert pickled.image.tobytes() == make(tmp_path / "one.safetensors").image.tobytes()

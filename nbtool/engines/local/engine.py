@@ -15,7 +15,7 @@ from nbtool._version import __version__
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.cache import Loaded
-from nbtool.engines.local.forwards import Forwards
+from nbtool.engines.local.forwards import Forwards, Stopped
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.questions import Making, Outcome
 from nbtool.engines.local.runs import Run
@@ -125,6 +125,7 @@ class LocalEngine:
         *,
         priority: int = 0,
     ) -> None:
+        worker.claim()
         waiting = _Waiting(recipes, cancelled)
 
         def report(text: str) -> None:
@@ -179,16 +180,22 @@ class _Task:
         self._network: Any = None
         self._schedulers: dict[str, Any] = {}
 
-    def prepare(self, forwards: Forwards) -> None:
+    def prepare(self, forwards: Forwards, wanted: Callable[[], bool]) -> None:
+        def say(text: str) -> None:
+            self._say(text)
+            if not wanted():
+                raise Stopped
+
         self.close()
         self._forwards = forwards
-        self._loaded = loaded = self._engine.placement.load(self._say)
-        loaded.users += 1
+        self._loaded = loaded = self._engine.placement.load(say)
+        cache.use(loaded)
         self._pipeline = forwards.adopt(loaded.pipeline, loaded.plan.batch_width)
         parts = self._pipeline.components
         self._network = parts[self._engine.model.denoiser]
-        # Of several text encoders the last reads most.
-        self._tokenizer = parts[max(name for name in parts if name.startswith("tokenizer"))]
+        # Of several text encoders the last reads most; of some pipelines none is left.
+        tokenizers = {n: part for n, part in parts.items() if n.startswith("tokenizer") and part}
+        self._tokenizer = tokenizers[max(tokenizers)] if tokenizers else None
         self._postprocessed = not pictures.postpone_postprocessing(self._pipeline)
         self._schedulers.clear()
 
@@ -197,16 +204,17 @@ class _Task:
         return self._loaded is None or self._loaded.gone
 
     def close(self) -> None:
-        if self._loaded:
-            self._loaded.users -= 1
+        loaded = self._loaded
         # All that would keep it in memory.
-        self._loaded = self._pipeline = self._network = None
+        self._loaded = self._pipeline = self._network = self._tokenizer = None
+        if loaded:
+            cache.leave(loaded)
 
     def take_less_memory(self, forwards: Forwards, recipe: Recipe) -> bool:
         failed = self._of().plan
         self.close()
         sparer = self._engine.placement.take_less_memory(failed, recipe, self._say)
-        self.prepare(forwards)
+        self.prepare(forwards, lambda: True)
         return sparer
 
     def _of(self) -> Loaded:
@@ -321,6 +329,8 @@ class _Task:
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:
         tokenizer = self._tokenizer
+        if tokenizer is None:
+            return ()
         most = self._family.tokens or tokenizer.model_max_length
         named = {"prompt": recipe.prompt, "negative_prompt": recipe.negative_prompt}
         notes = (_truncation(tokenizer, most, name, text) for name, text in named.items())
@@ -377,7 +387,7 @@ def _other(name: str, wanted: str, ours: str | None, model: str) -> str:
 
 
 def unload() -> None:
-    """Frees every cached pipeline; the next image loads its model again."""
-    cache.clear()
-    _truncation.cache_clear()
-    memory.release()
+    """Frees every cached pipeline, one that is in use when its last run is over."""
+    if cache.clear():
+        _truncation.cache_clear()
+        memory.release()

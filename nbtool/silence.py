@@ -156,11 +156,11 @@ def importing(library: str) -> Iterator[None]:
     try:
         with mild():
             yield
-    except Exception as error:  # a module may raise what it likes
+    except (Exception, SystemExit) as error:  # a module may raise what it likes
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         raise NbtoolError(
-            f"{library} cannot be imported ({reason}); install it anew "
-            f"(pip install --upgrade --force-reinstall {library}) and restart the kernel"
+            f"{library} cannot be imported ({reason}); mend its installation until "
+            f"`import {library}` works in a new Python, then restart the kernel"
         ) from error
 
 

@@ -284,7 +284,7 @@ class Job:
         for key in keys:
             if self.cancelled:
                 return
-            if key not in self._unwanted:
+            if key not in self._unwanted and key not in self._passed:
                 yield self.sweep.recipe(self._cells[key][0])
 
     def _is_unwanted(self, recipe: Recipe) -> bool:
@@ -292,8 +292,7 @@ class Job:
             return True
         if len(_jobs) > 1 and _claims.is_elsewhere((self._place, recipe.key), self):
             self._passed.add(recipe.key)
-            return True
-        return False
+        return bool(self._passed) and recipe.key in self._passed
 
     def _take(self, key: str) -> bool:
         """Takes an image from the store, if it is there."""
@@ -321,7 +320,8 @@ class Job:
         with self._changed:
             if self.done:  # cancelled in the same moment
                 return
-            self._started = self._started or time.monotonic()
+            self._heard = time.monotonic()
+            self._started = self._started or self._heard
             self._previews[key] = None
             _claims.take((self._place, key), self)
             self._update(activity="generating")
@@ -335,6 +335,9 @@ class Job:
             self._settle(key, error.unsaved, made=1)
             raise
         image.generate = self._generate
+        for job in tuple(_jobs):
+            if job is not self and job._place == self._place and key in job._cells:  # noqa: SLF001
+                job._passed.add(key)  # noqa: SLF001 - it has no need to make it any more
         with self._changed:
             for note in event.provenance.notes:
                 self._notes.setdefault(note)

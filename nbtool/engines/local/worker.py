@@ -23,6 +23,7 @@ from nbtool.silence import importing, quiet
 
 WRITERS = max(2, min(8, (os.cpu_count() or 2) // 2))  # threads
 BACKLOG = 32  # images that may wait to be written
+AGAIN = 0.1  # seconds until a writer that failed goes on
 LEAVING = 30  # seconds that the end of the process waits for what cannot be broken off
 
 Result = TypeVar("Result")
@@ -55,7 +56,7 @@ class Worker:
         # ones, and whether they are exact; until all is done.
         self._decided: dict[str, tuple[dict[str, int], bool]] = {}
         self._working = Loop("nbtool", self._turn, fail=self._fail, retry=0, around=self._ready)
-        self._writing = Loop("nbtool writer", self._write, threads=WRITERS)
+        self._writing = Loop("nbtool writer", self._write, retry=AGAIN, threads=WRITERS)
 
     def run(self, run: Run) -> None:
         """Returns when nothing of the run is left to do.
@@ -112,6 +113,7 @@ class Worker:
         """Breaks off what is loaded or made, before torch is torn down."""
         self._leaving = True
         self._working.leave(LEAVING)
+        self._writing.join(LEAVING)
 
     @contextmanager
     def _ready(self) -> Iterator[None]:

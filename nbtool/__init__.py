@@ -53,7 +53,10 @@ def __getattr__(name: str) -> Any:
 
 
 def unload() -> None:
-    """Frees every loaded model; the next image loads its model again."""
+    """Frees every loaded model; the next image loads its model again.
+
+    A model that images are being made with is freed when they are made.
+    """
     from nbtool.engines import local
 
     local.unload()

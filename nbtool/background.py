@@ -1,17 +1,25 @@
-"""Loops in the background: threads that are there while there is work, and outlive its errors."""
+"""Loops in the background: threads that are there while there is work, and outlive its errors.
+
+The one place where nbtool starts threads.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from nbtool.silence import mild
+
 logger = logging.getLogger("nbtool")
 
-Fail = Callable[[Exception], None]
+Fail = Callable[[BaseException], None]
+AGAIN = 0.1  # seconds until a thread that is to leave is told so again
 
 
 class Loop:
@@ -22,9 +30,10 @@ class Loop:
 
     A turn says when the next one is due: a number of seconds, `0` for at once, or None: there is
     nothing to do until somebody wakes the loop, and the thread ends. A turn that begins after
-    `wake()` was called is sure to come, whenever that was. What a turn raises is logged and handed
-    to `fail`; the loop goes on at the next wake, or after `retry` seconds. After a fork the child
-    has no threads, and its first wake starts anew.
+    `wake()` was called is sure to come, whenever that was. What a turn raises, be it an interrupt
+    or the wish to exit, is logged and handed to `fail`; the loop goes on at the next wake, or after
+    `retry` seconds. A warning is no error there. After a fork the child has no threads, and its
+    first wake starts anew.
 
     Args:
         name: Of its threads.
@@ -32,7 +41,8 @@ class Loop:
         fail: Told what a turn raised.
         retry: Seconds until the next turn after one that failed; None: not before a wake.
         threads: How many at most take turns side by side; every wake may start one more.
-        around: Makes what a thread is inside of from its first turn to its last.
+        around: Makes what a thread is inside of from the first turn after a wake to the last. If
+            that raises, `fail` is told, and it is tried again at the next wake.
     """
 
     def __init__(
@@ -60,15 +70,23 @@ class Loop:
         self._process = os.getpid()
 
     def wake(self) -> None:
-        """There is something to do. Returns at once."""
+        """There is something to do. Returns at once.
+
+        Raises:
+            RuntimeError: No thread is there, and the system starts none.
+        """
         if self._process != os.getpid():  # a child: its parent's threads and locks are not its own
             self._begin()
         with self._changed:
             self._calls = min(self._calls + 1, self._most)
             if len(self._threads) < self._most:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._threads.add(thread)
-                thread.start()
+                try:
+                    thread.start()
+                    self._threads.add(thread)
+                except RuntimeError:
+                    if not self._threads:
+                        raise
             self._changed.notify_all()
 
     @property
@@ -88,16 +106,26 @@ class Loop:
         with self._changed:
             return self._changed.wait_for(lambda: not self._threads, timeout)
 
+    def leave(self, timeout: float) -> None:
+        """At the end of the process: breaks off what its threads do, and waits until they are gone.
+
+        Each is told to exit at its next line of Python, again and again: what it is in the middle
+        of, such as an import, may take that for an error and go on.
+        """
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            alive = [thread for thread in tuple(self._threads) if thread.is_alive()]
+            if not alive:
+                return
+            for thread in alive:
+                ident, error = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, error)
+            alive[0].join(AGAIN)
+
     def _run(self) -> None:
         try:
-            with self._around():
-                while self._is_called():
-                    pause: float | None = 0
-                    while pause is not None:
-                        self._rest(pause)
-                        pause = self._take_turn()
-        except Exception as error:  # of what it is inside of
-            self._note(error)
+            while self._is_called():
+                self._take_turns()
         finally:
             with self._changed:  # whatever happened, the next wake starts a thread
                 self._threads.discard(threading.current_thread())
@@ -112,6 +140,17 @@ class Loop:
             self._threads.discard(threading.current_thread())
             return False
 
+    def _take_turns(self) -> None:
+        """Until there is nothing to do."""
+        try:
+            with mild(), self._around():
+                pause: float | None = 0
+                while pause is not None:
+                    self._rest(pause)
+                    pause = self._take_turn()
+        except BaseException as error:  # of what they are inside of
+            self._note(error)
+
     def _rest(self, pause: float) -> None:
         """Waits until the next turn is due, or a wake makes it due."""
         if pause > 0:
@@ -121,16 +160,17 @@ class Loop:
 
     def _take_turn(self) -> float | None:
         try:
-            return self._turn()
-        except Exception as error:
+            with mild():  # again: there may be other filters by now
+                return self._turn()
+        except BaseException as error:
             self._note(error)
             return self._retry
 
-    def _note(self, error: Exception) -> None:
-        """Logs an error and hands it on; what goes wrong with that is logged too."""
-        logger.debug("in %s", self._name, exc_info=error)
-        if self._fail is not None:
-            try:
+    def _note(self, error: BaseException) -> None:
+        """Hands an error on and logs it; what goes wrong with that is logged too."""
+        try:
+            if self._fail is not None:
                 self._fail(error)
-            except Exception:
-                logger.debug("in %s, telling of an error", self._name, exc_info=True)
+        except BaseException:
+            logger.debug("in %s, telling of an error", self._name, exc_info=True)
+        logger.debug("in %s", self._name, exc_info=error)

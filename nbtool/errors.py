@@ -59,6 +59,13 @@ class Cancelled(GenerationError):  # noqa: N818 - it names what happened
     """The job was cancelled before this image was made."""
 
 
+def stopped_by(error: BaseException) -> NbtoolError:
+    """What to tell whoever waits for a run that an error stopped."""
+    if isinstance(error, NbtoolError):
+        return error
+    return GenerationError(f"generation stopped: {type(error).__name__}: {error}")
+
+
 def unknown_name(name: str, known: Iterable[str], kind: str) -> str:
     """The message for a name that does not exist, with the nearest one that does."""
     known = sorted(known)

@@ -151,8 +151,9 @@ class Generator:
             gen.grid("a {color} star", color=["red", "blue"], seed=range(4), guidance_scale="1-7 (+2)")
 
         Any parameter given as a list, tuple, range or range string is an axis, and so is a list
-        for a `{name}` in the prompt. Axes multiply. A seed left open is drawn once for the whole
-        grid. Interrupted, it keeps what was made; the same call makes only what is missing.
+        for a `{name}` in the prompt. Axes multiply. Interrupted, it keeps what was made; the same
+        call makes only what is missing. A seed left open is drawn once for the whole grid, anew at
+        each call: what is said at the end names it, and given as `seed=` it goes on with that grid.
 
         Args:
             prompt: A prompt or recipe, or a list of either as the first axis.
@@ -316,13 +317,15 @@ class Generator:
             job.cancel()
             job.join()
             raise
-        for note in job.notes:
-            warnings.warn(note, stacklevel=3)
         try:
-            return job.wait()
+            grid = job.wait()
         except StoreError as error:
             error.grid = job.grid
             raise
+        # Last, when all is kept: where warnings are errors this raises.
+        for note in job.notes:
+            warnings.warn(note, stacklevel=3)
+        return grid
 
     def _estimate(self, work: float, model: str | None) -> float | None:
         """Seconds for so much work, from the pace of stored images of the same model."""

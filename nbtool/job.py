@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import math
+import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
-from nbtool.background import logger
+from nbtool.background import Loop
 from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Started, Stepped
-from nbtool.errors import GenerationError, NbtoolError, StoreError
+from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.order import order
 from nbtool.recipes.recipe import Recipe
+from nbtool.results.claims import Claims
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Cell
 from nbtool.results.progress import Progress
@@ -30,12 +33,16 @@ if TYPE_CHECKING:
 
     from nbtool.live.view import GridView
 
+LEAVING = 30  # seconds that the end of the process waits for jobs, all of them together
+
 
 class Job:
     """One run in progress, in the background.
 
     `cancel()`, `wait()` and `grid` may be called from anywhere; `await job` waits without
-    blocking; iterating gives the images as they are finished.
+    blocking, and goes on without the one who awaits it when that is cancelled; iterating gives the
+    images as they are finished. An image that another job with the same store is making already is
+    taken from there when it is done.
     """
 
     def __init__(
@@ -65,18 +72,24 @@ class Job:
         self._settled: list[tuple[str, Cell]] = []  # the same in the order in which they came
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
         self._previews: dict[str, Callable[[], Image] | None] = {}  # of the same images
-        self._counts = Progress(total=len(self._cells))  # without what changes at each step
+        # Without what changes at each step.
+        self._counts = Progress(total=len(self._cells), drawn=sweep.drawn)
         self._step = (0, 0)
         self._changed = threading.Condition(threading.RLock())
         self._unwanted: set[str] = set()
+        self._passed: set[str] = set()  # what was left to other jobs
+        self._place = str(store.path)
         self._cancelled = threading.Event()
         self._finished = threading.Event()
         self._error: NbtoolError | None = None
         self._notes: dict[str, None] = {}
         self._started = self._heard = 0.0  # of the first and of the last event
-        self._thread = threading.Thread(target=self._run, name="nbtool job", daemon=True)
+        self._listeners: set[Callable[[], object]] = set()  # told of the end
         _jobs.add(self)
-        self._thread.start()
+        try:
+            Loop("nbtool job", self._run, fail=self._end).wake()
+        except RuntimeError as error:  # the system starts no thread
+            self._end(error)
 
     @property
     def progress(self) -> Progress:
@@ -148,7 +161,9 @@ class Job:
         return GridView(self.grid, job=self, rows=rows, cols=cols)
 
     def cancel(self, **labels: Any) -> None:
-        """Stops within one denoising step; finished images are kept.
+        """Stops within one denoising step, or at once while the model is being loaded.
+
+        Finished images are kept.
 
             job.cancel()                    all that is not done
             job.cancel(guidance_scale=9)    the cells with this label alone
@@ -158,9 +173,15 @@ class Job:
         """
         if not labels:
             self._cancelled.set()
+            with self._changed:
+                if not self._previews:  # nothing is in the making
+                    self._end()
+            _claims.drop(self)
             return
         asked = set(Grid(self.sweep.base, self.sweep.axes, {}).matching(**labels))
         self._unwanted |= {key for key, cells in self._cells.items() if asked.issuperset(cells)}
+        for key in self._unwanted:
+            _claims.drop(self, (self._place, key))
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for the end, or `timeout` seconds; raises nothing."""
@@ -178,7 +199,17 @@ class Job:
         return self.grid
 
     def __await__(self) -> Generator[Any, None, Grid]:
-        return asyncio.to_thread(self.wait).__await__()
+        """The grid, once the run is over; the same errors as `wait`. It occupies no thread."""
+        over = asyncio.Event()
+        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, over.set)
+        with self._changed:
+            self._listeners.add(tell)
+        try:
+            if not self.done:
+                yield from over.wait().__await__()
+        finally:
+            self._listeners.discard(tell)
+        return self.wait()
 
     def __iter__(self) -> Iterator[GeneratedImage]:
         """The images as they are finished, those from the store first."""
@@ -199,40 +230,73 @@ class Job:
         progress = self.progress
         state = "cancelled" if self.cancelled else "done" if self.done else progress.activity
         state = "stopped by an error" if self._error else state
-        return f"<Job {progress.done} of {progress.total} images, {state}>"
+        drawn = "" if progress.drawn is None else f", seed={progress.drawn} was drawn"
+        return f"<Job {progress.done} of {progress.total} images, {state}{drawn}>"
 
     def _run(self) -> None:
         """The whole of the work; on the job's own thread."""
-        try:
-            # Compared with a listing first: only what is there needs to be read and verified.
-            missing = [key for key in self._cells if not (key in self._stored and self._take(key))]
-            if missing and not self.cancelled:
-                if not self._prepared:
-                    self._store.prepare()
-                self._engine.run(
-                    self._wanted(missing), self._handle, self._is_unwanted, priority=self._priority
-                )
-        except NbtoolError as error:
-            self._error = error
-        except Exception as error:  # whoever waits must hear of it
-            logger.debug("in a job", exc_info=error)
-            self._error = GenerationError(f"generation stopped: {type(error).__name__}: {error}")
-        finally:
-            with self._changed:
-                self._previews.clear()
-                self._finished.set()
-                self._changed.notify_all()
+        # Compared with a listing first: only what is there needs to be read and verified.
+        missing = [key for key in self._cells if not (key in self._stored and self._take(key))]
+        if missing and not self.cancelled and not self._prepared:
+            self._store.prepare()
+        while missing and not self.cancelled:
+            self._engine.run(
+                self._wanted(missing), self._handle, self._is_unwanted, priority=self._priority
+            )
+            missing = self._take_from_others()
+        self._end()
+
+    def _end(self, error: BaseException | None = None) -> None:
+        """It is over, for all who wait."""
+        with self._changed:
+            if self.done:
+                return
+            self._error = None if error is None else stopped_by(error)
+            self._previews.clear()
+            self._finished.set()
+            self._changed.notify_all()
+            listeners = tuple(self._listeners)
+        _jobs.discard(self)
+        _claims.drop(self)
+        for tell in listeners:
+            with contextlib.suppress(RuntimeError):  # its event loop is closed
+                tell()
+
+    def _forsake(self) -> None:
+        """In the fork of the process in which it goes on, it is over."""
+        self._changed = threading.Condition(threading.RLock())
+        self._finished = threading.Event()
+        self._listeners = set()
+        self._end(GenerationError("this job goes on in the process that this one is a fork of"))
+
+    def _take_from_others(self) -> list[str]:
+        """What others were making is taken when it is done; the keys of what came to nothing."""
+        lost: list[str] = []
+        while not (lost or self.cancelled) and (left := self._left_to_others()):
+            wanted = [(self._place, key) for key in left]
+            stop = lambda: self.cancelled or not self._left_to_others()  # noqa: E731
+            free = [key for _, key in _claims.wait(wanted, self, stop)]
+            self._passed.difference_update(free)
+            lost = [key for key in free if not self._take(key)]
+        return lost
+
+    def _left_to_others(self) -> set[str]:
+        return self._passed - self._results.keys() - self._unwanted
 
     def _wanted(self, keys: Iterable[str]) -> Iterator[Recipe]:
         """The recipes of these keys, made one by one as they are asked for."""
         for key in keys:
             if self.cancelled:
                 return
-            if key not in self._unwanted:
+            if key not in self._unwanted and key not in self._passed:
                 yield self.sweep.recipe(self._cells[key][0])
 
     def _is_unwanted(self, recipe: Recipe) -> bool:
-        return self.cancelled or bool(self._unwanted and recipe.key in self._unwanted)
+        if self.cancelled or (self._unwanted and recipe.key in self._unwanted):
+            return True
+        if len(_jobs) > 1 and _claims.is_elsewhere((self._place, recipe.key), self):
+            self._passed.add(recipe.key)
+        return bool(self._passed) and recipe.key in self._passed
 
     def _take(self, key: str) -> bool:
         """Takes an image from the store, if it is there; whether there is nothing to make."""
@@ -250,19 +314,28 @@ class Job:
         return True
 
     def _handle(self, event: Event) -> None:
+        if self.done:  # cancelled before anything was begun
+            return
         if isinstance(event, Loading):
             self._update(activity=event.what)
         elif isinstance(event, Started):
-            self._started = self._started or time.monotonic()
-            with self._changed:
-                self._previews[event.recipe.key] = None
-            self._update(activity="generating")
+            self._begin(event.recipe.key)
         elif isinstance(event, Stepped):
             self._advance(event)
         elif isinstance(event, Failed):
             self._settle(event.recipe.key, GenerationError(event.reason), failed=1)
         elif isinstance(event, Finished):
             self._keep(event)
+
+    def _begin(self, key: str) -> None:
+        with self._changed:
+            if self.done:  # cancelled in the same moment
+                return
+            self._heard = time.monotonic()
+            self._started = self._started or self._heard
+            self._previews[key] = None
+            _claims.take((self._place, key), self)
+            self._update(activity="generating")
 
     def _keep(self, event: Finished) -> None:
         key = event.recipe.key
@@ -273,6 +346,9 @@ class Job:
             self._settle(key, error.unsaved, made=1)
             raise
         image.generate = self._generate
+        for job in tuple(_jobs):
+            if job is not self and job._place == self._place and key in job._cells:  # noqa: SLF001
+                job._passed.add(key)  # noqa: SLF001 - it has no need to make it any more
         with self._changed:
             for note in event.provenance.notes:
                 self._notes.setdefault(note)
@@ -289,12 +365,15 @@ class Job:
 
     def _settle(self, key: str, cell: Cell, **counts: int) -> None:
         with self._changed:
+            if self.done:  # cancelled in the same moment
+                return
             self._results[key] = cell
             self._settled.append((key, cell))
             self._begun.pop(key, None)
             self._previews.pop(key, None)
             now = {name: getattr(self._counts, name) + n for name, n in counts.items()}
             self._update(**now)
+        _claims.drop(self, (self._place, key))
 
     def _update(self, **changes: Any) -> None:
         """Events come from several threads: each sees the counts that the last one left."""
@@ -305,20 +384,31 @@ class Job:
             self._changed.notify_all()
 
 
-_jobs: weakref.WeakSet[Job] = weakref.WeakSet()
+_jobs: set[Job] = set()  # that are not over
+_claims = Claims()
 
 
 def cancel() -> None:
     """Cancels every job; they stop within one denoising step, and finished images are kept."""
-    for job in list(_jobs):
+    for job in tuple(_jobs):
         job.cancel()
 
 
 def _close() -> None:
-    """At exit: lets the running step end, so that torch is not torn down under it."""
+    """At exit: lets the running step end and what is finished be written."""
     cancel()
-    for job in list(_jobs):
-        job.join(timeout=30)
+    end = time.monotonic() + LEAVING
+    for job in tuple(_jobs):
+        job.join(max(0, end - time.monotonic()))
+
+
+def _forsake() -> None:
+    """In a fork: jobs go on in its parent alone."""
+    _claims.clear()
+    for job in tuple(_jobs):
+        job._forsake()  # noqa: SLF001 - of this module
 
 
 atexit.register(_close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forsake)

@@ -3,6 +3,8 @@
 Verbosity, warning filters and bars belong to the whole process. Whoever wants silence first makes
 it, and whoever leaves it last gives back what was there before, in whichever order threads come
 and go.
+
+Nor is a warning of theirs an error, as it is with `python -W error`: no picture fails for it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+
+from nbtool.errors import NbtoolError
 
 
 class Silence:
@@ -88,15 +92,76 @@ def _ignore(undo: ExitStack, **warning: Any) -> None:
     before = list(warnings.filters)
     warnings.filterwarnings("ignore", **warning)
     added = [entry for entry in warnings.filters if entry not in before]
-    here = warnings.filters
+    here = _filters()
 
     def take_away() -> None:
-        for filters in {id(each): each for each in (here, warnings.filters)}.values():
+        for filters in {id(each): each for each in (here, _filters())}.values():
             for entry in added:
                 if entry in filters:
-                    filters.remove(entry)  # type: ignore[attr-defined] # a list, typed as less
+                    filters.remove(entry)
 
     undo.callback(take_away)
+
+
+def _filters() -> list[Any]:
+    return warnings.filters  # type: ignore[return-value] # a list, typed as less
+
+
+class _Mildly:
+    """The text of a filter: matches what another one does, on threads where warnings are mild."""
+
+    def __init__(self, text: Any) -> None:
+        self._text = text  # a pattern; None matches all
+
+    def match(self, message: str) -> bool:
+        here = threading.get_ident() in _mild_threads
+        return here and (self._text is None or self._text.match(message) is not None)
+
+
+_mild_threads: list[int] = []  # each as often as it wants so
+_mild_lock = threading.Lock()
+
+
+@contextmanager
+def mild() -> Iterator[None]:
+    """On this thread no warning is an error: where a filter would make it one it is shown."""
+    thread = threading.get_ident()
+    with _mild_lock:
+        _mild_threads.append(thread)
+        filters = _filters()
+        for place in reversed(range(len(filters))):
+            action, text, *rest = filters[place]
+            if action == "error" and not (place and isinstance(filters[place - 1][1], _Mildly)):
+                filters.insert(place, ("default", _Mildly(text), *rest))
+    try:
+        yield
+    finally:
+        with _mild_lock:
+            _mild_threads.remove(thread)
+            if not _mild_threads:
+                filters = _filters()
+                filters[:] = [each for each in filters if not isinstance(each[1], _Mildly)]
+
+
+@contextmanager
+def importing(library: str) -> Iterator[None]:
+    """Names a library that cannot be imported; its warnings do not keep it from being imported.
+
+        with importing("torch"):
+            import torch
+
+    Raises:
+        NbtoolError: What was imported inside raised something.
+    """
+    try:
+        with mild():
+            yield
+    except (Exception, SystemExit) as error:  # a module may raise what it likes
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        raise NbtoolError(
+            f"{library} cannot be imported ({reason}); mend its installation until "
+            f"`import {library}` works in a new Python, then restart the kernel"
+        ) from error
 
 
 def _quiet_libraries(undo: ExitStack) -> None:

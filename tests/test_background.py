@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import threading
+import warnings
 
 import pytest
 
@@ -98,18 +99,99 @@ def test_not_even_an_error_in_telling_of_an_error_ends_it_for_good():
     assert len(turns) == 2
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_not_even_the_end_of_its_thread_ends_it_for_good():
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError])
+def test_whatever_is_raised_is_told_and_ends_nothing_for_good(error):
     work, done = Work(), []
 
     def leave():
-        raise SystemExit
+        raise error
 
     work.do(leave)
     assert work.loop.join(SECONDS)
+    assert [type(told) for told in work.errors] == [error]
     work.do(lambda: done.append(1))
     assert work.loop.join(SECONDS)
     assert done == [1]
+
+
+@pytest.mark.parametrize("error", [ImportError, SystemExit])
+def test_what_it_is_inside_of_may_fail_and_is_tried_again_at_each_wake(error):
+    """Also for a wake that comes while it fails: whoever called it must hear of it."""
+    tries, done = [], []
+
+    @contextlib.contextmanager
+    def around():
+        tries.append(1)
+        if len(tries) == 1:
+            work.loop.wake()
+        if len(tries) < 3:
+            raise error
+        yield
+
+    work = Work(around=around)
+    work.do(lambda: done.append(1))
+    assert work.loop.join(SECONDS)
+    assert len(tries) == len(work.errors) == 2
+    work.loop.wake()
+    assert work.loop.join(SECONDS)
+    assert done == [1]
+
+
+def test_where_no_thread_can_be_started_it_says_so_and_may_start_later(monkeypatch):
+    work, done = Work(), []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda _: refuse())
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            work.do(lambda: done.append(1))
+    assert not work.loop.running
+    work.loop.wake()
+    assert work.loop.join(SECONDS)
+    assert done == [1]
+
+
+def refuse():
+    raise RuntimeError("can't start new thread")  # as the system's limits make Python say
+
+
+def test_what_it_does_is_broken_off_at_the_end_of_the_process():
+    work, begun = Work(), threading.Event()
+
+    def forever():
+        begun.set()
+        while True:
+            try:
+                threading.Event().wait(0.001)
+            except Exception:
+                pass
+
+    work.do(forever)
+    assert begun.wait(SECONDS)
+    work.loop.leave(SECONDS)
+    assert work.loop.join(0)
+    assert [type(told) for told in work.errors] == [SystemExit]
+
+
+def test_fault_60_a_warning_is_no_error_there():
+    """Whatever filters say, also such as come while a thread is at work; elsewhere they hold."""
+    work, begun, go_on = Work(), threading.Event(), threading.Event()
+
+    def warn():
+        warnings.warn("of a library", stacklevel=1)
+
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("error")
+        work.do(warn)
+        work.do(lambda: begun.set() or (go_on.wait(SECONDS) and None))
+        assert begun.wait(SECONDS)
+        warnings.simplefilter("error", UserWarning)
+        work.do(warn)
+        go_on.set()
+        assert work.loop.join(SECONDS)
+        with pytest.raises(UserWarning):
+            warnings.warn("of somebody else", stacklevel=1)
+        assert [each[2] for each in warnings.filters[:2]] == [UserWarning, Warning]  # as they were
+    assert work.errors == []
+    assert [str(each.message) for each in shown] == ["of a library"] * 2
 
 
 def test_a_turn_that_failed_may_be_tried_again():

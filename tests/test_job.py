@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 import weakref
 
 import pytest
@@ -12,7 +14,9 @@ from nbtool.engines.local.worker import worker
 from nbtool.job import Job
 from nbtool.results.store import Store
 from nbtool.testing import FakeEngine
+from nbtool.watch import watch
 
+SECONDS = 60
 PROMPT = "a large red circle on a blue background"
 
 
@@ -241,3 +245,226 @@ def test_progress_counts_the_steps_of_all_images_in_the_making(gen, monkeypatch)
     assert fractions[-1] == 1.0
     assert any(progress.fraction > 0 for progress in seen if progress.done == 0)
     assert job.progress.seconds > 0
+
+
+def test_an_image_that_two_jobs_want_is_made_once(quick, engine, kept):
+    """By whoever is first; also by another generator with the same store."""
+    engine.hold(2)
+    first = quick.submit(PROMPT, seed=range(2))
+    assert engine.wait_for_hold(SECONDS)
+    again = nbtool.Generator(engine=FakeEngine(), store=quick.store.path)
+    others = [quick.submit(PROMPT, seed=range(2)), again.submit(PROMPT, seed=[1, 0])]
+    engine.release()
+    for job in (first, *others):
+        assert len(job.wait(SECONDS)) == 2
+        assert job.done
+    assert sorted(recipe.seed for recipe in kept) == [0, 1]
+    assert sum(job.progress.stored for job in (first, *others)) == 4
+
+
+@pytest.mark.parametrize("end", ["cancelled", "label cancelled", "failed", "stopped"])
+def test_an_image_that_came_to_nothing_is_made_by_the_next_who_wants_it(tmp_path, end):
+    fails = {"failed": lambda _: "not this time"}.get(end, lambda _: "")
+    ours, theirs = FakeEngine(fails=fails), FakeEngine()
+    first = nbtool.Generator(engine=ours, store=tmp_path / "images")
+    second = nbtool.Generator(engine=theirs, store=tmp_path / "images")
+    ours.hold(1)
+    theirs.hold(1, lambda recipe: recipe.seed == 2)
+    job = first.submit(PROMPT, seed=[1])
+    assert ours.wait_for_hold(SECONDS)
+    waiting = second.submit(PROMPT, seed=[1, 2])
+    assert theirs.wait_for_hold(SECONDS)  # so the first one has been left to the other job
+    theirs.release()
+    if end == "cancelled":
+        job.cancel()
+    elif end == "label cancelled":
+        job.cancel(seed=1)
+    elif end == "stopped":
+        ours._fails = lambda _: 1 / 0
+    ours.release()
+    assert len(waiting.wait(SECONDS)) == 2
+    assert waiting.progress.made == 2
+    job.join(SECONDS)
+    assert len(job.grid) == 0
+    assert (job.error is not None) == (end == "stopped")
+
+
+def test_who_waits_for_what_another_makes_may_leave(quick, engine):
+    engine.hold(1)
+    first = quick.submit(PROMPT, seed=1)
+    assert engine.wait_for_hold(SECONDS)
+    second = quick.submit(PROMPT, seed=1)
+    second.cancel()
+    second.join(SECONDS)
+    assert second.done
+    engine.release()
+    assert len(first.wait(SECONDS)) == 1
+
+
+def test_who_wants_an_image_that_a_sweep_has_not_begun_does_not_wait_for_the_sweep(
+    quick, engine, kept
+):
+    engine.hold(1, lambda recipe: recipe.seed == 0)
+    sweep = quick.submit(PROMPT, seed=range(4))
+    assert engine.wait_for_hold(SECONDS)
+    assert quick(PROMPT, seed=3).path.exists()
+    assert not sweep.done
+    engine.release()
+    assert len(sweep.wait(SECONDS)) == 4
+    assert [recipe.seed for recipe in kept] == [3, 0, 1, 2]
+
+
+def test_each_store_gets_its_own(quick, engine, kept, tmp_path):
+    engine.hold(1)
+    other = nbtool.Generator(engine=engine, store=tmp_path / "other")
+    jobs = [gen.submit(PROMPT, seed=1) for gen in (quick, other)]
+    assert engine.wait_for_hold(SECONDS, images=2)
+    engine.release()
+    assert [len(job.wait(SECONDS)) for job in jobs] == [1, 1]
+    assert len(kept) == 2
+
+
+def test_the_real_engine_makes_an_image_once_too(gen, held, kept):
+    sweep = gen.submit(PROMPT, seed=range(40), guidance_scale=2)
+    until(sweep, lambda progress: progress.made)
+    same = gen.submit(PROMPT, seed=range(20, 60), guidance_scale=2)
+    held.set()
+    assert len(sweep.wait()) == len(same.wait()) == 40
+    assert len(kept) == 60
+
+
+def test_what_is_cancelled_before_anything_is_begun_is_over_at_once(tmp_path):
+    """However long the engine takes to notice, which reads a large model maybe."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(FakeEngine):
+        def run(self, *args, **options):
+            begun.set()
+            go_on.wait(SECONDS)
+            super().run(*args, **options)
+
+    gen = nbtool.Generator(engine=Slow(), store=tmp_path / "images")
+    job = gen.submit(PROMPT, seed=1)
+    assert begun.wait(SECONDS)
+    job.cancel()
+    assert job.done
+    assert job.wait().missing == [()]
+    go_on.set()
+    assert len(gen.submit(PROMPT, seed=2).wait(SECONDS)) == 1
+    assert len(gen.store) == 1
+
+
+def test_seconds_count_from_the_first_image_on_and_never_back(quick, engine, monkeypatch):
+    seen, monotonic = [], time.monotonic
+
+    def look():
+        for job in tuple(jobs):
+            seen.append(job.progress.seconds)
+        return monotonic()
+
+    jobs = []
+    monkeypatch.setattr("nbtool.job.time.monotonic", look)
+    engine.hold(1)
+    jobs.append(quick.submit(PROMPT, seed=range(3)))
+    assert engine.wait_for_hold(SECONDS)
+    engine.release()
+    jobs[0].join(SECONDS)
+    assert min(seen) == 0
+    assert seen[-1] >= 0
+
+
+def test_a_wait_with_a_time_out_ends_in_time_and_the_job_goes_on(quick, engine):
+    engine.hold(1)
+    job = quick.submit(PROMPT, seed=range(2))
+
+    async def wait():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(job, 0.01)
+
+    asyncio.run(wait())
+    assert not job.done
+    assert not job._listeners
+    engine.release()
+    assert len(asyncio.run(asyncio.wait_for(job, SECONDS))) == 2
+    assert len(asyncio.run(asyncio.wait_for(job, SECONDS))) == 2  # again, when it is long over
+
+
+def test_many_may_await_and_no_thread_does(quick, engine, monkeypatch):
+    """In several event loops, and what stops a job reaches them all."""
+    engine.hold(1)
+    good = quick.submit(PROMPT, seed=1)
+    broken = FakeEngine(error=OSError("odd"))
+    bad = nbtool.Generator(engine=broken, store=quick.store.path).submit(PROMPT, seed=2)
+    monkeypatch.setattr(asyncio, "to_thread", None)
+
+    async def wait(job):
+        return await job
+
+    async def many():
+        tasks = [asyncio.ensure_future(wait(job)) for job in [good, bad] * 50]
+        await asyncio.sleep(0)
+        engine.release()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    came = []
+    threads = [threading.Thread(target=lambda: came.extend(asyncio.run(many()))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert [str(each) for each in came if isinstance(each, Exception)] == [
+        "generation stopped: OSError: odd"
+    ] * 150
+    assert sum(isinstance(each, nbtool.Grid) for each in came) == 150
+
+
+def test_the_end_of_a_job_does_not_mind_an_event_loop_that_is_gone(quick, engine):
+    engine.hold(1)
+    job = quick.submit(PROMPT, seed=1)
+    loop = asyncio.new_event_loop()
+    waiting = job.__await__()
+    loop.call_soon(lambda: next(waiting))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    engine.release()
+    assert len(job.wait(SECONDS)) == 1
+
+
+def test_a_drawn_seed_is_told_so_that_the_grid_can_go_on(quick, engine, monkeypatch, capsys):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "plain")
+    engine.hold(1, lambda recipe: recipe.guidance_scale == 2)
+    job = quick.submit(PROMPT, guidance_scale=[1, 2])
+    assert engine.wait_for_hold(SECONDS)
+    job.cancel()
+    job.join(SECONDS)
+    engine.release()
+    seed = job.sweep.base.seed
+    assert f", seed={seed} was drawn>" in repr(job)
+    watch(job)
+    said = f"1 image · 1 not made · seed={seed} was drawn · give it to go on with this grid\n"
+    assert capsys.readouterr().out == said
+    assert len(quick.grid(PROMPT, guidance_scale=[1, 2], seed=seed)) == 2
+    assert capsys.readouterr().out == "2 images · 1 already in the store\n"
+    assert quick.submit(PROMPT, guidance_scale=[1, 2]).sweep.base.seed != seed
+
+
+@pytest.mark.parametrize(
+    ("prompt", "parameters", "drawn"),
+    [
+        ("a", {}, True),
+        ("a", {"seed": -1}, True),
+        ("a", {"seed": 0}, False),
+        ("a", {"seed": [1, 2]}, False),
+        ("a", {"seeds": nbtool.paired(seed=[1, 2], eta=[0, 1])}, False),
+        (nbtool.Recipe(prompt="a", seed=3), {}, False),
+        (nbtool.Recipe(prompt="a", seed=3), {"seed": -1}, True),
+        ([nbtool.Recipe(prompt="a", seed=3), nbtool.Recipe(prompt="b")], {}, True),
+        ([nbtool.Recipe(prompt="a", seed=3), nbtool.Recipe(prompt="b", seed=4)], {}, False),
+    ],
+)
+def test_a_seed_is_said_to_be_drawn_only_where_it_was(quick, prompt, parameters, drawn):
+    sweep = quick._sweep(prompt, (), parameters)
+    assert (sweep.drawn is not None) == drawn
+    if drawn:
+        assert sweep.drawn in {recipe.seed for _, recipe in sweep}

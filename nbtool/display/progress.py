@@ -34,6 +34,9 @@ def outcome(progress: Progress, grid: Labelled) -> str:
         parts.append(f"{progress.failed} failed")
     if left := progress.total - progress.done:
         parts.append(f"{left} not made")
+    if progress.drawn is not None and grid.axes:
+        parts.append(f"seed={progress.drawn} was drawn")
+        parts += ["give it to go on with this grid"] if left else []
     return " · ".join(parts)
 
 

@@ -49,8 +49,8 @@ class Feed:
         self._states = bytearray([MISSING]) * math.prod(grid.shape)
         self.cells: dict[int, Cell] = {}
         self._settle((index, cell) for index in grid.indices() if (cell := grid.cell(index)))
-        self._running = job is not None
-        self._seen = 0  # results of the job
+        self._running = self._following = job is not None
+        self._seen = 0  # results of the job, of which the view was told
         self._looked = -math.inf  # when
         self._view: Face | None = None
         self._lock = threading.Lock()
@@ -131,11 +131,11 @@ class Feed:
         view = self._view
         if view is None:
             return None
-        if self._running:
+        if self._following:
             self._look(view)
         if self._serve(view):
             return 0
-        return LOOK if self._running else None
+        return LOOK if self._following else None
 
     def _look(self, view: Face) -> None:
         """Tells the view what the job has done since the last look."""
@@ -144,7 +144,7 @@ class Feed:
             return
         self._looked = time.monotonic()
         done = job.done  # asked first: what comes after is still looked at
-        fresh, self._seen = job.changes(self._seen)
+        fresh, seen = job.changes(self._seen)
         numbers = self._settle(fresh)
         previews = {self._number(index): make for index, make in job.previews.items()}
         states = bytearray(self._states)
@@ -167,6 +167,7 @@ class Feed:
                 "fraction": round(progress.fraction, 4),
                 "text": sendable(text),
             }
+        self._seen, self._following = seen, not done  # only now: what fails is told again
         if self._push:
             pushed = dict.fromkeys(numbers[: self._pushable], EDGES[0])
             self._pushable -= len(pushed)

@@ -16,6 +16,7 @@ from nbtool._version import __version__
 from nbtool.environment import default_folder
 from nbtool.machine import containers
 from nbtool.machine.hardware import GIB, Disk, Gpu, Hardware, choose, float_support
+from nbtool.silence import importing
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
 EXTRAS = ("xformers", "bitsandbytes", "torchao")  # used where they are installed
@@ -53,8 +54,13 @@ def hardware() -> Hardware:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """Every GPU that torch can use."""
-    import torch
+    """Every GPU that torch can use.
+
+    Raises:
+        NbtoolError: torch cannot be imported.
+    """
+    with importing("torch"):
+        import torch
 
     found: list[Gpu] = []
     if torch.cuda.is_available():

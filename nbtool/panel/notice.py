@@ -33,7 +33,7 @@ class Notice:
     def clear(self) -> None:
         self.say("")
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Says what went wrong."""
         self.alarm(words(error))
 
@@ -85,7 +85,7 @@ class ProgressLine:
         self.widget.value = line_html(text) if text else ""
 
 
-def words(error: Exception) -> str:
+def words(error: BaseException) -> str:
     """An error in words; what nbtool did not raise on purpose is named in full."""
     if isinstance(error, NbtoolError):
         return str(error) or type(error).__name__

@@ -72,7 +72,7 @@ class Session:
         if action:
             action()
 
-    def _refused(self, error: Exception) -> None:
+    def _refused(self, error: BaseException) -> None:
         self.notice.fail(error)
         self._show_model()
 

@@ -135,6 +135,7 @@ class Sweep:
     base: Recipe
     axes: tuple[Axis, ...] = ()
     words: Mapping[str, str] | None = None  # what fills {name} in the prompts; None: literal
+    drawn: int | None = None  # the seed of cells that left it open; None: none did
 
     @property
     def shape(self) -> Index:
@@ -202,16 +203,24 @@ def sweep(
         found.insert(0, _axis("prompt", prompt))
     elif not literal and prompt:
         fixed["prompt"] = prompt
-    if "seed" in fixed:  # -1 asks for a new one, whatever the default
-        defaults = {**defaults, "seed": None}
+    drawn = None
+    if (
+        "seed" in fixed or defaults.get("seed") is None
+    ):  # -1 asks for a new one, whatever the default
+        drawn = random_seeds(1)[0]
+        defaults = {**defaults, "seed": drawn}
     base = _completed(base.replace(**fixed), defaults)
+    completed = [_completed(recipe.replace(**fixed), defaults) for recipe in recipes]
     if recipes:
-        filling = {**defaults, "seed": base.seed}
-        edits = tuple(Edit(recipe=_completed(r.replace(**fixed), filling)) for r in recipes)
+        edits = tuple(Edit(recipe=recipe) for recipe in completed)
         found.insert(0, Axis("recipe", tuple(range(len(edits))), edits))
 
     _refuse_overlap(found, fixed)
-    result = Sweep(base, tuple(found), None if literal else words)
+    if drawn not in {recipe.seed for recipe in completed or [base]} or any(
+        "seed" in axis.parameters for axis in found
+    ):
+        drawn = None
+    result = Sweep(base, tuple(found), None if literal else words, drawn)
     _refuse_too_many(result)
     filled = words.keys() | {axis.name for axis in found if axis.edits[0].words}
     _refuse_unused_text(result, templates - filled)
@@ -352,10 +361,10 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 
 
 def _completed(recipe: Recipe, defaults: Mapping[str, Any]) -> Recipe:
-    """The recipe with nothing left open: the defaults filled in, the seed drawn."""
-    left_open = {name: v for name, v in defaults.items() if getattr(recipe, name) is None}
-    recipe = recipe.replace(**left_open)
-    return recipe if recipe.seed is not None else recipe.replace(seed=random_seeds(1)[0])
+    """The recipe with nothing left open: the defaults filled in."""
+    return recipe.replace(
+        **{name: v for name, v in defaults.items() if getattr(recipe, name) is None}
+    )
 
 
 def _refuse_overlap(axes: Sequence[Axis], fixed: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ class Progress:
     step: int = 0  # of the image that was last heard of
     steps: int = 0
     seconds: float = 0.0  # since the first image was begun
+    drawn: int | None = None  # the seed, if it was drawn for all of them
     activity: str = "waiting"
 
     @property

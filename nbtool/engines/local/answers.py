@@ -12,6 +12,8 @@ LIMIT_BYTES = 256 * 2**20
 class Answers:
     """Outputs of single rows by what was asked; the least recently used go first.
 
+    They are copied on their way in and out: pipelines may change in place what they are given.
+
     Args:
         limit: The memory that the outputs may take together, in bytes, on the device they are on.
     """
@@ -26,13 +28,15 @@ class Answers:
 
     def get(self, question: Hashable) -> Any | None:
         """The output of one row, if it is known."""
+        from torch.utils._pytree import tree_map
+
         if question not in self._outputs:
             return None
         self._outputs.move_to_end(question)
-        return self._outputs[question][0]
+        return tree_map(_copy, self._outputs[question][0])
 
     def put(self, question: Hashable, output: Any) -> None:
-        """Keeps a copy, so that the batch it was part of can be freed."""
+        """Keeps an output."""
         from torch.utils._pytree import tree_map
 
         if question in self._outputs:

@@ -295,7 +295,7 @@ class Rows(NamedTuple):
 
 
 def gather(parts: Sequence[Rows]) -> Any:
-    """The rows of several outputs as one output; rows that lie side by side are not copied."""
+    """The rows of several outputs as one output, a copy: whoever gets it may change it in place."""
     import torch
     from torch.utils._pytree import tree_map
 
@@ -309,7 +309,8 @@ def gather(parts: Sequence[Rows]) -> Any:
         if not isinstance(whole[0], torch.Tensor):
             return whole[0]
         pairs = zip(whole, joined, strict=True)
-        return _cat([_rows(tensor, part.start, part.stop) for tensor, part in pairs])
+        pieces = [_rows(tensor, part.start, part.stop) for tensor, part in pairs]
+        return pieces[0].clone() if len(pieces) == 1 else torch.cat(pieces)
 
     outputs = [part.output for part in joined]
     if type(outputs[0]) is tuple and len(outputs[0]) == 1:  # of most; tree_map takes its time
@@ -348,13 +349,13 @@ def unstacked(output: Any) -> Any:
 
 
 def repeated(output: Any, times: int) -> Any:
-    """An output of one row as one of several equal rows; what has no single row stays as it is."""
+    """A copy of one row's output with several equal rows; what has no single row stays as it is."""
     import torch
     from torch.utils._pytree import tree_map
 
     def repeat(leaf: Any) -> Any:
         if isinstance(leaf, torch.Tensor) and leaf.ndim and leaf.shape[0] == 1:
-            return leaf.expand(times, *leaf.shape[1:])
+            return leaf.repeat(times, *[1] * (leaf.ndim - 1))
         return leaf
 
     return tree_map(repeat, output)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue import identity, weights
+from nbtool.engines.local import memory
 from nbtool.engines.local.loading import load, networks
 from nbtool.engines.local.previews import Previews
 from nbtool.engines.local.tuning import WORDS
@@ -35,6 +36,7 @@ class Loaded:
         files: For each component what its files are, equal for equal files.
         tuned: How its denoiser runs, as in `tuning.WORDS`.
         users: How many runs use it now.
+        leaving: Whether it is to go when nobody uses it any more.
         gone: Whether the cache has let go of it.
     """
 
@@ -44,6 +46,7 @@ class Loaded:
     files: Mapping[str, Hashable] = field(default_factory=dict)
     tuned: str = "as it is"
     users: int = 0
+    leaving: bool = False
     gone: bool = False
 
     @property
@@ -80,6 +83,7 @@ class Cache:
         self._dropped = dropped
         self._lock = threading.RLock()
         self._loaded: OrderedDict[Hashable, Loaded] = OrderedDict()
+        self.clearings = 0
 
     def get(self, model: Model, plan: MemoryPlan) -> Loaded | None:
         """A pipeline that is in memory already."""
@@ -120,10 +124,31 @@ class Cache:
         """Lets go of one pipeline."""
         self._drop(_key(model, plan))
 
-    def clear(self) -> None:
-        """Lets go of all of them."""
-        for key in list(self._loaded):
+    def clear(self) -> bool:
+        """Lets go of all of them, of those in use when they are no more; whether any was idle."""
+        with self._lock:
+            self.clearings += 1
+            for one in self._loaded.values():
+                one.leaving = True
+            idle = [key for key, one in self._loaded.items() if not one.users]
+        for key in idle:
             self._drop(key)
+        return bool(idle)
+
+    def use(self, loaded: Loaded) -> None:
+        """A run uses it from now on."""
+        with self._lock:
+            loaded.users += 1
+
+    def leave(self, loaded: Loaded) -> None:
+        """A run uses it no more."""
+        with self._lock:
+            loaded.users -= 1
+            left = loaded.leaving and not loaded.users
+            key = next((key for key, one in self._loaded.items() if one is loaded), None)
+        if left and key is not None:
+            self._drop(key)
+            memory.release()
 
     def _drop(self, key: Hashable) -> None:
         with self._lock:

@@ -17,7 +17,7 @@ from nbtool.display import progress
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines
 from nbtool.engines.local.cache import Loaded
-from nbtool.engines.local.forwards import Forwards
+from nbtool.engines.local.forwards import Forwards, Stopped
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.questions import Making, Outcome
 from nbtool.engines.local.runs import Run
@@ -153,6 +153,7 @@ class LocalEngine:
         *,
         priority: int = 0,
     ) -> None:
+        worker.claim()
         waiting = _Waiting(recipes, cancelled)
 
         def report(text: str) -> None:
@@ -211,11 +212,16 @@ class _Task:
         self._network: Any = None
         self._schedulers: dict[str, Any] = {}
 
-    def prepare(self, forwards: Forwards) -> None:
+    def prepare(self, forwards: Forwards, wanted: Callable[[], bool]) -> None:
+        def say(text: str) -> None:
+            self._say(text)
+            if not wanted():
+                raise Stopped
+
         self.close()
         self._forwards = forwards
-        self._loaded = loaded = self._placement.load(self._say)
-        loaded.users += 1
+        self._loaded = loaded = self._placement.load(say)
+        cache.use(loaded)
         self._pipeline = forwards.adopt(loaded.pipeline, loaded.plan.batch_width)
         parts = self._pipeline.components
         self._network = parts[self._placement.model.denoiser]
@@ -228,16 +234,17 @@ class _Task:
         return self._loaded is None or self._loaded.gone
 
     def close(self) -> None:
-        if self._loaded:
-            self._loaded.users -= 1
+        loaded = self._loaded
         # All that would keep it in memory.
-        self._loaded = self._pipeline = self._network = None
+        self._loaded = self._pipeline = self._network = self._reads = None
+        if loaded:
+            cache.leave(loaded)
 
     def take_less_memory(self, forwards: Forwards, recipe: Recipe) -> bool:
         failed = self._of().plan
         self.close()
         sparer = self._placement.take_less_memory(failed, recipe, self._say)
-        self.prepare(forwards)
+        self.prepare(forwards, lambda: True)
         return sparer
 
     def _of(self) -> Loaded:
@@ -428,7 +435,7 @@ def _other(recipe: Recipe, model: Model) -> str:
 
 
 def unload() -> None:
-    """Frees every cached pipeline; the next image loads its model again."""
-    cache.clear()
-    _truncation.cache_clear()
-    memory.release()
+    """Frees every cached pipeline, one that is in use when its last run is over."""
+    if cache.clear():
+        _truncation.cache_clear()
+        memory.release()

@@ -102,6 +102,11 @@ class Forwards:
         """Leaves an image unfinished; its outcome is the error `Stopped`."""
         self._resume(making, Outcome(error=Stopped()))
 
+    def abandon(self) -> None:
+        """Lets go of all images, whatever state they are in."""
+        self.makings.clear()
+        self._most = sys.maxsize
+
     def room(self, priority: int, size: Hashable, left: int) -> int:
         """How many images of this size may join, as one call if they are alike but for their seed.
 

@@ -46,13 +46,22 @@ def load(
         place(pipeline, plan)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
         short = memory.is_out_of_memory(error)
-        reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+        reason = _reason(error)
     else:
         return pipeline
     # Raised outside `except`: a traceback would pin what has been loaded.
     if short:
         raise MemoryError(reason)
     raise ModelError(f"cannot load {model.name} from {model.checkpoint or model.folder}: {reason}")
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, and what was behind it: of an import that failed deep inside, that alone says."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return text if cause is error else f"{text} ({type(cause).__name__}: {_reason(cause)})"
 
 
 def networks(pipeline: Any) -> dict[str, Module]:

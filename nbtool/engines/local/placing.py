@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import metadata as packages
 
@@ -22,6 +23,27 @@ from nbtool.recipes.recipe import Recipe
 
 cache = Cache(dropped=worker.forget)
 Say = Callable[[str], None]
+MORE = 1.25  # times as much free memory as when a way failed makes it worth another try
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A way that did not suffice.
+
+    Attributes:
+        free_gib: What was free for it, models in memory not counted; None: not known.
+        clearings: Of the cache, until then.
+    """
+
+    plan: MemoryPlan
+    free_gib: float | None
+    clearings: int
+
+    def stands(self, machine: Hardware) -> bool:
+        """Whether it would be the same again, as far as is known."""
+        free = _free(self.plan, machine)
+        more = free is not None and self.free_gib is not None and free > MORE * self.free_gib
+        return self.clearings == cache.clearings and not more
 
 
 class Placement:
@@ -42,7 +64,7 @@ class Placement:
         self._dtype = dtype
         self._quantization = quantization
         self._loaded: MemoryPlan | None = None  # the way that it was loaded last
-        self._failed: list[MemoryPlan] = []  # ways that did not suffice
+        self._failed: list[_Failure] = []
         self._size: tuple[int | None, int | None] = None, None  # of the images they failed for
 
     def anew(self) -> Placement:
@@ -96,6 +118,7 @@ class Placement:
         """
         if self._loaded and (loaded := cache.get(self.model, self._loaded)):
             return loaded
+        self._forget_failures()
         plans = self.plans()
         for plan in self._ways(plans):
             loaded = cache.get(self.model, plan) or self._try(plan, say)
@@ -112,6 +135,8 @@ class Placement:
     def tune(self, say: Say, *, compiling: bool) -> Tuning:
         """Tries what may make the denoiser faster here, uses the best and remembers it.
 
+        Images in the making are finished before, those that wait are made the new way.
+
         Args:
             say: Told what happens, in words.
             compiling: Whether to try torch.compile, which takes a minute or more.
@@ -119,7 +144,7 @@ class Placement:
         Raises:
             ModelError: The model cannot be loaded.
         """
-        return worker.call(partial(self._tune, say, compiling=compiling))
+        return worker.call(partial(self._tune, say, compiling=compiling), alone=True)
 
     def _tune(self, say: Say, *, compiling: bool) -> Tuning:
         loaded = self.load(say)
@@ -173,19 +198,32 @@ class Placement:
         ]
         if left:
             say(f"{self.model.name} ran out of memory; trying again, {left[0].summary}")
-            self._failed.append(failed)
             self._loaded = None
             cache.drop(self.model, failed)
             memory.release()
+            self._note_failure(failed)
         return bool(left)
 
     def _ways(
         self, plans: Sequence[MemoryPlan], after: MemoryPlan | None = None
     ) -> list[MemoryPlan]:
         """Those that should fit and come after all that failed."""
-        failed = {how_placed(plan) for plan in (*self._failed, *([after] if after else []))}
+        before = [failure.plan for failure in self._failed]
+        failed = {how_placed(plan) for plan in (*before, *([after] if after else []))}
         places = [place for place, plan in enumerate(plans) if how_placed(plan) in failed]
         return [plan for plan in plans[max(places, default=-1) + 1 :] if plan.fits]
+
+    def _note_failure(self, plan: MemoryPlan) -> None:
+        free = _free(plan, _with_cached(hardware()))
+        self._failed.append(_Failure(plan, free, cache.clearings))
+
+    def _forget_failures(self) -> None:
+        """What did not suffice is tried again after `unload`, or when more memory is free."""
+        if self._failed:
+            machine = _with_cached(hardware())
+            self._failed = [failure for failure in self._failed if failure.stands(machine)]
+        if not self._failed:
+            self._size = None, None
 
     def _try(self, plan: MemoryPlan, say: Say) -> Loaded | None:
         weights = files.size(plan.weights_gib * GIB)
@@ -193,17 +231,21 @@ class Placement:
         say(what)
         while not _has_room(plan) and cache.drop_oldest():
             memory.release()
-        try:
+        with contextlib.suppress(MemoryError):
             loaded = cache.load(self.model, plan, lambda part: say(f"{what}: {part}"))
-        except MemoryError:
-            self._failed.append(plan)
-        else:
             if plan.offload == "none":
                 self._switch(loaded, tuning.remembered(self._tuning_key(plan)))
             return loaded
         memory.release()
+        self._note_failure(plan)
         say(f"{self.model.name} did not fit ({plan.summary}); trying with less memory")
         return None
+
+
+def _free(plan: MemoryPlan, machine: Hardware) -> float | None:
+    """The GiB that are free where a plan puts a model."""
+    gpu = best_gpu(machine.gpus, plan.device)
+    return gpu.free_gib if gpu else machine.free_memory_gib
 
 
 def _check_device(machine: Hardware, device: str | None) -> None:
@@ -232,7 +274,5 @@ def _with_cached(machine: Hardware) -> Hardware:
 
 def _has_room(plan: MemoryPlan) -> bool:
     """Whether a plan should fit beside the models that are in memory now."""
-    machine = hardware()
-    gpu = best_gpu(machine.gpus, plan.device)
-    free = gpu.free_gib if gpu else machine.free_memory_gib
+    free = _free(plan, hardware())
     return free is None or plan.least_gib <= free

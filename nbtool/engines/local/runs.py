@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from nbtool.engines.local.forwards import Forwards
 from nbtool.engines.local.questions import Making, Outcome
-from nbtool.errors import GenerationError, NbtoolError
+from nbtool.errors import NbtoolError, stopped_by
 from nbtool.recipes.recipe import Recipe
 
 LOOKAHEAD = 128  # recipes among which one is sought whose size has room
@@ -21,11 +21,16 @@ Size = tuple[Hashable, ...]
 class Task(Protocol):
     """What an engine does for one run. All but the writing is called on the worker's thread."""
 
-    def prepare(self, forwards: Forwards) -> None:
+    def prepare(self, forwards: Forwards, wanted: Callable[[], bool]) -> None:
         """Loads the model.
+
+        Args:
+            forwards: Where its networks are to be asked.
+            wanted: Asked now and then whether anybody still waits for it.
 
         Raises:
             ModelError: It cannot be loaded.
+            Stopped: Nobody waits for it.
         """
 
     @property
@@ -109,8 +114,16 @@ class Run:
     def begun(self) -> bool:
         """True when nothing is left to begin."""
         wanting = max(0, LOOKAHEAD - len(self._next))
-        self._next.extend(map(self._prepare, islice(self._recipes, wanting)))
+        try:
+            self._next.extend(map(self._prepare, islice(self._recipes, wanting)))
+        except BaseException as error:  # whatever their source raises is this run's alone
+            self.fail(error)
         return not self._next
+
+    def is_wanted(self) -> bool:
+        """Whether anything of it is to be made."""
+        self.drop_unwanted()
+        return not self.begun
 
     def take(self, room: Callable[[Size, int], int]) -> Sequence[Waiting]:
         """Takes the next recipe of a size for which there is room, and others of its kind.
@@ -156,11 +169,9 @@ class Run:
         # Made again, each is made as it was.
         return Waiting(recipe, object() if recipe.past else self.task.kind(recipe))
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Begins nothing more; the first error is the run's."""
-        if not isinstance(error, NbtoolError):
-            error = GenerationError(f"generation stopped: {type(error).__name__}: {error}")
-        self.error = self.error or error
+        self.error = self.error or stopped_by(error)
         self._recipes = iter(())
 
 

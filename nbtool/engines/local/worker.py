@@ -10,23 +10,31 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from nbtool.background import Loop
 from nbtool.engines.local import memory
 from nbtool.engines.local.forwards import BrokenDeviceError, Forwards, Stopped, TooWideError
 from nbtool.engines.local.questions import Making, Outcome
 from nbtool.engines.local.runs import Run, Waiting
-from nbtool.errors import GenerationError
+from nbtool.errors import GenerationError, stopped_by
 from nbtool.recipes.recipe import Recipe
-from nbtool.silence import quiet
+from nbtool.silence import importing, quiet
 
 WRITERS = max(2, min(8, (os.cpu_count() or 2) // 2))  # threads
 BACKLOG = 32  # images that may wait to be written
-LEAVING = 30  # seconds that the end of the process waits for a forward
-
+AGAIN = 0.1  # seconds until a writer that failed goes on
+LEAVING = 30  # seconds that the end of the process waits for what cannot be broken off
 
 Result = TypeVar("Result")
+
+
+class _Call(NamedTuple):
+    """What is to be called between two ticks; alone: once no image is in the making."""
+
+    future: Future[Any]
+    work: Callable[[], Any]
+    alone: bool
 
 
 class Worker:
@@ -41,13 +49,14 @@ class Worker:
         self._runs: list[Run] = []
         self._unwritten: queue.Queue[tuple[Run, Callable[[], None]]] = queue.Queue(BACKLOG)
         self._changed = threading.Condition()
-        self._calls: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self._calls: list[_Call] = []
         self._leaving = False
+        self._process: int | None = None  # in which it works
         # The widths of images that were finished beside another run, which may ask for the same
         # ones, and whether they are exact; until all is done.
         self._decided: dict[str, tuple[dict[str, int], bool]] = {}
         self._working = Loop("nbtool", self._turn, fail=self._fail, retry=0, around=self._ready)
-        self._writing = Loop("nbtool writer", self._write, threads=WRITERS)
+        self._writing = Loop("nbtool writer", self._write, retry=AGAIN, threads=WRITERS)
 
     def run(self, run: Run) -> None:
         """Returns when nothing of the run is left to do.
@@ -56,10 +65,9 @@ class Worker:
             NbtoolError: What stopped the run.
         """
         with self._changed:
-            self._runs.append(run)
-            self._runs.sort(key=lambda r: -r.priority)
+            self._working.wake()  # first: where no thread can be started there is no run
+            self._runs = sorted([*self._runs, run], key=lambda r: -r.priority)
             self._changed.notify_all()
-        self._working.wake()
         run.over.wait()
         if run.error is not None:
             raise run.error
@@ -68,28 +76,55 @@ class Worker:
         """Lets go of what is remembered of a pipeline's networks, so that they can be freed."""
         self.call(partial(self.forwards.forget, pipeline))
 
-    def call(self, work: Callable[[], Result]) -> Result:
+    def call(self, work: Callable[[], Result], *, alone: bool = False) -> Result:
         """What `work` returns, called on the worker's thread between two ticks.
 
         There it may change what pipelines share. What it raises is raised here.
+
+        Args:
+            work: Called without arguments.
+            alone: Whether it must not be called while an image is in the making. None is begun
+                before it was called.
         """
         if self._working.is_current:
             return work()
+        self.claim()
         future: Future[Result] = Future()
         with self._changed:
-            self._calls.append((future, work))
+            self._working.wake()
+            self._calls.append(_Call(future, work, alone))
             self._changed.notify_all()
-        self._working.wake()
         return future.result()
 
+    def claim(self) -> None:
+        """Makes sure that pipelines can run in this process.
+
+        Raises:
+            GenerationError: It is the fork of one in which they have.
+        """
+        self._process = self._process or os.getpid()
+        if self._process != os.getpid():
+            raise GenerationError(
+                "this process is the fork of one that has made images, and torch does not survive "
+                'that; start it with multiprocessing.get_context("spawn"), or make no image before'
+            )
+
     def leave(self) -> None:
-        """Lets the forward that runs end, before torch is torn down."""
+        """Breaks off what is loaded or made, before torch is torn down."""
         self._leaving = True
-        self._working.join(LEAVING)
+        self._working.leave(LEAVING)
+        self._writing.join(LEAVING)
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
-        import torch
+        with importing("torch"):
+            import torch
+        with importing("transformers"):
+            import transformers  # noqa: F401
+        with importing("accelerate"):
+            import accelerate  # noqa: F401
+        with importing("diffusers"):
+            import diffusers  # noqa: F401
 
         with torch.no_grad(), quiet():
             self.forwards.begin()
@@ -97,6 +132,8 @@ class Worker:
 
     def _turn(self) -> float | None:
         """A tick, or a little of what is left to find out; None when there is nothing to do."""
+        if self._leaving:
+            return None
         runs = self._busy_runs()
         try:
             self._advance(runs)
@@ -106,14 +143,16 @@ class Worker:
         self._close_finished(runs)
         return None if not self._compare() and self._is_idle() else 0
 
-    def _fail(self, error: Exception) -> None:
-        """Tells all who wait of an error that is nobody's own."""
+    def _fail(self, error: BaseException) -> None:
+        """Tells all who wait of an error that is nobody's own, and lets go of what is in the making."""
         with self._changed:
             calls, self._calls = self._calls, []
-            runs = list(self._runs)
-        for future, _ in calls:
-            future.set_exception(error)
+            runs = self._runs
+        for call in calls:
+            call.future.set_exception(stopped_by(error))
+        self.forwards.abandon()
         for run in runs:
+            run.makings.clear()
             run.fail(error)
         self._close_finished(runs)
 
@@ -123,21 +162,28 @@ class Worker:
             self._changed.wait_for(
                 lambda: self._calls or not self._runs or any(run.busy for run in self._runs)
             )
-            calls, self._calls = self._calls, []
-        for future, work in calls:
+            busy = bool(self.forwards.makings)
+            calls = [call for call in self._calls if not (call.alone and busy)]
+            self._calls = [call for call in self._calls if call.alone and busy]
+        for call in calls:
             try:
-                future.set_result(work())
+                call.future.set_result(call.work())
             except BaseException as error:
-                future.set_exception(error)
+                call.future.set_exception(error)
         with self._changed:
             return [run for run in self._runs if run.busy]
 
     def _advance(self, runs: Sequence[Run]) -> None:
         for run in runs:
+            left = False
             try:
                 self._refresh(run)
+            except Stopped:  # nobody waits for its model any more
+                left = True
             except Exception as error:  # this run's alone
                 run.fail(error)
+            if left:
+                memory.release()
         self.forwards.tick()
 
     def _compare(self) -> bool:
@@ -162,11 +208,13 @@ class Worker:
 
     def _refresh(self, run: Run) -> None:
         """Leaves what is cancelled, and begins what there is room for."""
-        if (not run.prepared or run.task.outdated) and run.error is None:
-            run.task.prepare(self.forwards)
-            run.prepared = True
         for making in run.drop_unwanted():
             self.forwards.stop(making)
+        if run.begun or any(call.alone for call in self._calls):
+            return
+        if not run.prepared or run.task.outdated:
+            run.task.prepare(self.forwards, run.is_wanted)
+            run.prepared = True
         while taken := run.take(partial(self.forwards.room, run.priority)):
             self._begin(run, taken)
 
@@ -216,11 +264,15 @@ class Worker:
         if error is not None and self._can_do_better(run, making, recipes, error):
             run.put_back(recipes)
             return
-        writes = [
-            run.task.finish(recipe, place, making, outcome)
-            for place, recipe in enumerate(recipes)
-            if not run.task.cancelled(recipe)
-        ]
+        try:
+            writes = [
+                run.task.finish(recipe, place, making, outcome)
+                for place, recipe in enumerate(recipes)
+                if not run.task.cancelled(recipe)
+            ]
+        except Exception as unforeseen:  # this run's alone
+            run.fail(unforeseen)
+            return
         with self._changed:
             run.unwritten += len(writes)
             if len(self._runs) > 1:
@@ -228,7 +280,10 @@ class Worker:
                 self._decided.update((recipe.key, decided) for recipe in recipes)
         for write in writes:
             self._unwritten.put((run, write))
-            self._writing.wake()
+            try:
+                self._writing.wake()
+            except RuntimeError:  # the system starts no thread
+                self._write()
 
     def _can_do_better(
         self, run: Run, making: Making, recipes: Sequence[Recipe], error: BaseException
@@ -248,8 +303,11 @@ class Worker:
         with self._changed:
             for run in runs:
                 if run.begun and not run.makings and not run.unwritten:
-                    self._runs.remove(run)
-                    run.task.close()
+                    self._runs = [other for other in self._runs if other is not run]
+                    try:
+                        run.task.close()
+                    except Exception as error:
+                        run.fail(error)
                     run.over.set()
 
     def _write(self) -> float | None:
@@ -260,7 +318,7 @@ class Worker:
         try:
             write()
             run.shown = True
-        except Exception as error:  # what cannot be kept ends the run
+        except BaseException as error:  # what cannot be kept ends the run
             run.fail(error)
         with self._changed:
             run.unwritten -= 1

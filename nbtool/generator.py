@@ -20,7 +20,8 @@ from nbtool.fitting.roster import AUTO, choose_model
 from nbtool.grid import Grid
 from nbtool.job import Job
 from nbtool.recipes import axes
-from nbtool.recipes.axes import Axis, Sweep
+from nbtool.recipes.axes import Sweep
+from nbtool.recipes.axis import Axis
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage

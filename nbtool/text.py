@@ -10,6 +10,8 @@ MAX_SHOWN = 100  # characters of a value in a message
 
 def printable(text: str) -> str:
     """A text for a terminal: line breaks, escapes and lone surrogates are spelled out."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

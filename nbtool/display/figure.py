@@ -7,10 +7,9 @@ import os
 from typing import IO, TYPE_CHECKING, Any
 
 from nbtool import silence
-from nbtool.display import faces
+from nbtool.display import faces, fonts
 from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
-from nbtool.display.lettering import FONT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +60,8 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     for text in texts:
         axes.text(
             text.x, text.y, text.text,
-            fontsize=text.size, fontfamily=[FONT, "sans-serif"], color=text.colour, ha=text.align, va="baseline",
+            fontsize=text.size, fontfamily=[*(face.family for face in fonts.faces_for(text.text)), "sans-serif"],
+            color=text.colour, ha=text.align, va="baseline",
             parse_math=False, usetex=False,
         )  # fmt: skip
     axes.set(xlim=(0, sheet.width), ylim=(sheet.height, 0))

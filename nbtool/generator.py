@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, environment
@@ -14,7 +14,7 @@ from nbtool.engines.base import Engine, Exacting
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
-from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
+from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError, unknown_name
 from nbtool.fitting.plans import MemoryPlan, best_plan
 from nbtool.fitting.roster import AUTO, choose_model
 from nbtool.grid import Grid
@@ -44,8 +44,9 @@ LEFT_OUT = {  # what says nothing of which engine makes the images
     "quantization": "",
     "allow_pickle": False,
 }
+OPTIONS = ("engine", "store", *LEFT_OUT)
 
-Prompt = str | Recipe | Sequence[str] | Sequence[Recipe]
+Prompt = str | Recipe | Iterable[str] | Iterable[Recipe] | Mapping[str, str | Recipe]
 
 
 class Generator:
@@ -101,6 +102,9 @@ class Generator:
         exact: bool = False,
         **defaults: Any,
     ) -> None:
+        for name in defaults:
+            if name not in PARAMETERS:
+                raise RecipeError(unknown_name(name, {*OPTIONS, *PARAMETERS}, "option"))
         checked = Recipe(**defaults)
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else default_store(store)
@@ -150,12 +154,13 @@ class Generator:
 
             gen.grid("a {color} star", color=["red", "blue"], seed=range(4), guidance_scale="1-7 (+2)")
 
-        Any parameter given as a list, tuple, range or range string is an axis, and so is a list
-        for a `{name}` in the prompt. Axes multiply. A seed left open is drawn once for the whole
+        Any parameter given as several values is an axis, and so are several for a `{name}` in the
+        prompt: a list, a range or a range string, an array, a generator; of a dict the values,
+        with its keys as labels. Axes multiply. A seed left open is drawn once for the whole
         grid. Interrupted, it keeps what was made; the same call makes only what is missing.
 
         Args:
-            prompt: A prompt or recipe, or a list of either as the first axis.
+            prompt: A prompt or recipe, or several of either as the first axis.
             *axes: `nbtool.paired(…)`, `nbtool.replace(…)`; they may be given by name too.
             **parameters: Recipe parameters and words for the prompt.
 
@@ -291,7 +296,8 @@ class Generator:
             raise RecipeError(
                 "an image is no prompt; to make it again give its recipe, image.recipe"
             )
-        return axes.sweep(prompt, axes_, parameters, {**self.engine.defaults(), **self.defaults})
+        defaults = {**self.engine.defaults(), **self.defaults}
+        return axes.sweep(prompt, axes_, parameters, defaults, OPTIONS)
 
     def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:
         return Job(sweep, self.engine, self.store, generate=self.__call__, priority=priority)

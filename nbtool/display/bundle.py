@@ -13,7 +13,7 @@ from nbtool.display.composing import Limits
 from nbtool.display.layout import Block, Layout, arrange
 from nbtool.display.lettering import told_apart
 from nbtool.results.image import GeneratedImage
-from nbtool.text import count, ellipsized, printable
+from nbtool.text import LITERAL, count, ellipsized, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -151,7 +151,7 @@ def grid_html(grid: Labelled) -> str:
             f'<p class="nbtool-quiet" style="margin:4px 0">… and {count(more, "more cell")}; '
             f"<code>grid.save(&quot;grid.html&quot;)</code> shows all of them</p>"
         )
-    return f'<div class="nbtool-grid">{"".join(parts)}</div>'
+    return f'<div class="nbtool-grid {LITERAL}">{"".join(parts)}</div>'
 
 
 def _html_table(

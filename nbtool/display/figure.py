@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from matplotlib.figure import Figure
 
 from nbtool import silence
 from nbtool.display import faces, fonts
@@ -13,7 +16,6 @@ from nbtool.display.layout import arrange
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from PIL.Image import Image
 
     from nbtool.results.labelled import Cell, Labelled
@@ -22,10 +24,23 @@ POINTS = 72  # to the inch; the unit of everything below
 CELL = 96
 RESOLUTION = 300  # pixels to the inch at most
 MAX_PIXELS = 40_000_000  # of all pictures together; matplotlib holds them in memory
+SHOWN = 4_000_000  # pixels in a notebook, at most
+SHARP = 2  # pixels of it to one of the screen
 LIMITS = Limits(side=10_000, area=math.inf, cells=2500, letters=(6, 9))
 
 
-def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Figure:
+class GridFigure(Figure):
+    """A matplotlib Figure that shows itself as a picture in every notebook."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        width, height = (side * POINTS for side in self.get_size_inches())
+        sharp = min(SHARP, math.sqrt(SHOWN / (width * height)))
+        buffer = io.BytesIO()
+        save_figure(self, buffer, format="png", dpi=POINTS * sharp)
+        return buffer.getvalue(), {"width": round(width), "height": round(height)}
+
+
+def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> GridFigure:
     """The images with their labels, arranged as on the contact sheet.
 
     It belongs to no pyplot state; `save_figure`, or `grid.save("x.pdf")`, keeps text as text.
@@ -33,13 +48,11 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
     """
-    from matplotlib.figure import Figure
-
     layout = arrange(grid.axes, rows, cols)
     cell_size = faces.largest(grid)
     sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS)
     inches = (sheet.width / POINTS, sheet.height / POINTS)
-    result = Figure(figsize=inches, facecolor="white")
+    result = GridFigure(figsize=inches, facecolor="white")
     result.set_layout_engine("none")
     result.suppressComposite = True  # each picture at its own resolution
     axes = result.add_axes((0, 0, 1, 1))
@@ -69,9 +82,10 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
 
 
 def save_figure(
-    figure: Figure, file: str | os.PathLike[str] | IO[bytes], *, format: str | None = None
-) -> None:
-    """Writes a figure as .pdf or .svg with text that can be selected and searched."""
+    figure: Figure, file: str | os.PathLike[str] | IO[bytes], *,
+    format: str | None = None, dpi: float | Literal["figure"] = "figure",
+) -> None:  # fmt: skip
+    """Writes a figure; text in a .pdf or .svg can be selected and searched."""
     import matplotlib as mpl
 
     settings: Any = {
@@ -84,7 +98,7 @@ def save_figure(
     # The date would make two files of one grid differ.
     undated: dict[str, None] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
     with mpl.rc_context(settings), silence.quiet_figures():
-        figure.savefig(file, format=kind, facecolor="white", metadata=undated)
+        figure.savefig(file, format=kind, dpi=dpi, facecolor="white", metadata=undated)
 
 
 def _resolution(places: list[Place]) -> float:

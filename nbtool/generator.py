@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, environment
@@ -14,13 +14,15 @@ from nbtool.engines.base import Engine, Exacting, Renewing
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
-from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError
+from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError, unknown_name
 from nbtool.fitting.plans import MemoryPlan, best_plan
 from nbtool.fitting.roster import AUTO, choose_model
 from nbtool.grid import Grid
 from nbtool.job import Job
-from nbtool.recipes import axes
-from nbtool.recipes.axes import Axis, Sweep
+from nbtool.recipes import axes, given
+from nbtool.recipes.axes import Sweep
+from nbtool.recipes.axis import Axis
+from nbtool.recipes.given import Several
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
@@ -43,8 +45,9 @@ LEFT_OUT = {  # what says nothing of which engine makes the images
     "quantization": "",
     "allow_pickle": False,
 }
+OPTIONS = ("engine", "store", *LEFT_OUT)
 
-Prompt = str | Recipe | Sequence[str] | Sequence[Recipe]
+Prompt = str | Recipe | Iterable[str] | Iterable[Recipe] | Mapping[str, str | Recipe]
 
 
 class Generator:
@@ -101,6 +104,9 @@ class Generator:
         exact: bool = False,
         **defaults: Any,
     ) -> None:
+        for name in defaults:
+            if name not in PARAMETERS:
+                raise RecipeError(unknown_name(name, {*OPTIONS, *PARAMETERS}, "option"))
         checked = Recipe(**defaults)
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else default_store(store)
@@ -150,13 +156,14 @@ class Generator:
 
             gen.grid("a {color} star", color=["red", "blue"], seed=range(4), guidance_scale="1-7 (+2)")
 
-        Any parameter given as a list, tuple, range or range string is an axis, and so is a list
-        for a `{name}` in the prompt. Axes multiply. Interrupted, it keeps what was made; the same
-        call makes only what is missing. A seed left open is drawn once for the whole grid, anew at
-        each call: what is said at the end names it, and given as `seed=` it goes on with that grid.
+        Any parameter given as several values is an axis, and so are several for a `{name}` in the
+        prompt: a list, a range or a range string, an array, a generator; of a dict the values,
+        with its keys as labels. Axes multiply. Interrupted, it keeps what was made; the same call
+        makes only what is missing. A seed left open is drawn once for the whole grid, anew at each
+        call: what is said at the end names it, and given as `seed=` it goes on with that grid.
 
         Args:
-            prompt: A prompt or recipe, or a list of either as the first axis.
+            prompt: A prompt or recipe, or several of either as the first axis.
             *axes: `nbtool.paired(…)`, `nbtool.replace(…)`; they may be given by name too.
             **parameters: Recipe parameters and words for the prompt.
 
@@ -287,24 +294,25 @@ class Generator:
     def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
         for name in parameters.keys() & {"model", "revision"}:
             raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
-        among = prompt if isinstance(prompt, (list, tuple)) else [prompt]
-        if any(isinstance(given, GeneratedImage) for given in among):
+        prompt = given.taken("prompt", prompt)
+        among = prompt.values if isinstance(prompt, Several) else [prompt]
+        if any(isinstance(one, GeneratedImage) for one in among):
             raise RecipeError(
                 "an image is no prompt; to make it again give its recipe, image.recipe"
             )
-        for recipe in among:
-            if isinstance(recipe, Recipe):
-                recipe.require_known()
+        among = [self._renewed(one) if isinstance(one, Recipe) else one for one in among]
+        prompt = prompt._replace(values=among) if isinstance(prompt, Several) else among[0]
         defaults = {**self.engine.defaults(), **self.defaults}
-        return axes.sweep(self._renewed(prompt), axes_, parameters, defaults)
+        return axes.sweep(prompt, axes_, parameters, defaults, OPTIONS)
 
-    def _renewed(self, prompt: Any) -> Any:
-        """The same; recipes of the engine's model call it as the engine does."""
-        if isinstance(prompt, Recipe) and isinstance(self.engine, Renewing):
-            return self.engine.renewed(prompt)
-        if isinstance(prompt, (list, tuple)):
-            return [self._renewed(each) for each in prompt]
-        return prompt
+    def _renewed(self, recipe: Recipe) -> Recipe:
+        """The same as this engine can make it: with its name for the model.
+
+        Raises:
+            RecipeError: A newer nbtool wrote it.
+        """
+        recipe.require_known()
+        return self.engine.renewed(recipe) if isinstance(self.engine, Renewing) else recipe
 
     def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:
         return Job(sweep, self.engine, self.store, generate=self.__call__, priority=priority)

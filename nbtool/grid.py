@@ -36,7 +36,10 @@ class Grid(Labelled):
         return contact_sheet(self, rows=rows, cols=cols)
 
     def figure(self, *, rows: str | None = None, cols: str | None = None) -> Figure:
-        """The contact sheet as a matplotlib Figure with vector labels, for papers."""
+        """The contact sheet as a matplotlib Figure with vector labels, for papers.
+
+        In a notebook it shows itself.
+        """
         from nbtool.display.figure import figure
 
         return figure(self, rows=rows, cols=cols)

@@ -6,10 +6,13 @@ import html
 from collections.abc import Mapping
 
 MAX_SHOWN = 100  # characters of a value in a message
+LITERAL = "mathjax_ignore tex2jax_ignore"  # classes where a notebook makes no formula of $…$
 
 
 def printable(text: str) -> str:
     """A text for a terminal: line breaks, escapes and lone surrogates are spelled out."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -58,4 +61,4 @@ def _card_html(rows: Mapping[str, str]) -> str:
         f'<td style="text-align:left">{html.escape(value)}</td></tr>'
         for label, value in rows.items()
     )
-    return f"<table>{cells}</table>"
+    return f'<table class="{LITERAL}">{cells}</table>'

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.display import faces
 from nbtool.display.composing import Limits
-from nbtool.display.layout import Block, Layout, arrange, label_text
+from nbtool.display.layout import Block, Layout, arrange
+from nbtool.display.lettering import told_apart
 from nbtool.results.image import GeneratedImage
-from nbtool.text import count, ellipsized, printable
+from nbtool.text import LITERAL, count, ellipsized, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from PIL.Image import Image
 
@@ -88,8 +89,8 @@ def grid_text(grid: Labelled) -> str:
 
 
 def _table(grid: Labelled, layout: Layout, block: Block) -> Iterator[str]:
-    rows = [ellipsized(text, 24) for text in layout.labels(layout.rows)[:MAX_TEXT_ROWS]]
-    cols = [ellipsized(text, 16) for text in layout.labels(layout.cols)[:MAX_TEXT_WIDTH]]
+    rows = [*_cut(layout.labels(layout.rows)[:MAX_TEXT_ROWS], 24).values()]
+    cols = [*_cut(layout.labels(layout.cols)[:MAX_TEXT_WIDTH], 16).values()]
     names = [ellipsized(name, 24) for name in (layout.rows or "", layout.cols or "")]
     margin = max(len(text) for text in [*rows, names[0]])
     while cols and margin + sum(len(col) + 2 for col in cols) > MAX_TEXT_WIDTH:
@@ -107,6 +108,11 @@ def _table(grid: Labelled, layout: Layout, block: Block) -> Iterator[str]:
         yield f"{label:>{margin}}{'':{start}}{'  '.join(marks)}".rstrip()
     if more := len(block.rows) - len(rows):
         yield f"… {more} more"
+
+
+def _cut(texts: Iterable[str], length: int) -> dict[str, str]:
+    """The texts by what they are, of at most `length` characters, no two alike."""
+    return told_apart(texts, lambda text: ellipsized(text, length))
 
 
 def _mark(grid: Labelled, index: Index) -> str:
@@ -130,22 +136,32 @@ def grid_html(grid: Labelled) -> str:
     quiet = " · ".join(faces.summary(grid))
     parts.append(f'<p class="nbtool-quiet" style="margin:0 0 6px">{escaped(quiet, 800)}</p>')
     parts.append('<div class="nbtool-scroll">')
+    headings = _cut((block.heading for block in blocks), 300)
+    rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
+    sides = [rows[row] for block in blocks for row in block.rows]
+    heads = _cut([*sides, *(cols[col] for block in blocks for col in block.cols)], MAX_LABEL)
     for number, block in enumerate(blocks):
         if block.heading:
-            parts.append(f"<h4>{escaped(block.heading, 300)}</h4>")
+            parts.append(f"<h4>{html.escape(headings[block.heading])}</h4>")
         named = number == 0 or bool(block.heading)
-        parts.extend(_html_table(grid, layout, block, (width, scale), named=named))
+        parts.extend(_html_table(grid, layout, block, heads, (width, scale), named=named))
     parts.append("</div>")
     if more := math.prod(grid.shape) - shown:
         parts.append(
             f'<p class="nbtool-quiet" style="margin:4px 0">… and {count(more, "more cell")}; '
             f"<code>grid.save(&quot;grid.html&quot;)</code> shows all of them</p>"
         )
-    return f'<div class="nbtool-grid">{"".join(parts)}</div>'
+    return f'<div class="nbtool-grid {LITERAL}">{"".join(parts)}</div>'
 
 
 def _html_table(
-    grid: Labelled, layout: Layout, block: Block, size: tuple[int, float], *, named: bool
+    grid: Labelled,
+    layout: Layout,
+    block: Block,
+    heads: Mapping[str, str],
+    size: tuple[int, float],
+    *,
+    named: bool,
 ) -> Iterator[str]:
     width, scale = size
     rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
@@ -157,11 +173,11 @@ def _html_table(
             yield f"<tr>{'<th></th>' if corner else ''}"
             yield f'<th colspan="{len(block.cols)}" style="text-align:left;position:static">'
             yield f"{_name(layout.cols)}</th></tr>"
-        labels = (f"{HEAD}{escaped(cols[col], MAX_LABEL)}</th>" for col in block.cols)
+        labels = (f"{HEAD}{html.escape(heads[cols[col]])}</th>" for col in block.cols)
         yield f"<tr>{corner}{''.join(labels)}</tr></thead>"
     yield "<tbody>"
     for row in block.rows:
-        head = f'<th scope="row">{escaped(rows[row], MAX_LABEL)}</th>' if layout.rows else ""
+        head = f'<th scope="row">{html.escape(heads[rows[row]])}</th>' if layout.rows else ""
         found = (_html_cell(grid, layout.index(block, row, col), scale) for col in block.cols)
         row_cells = (f'<td width="{width}">{cell}</td>' for cell in found)
         yield f"<tr>{head}{''.join(row_cells)}</tr>"
@@ -174,7 +190,7 @@ def _name(axis: str | None) -> str:
 
 def _html_cell(grid: Labelled, index: Index, scale: float) -> str:
     cell = grid.cell(index)
-    labels = " · ".join(f"{name} {label_text(label)}" for name, label in grid.labels(index).items())
+    labels = " · ".join(f"{printable(name)} {text}" for name, text in grid.texts(index).items())
     if cell is None:
         return f'<span class="nbtool-missing" title="{escaped(labels, 400)}">not made</span>'
     picture = faces.picture(cell)

@@ -6,20 +6,21 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nbtool.display import faces
+from nbtool.display import faces, fonts
 from nbtool.display.layout import WRAP, Block, Layout
-from nbtool.display.lettering import LINE, fitted, width, wrapped
+from nbtool.display.lettering import LINE, drawable, fitted, told_apart, width, wrapped
 from nbtool.results.image import settings
 from nbtool.text import count, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nbtool.recipes.axes import Index
     from nbtool.results.labelled import Cell, Labelled
 
 INK, QUIET, ALERT = "#1f1f1f", "#757575", "#a33b32"
 TINY = 24  # a cell narrower than this shows nothing
+SPELLED = "No font of this machine has the letters written as \\u…; Noto Sans may have them."
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,13 @@ def placard(place: Place, cell: Cell | None) -> Iterator[Text]:
         yield Text(middle, y + number * size * LINE, line, size, QUIET, "center")
 
 
+def _lines_of(
+    texts: Iterable[str], size: float, room: float, lines: int
+) -> dict[str, tuple[str, ...]]:
+    """The texts on so many lines at most, no two alike."""
+    return told_apart(texts, lambda text: tuple(wrapped(text, size, room, lines)))
+
+
 class _Composer:
     """Goes down the page and notes what is where."""
 
@@ -128,6 +136,13 @@ class _Composer:
         self.cols = layout.labels(layout.cols)
         self.row_name = printable(layout.rows or "")
         self.row_room = self._row_room()
+        step = self.letters * LINE
+        self.row_height = max(cell[1], step if layout.rows else 0)
+        rows = dict.fromkeys(self.rows[row] for block in blocks for row in block.rows)
+        cols = dict.fromkeys(self.cols[col] for block in blocks for col in block.cols)
+        lines = max(1, int(self.row_height / step))
+        self.row_lines = _lines_of(rows, self.letters, self.row_room + 1, lines)
+        self.col_lines = _lines_of(cols, self.letters, cell[0] + self.gap * 0.4, 3)
         self.left = self.margin + (self.row_room + self.letters if layout.rows else 0)
         columns = max(len(block.cols) for block in blocks)
         table = columns * (cell[0] + self.gap) - self.gap
@@ -138,11 +153,12 @@ class _Composer:
 
     def compose(self, grid: Labelled, footer: str, scale: float) -> Sheet:
         self._lines(wrapped(grid.title, self.letters * 1.35, self.room, 3), self.letters * 1.35)
+        size = self.letters * 1.1
+        headings = _lines_of((block.heading for block in self.blocks), size, self.room, 2)
         for number, block in enumerate(self.blocks):
             self.y += self.letters * (1.2 if block.heading else 0.6)
             if block.heading:
-                size = self.letters * 1.1
-                self._lines(wrapped(block.heading, size, self.room, 2), size)
+                self._lines(headings[block.heading], size)
                 self.y += self.letters * 0.3
             self._header(block, named=number == 0)
             for row in block.rows:
@@ -153,12 +169,15 @@ class _Composer:
             self._lines([fitted(more, self.letters, self.room)], self.letters)
         size = self.letters * 0.85
         self._lines(wrapped(footer, size, self.room, 3), size, QUIET)
+        if fonts.missing("".join([grid.title, footer, *headings, *self.rows, *self.cols])):
+            self._lines(wrapped(SPELLED, size, self.room, 3), size, QUIET)
         full = self.room + 2 * self.margin
         return Sheet(scale, full, self.y + self.margin * 0.8, self.texts, self.places)
 
     def _row_room(self) -> float:
         shown = [self.rows[row] for row in self.blocks[0].rows]
-        widest = max(width(text[:200], self.letters) for text in [*shown, self.row_name])
+        texts = (drawable(text[:200]) for text in [*shown, self.row_name])
+        widest = max(width(text, self.letters) for text in texts)
         return min(widest, self.letters * 12)
 
     def _lines(self, lines: Sequence[str], size: float, colour: str = INK) -> None:
@@ -173,8 +192,7 @@ class _Composer:
             name = fitted(self.layout.cols, size, self.room - self.left + self.margin)
             self.texts.append(Text(self.left, self.y + size, name, size, QUIET))
             self.y += step * 1.1
-        room = self.cell[0] + self.gap * 0.4
-        labels = [wrapped(self.cols[col], size, room, 3) for col in block.cols]
+        labels = [self.col_lines[self.cols[col]] for col in block.cols]
         height = max(len(lines) for lines in labels) if self.layout.cols else 0
         height = max(height, 1 if self.row_name else 0)
         for column, lines in enumerate(labels):
@@ -190,9 +208,8 @@ class _Composer:
         self.y += height * step + (size * 0.25 if height else 0)
 
     def _row(self, block: Block, row: int) -> None:
-        size, step = self.letters, self.letters * LINE
-        height = max(self.cell[1], step if self.layout.rows else 0)
-        lines = wrapped(self.rows[row], size, self.row_room + 1, max(1, int(height / step)))
+        size, step, height = self.letters, self.letters * LINE, self.row_height
+        lines = self.row_lines[self.rows[row]]
         first = self.y + (height - len(lines) * step) / 2 + size
         for number, line in enumerate(lines):
             y = first + number * step

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nbtool.recipes.axes import format_label
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage, settings
@@ -92,9 +91,9 @@ def summary(grid: Labelled) -> list[str]:
     return parts + [ellipsized(words, 200) for words in settings(shared(grid))]
 
 
-def file_stem(labels: Mapping[str, Any]) -> str:
+def file_stem(texts: Mapping[str, str]) -> str:
     """A name for the file of an image such as "seed=2,guidance_scale=5", safe on any system."""
-    pieces = (f"{_safe(name)}={_safe(format_label(label))}" for name, label in labels.items())
+    pieces = (f"{_safe(name)}={_safe(text)}" for name, text in texts.items())
     return ",".join(pieces)[:MAX_STEM].rstrip(".,=") or "image"
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from matplotlib.figure import Figure
 
 from nbtool import files, silence
-from nbtool.display import faces
+from nbtool.display import faces, fonts
 from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
-from nbtool.display.lettering import FONT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from PIL.Image import Image
 
     from nbtool.results.labelled import Cell, Labelled
@@ -23,10 +24,23 @@ POINTS = 72  # to the inch; the unit of everything below
 CELL = 96
 RESOLUTION = 300  # pixels to the inch at most
 MAX_PIXELS = 40_000_000  # of all pictures together; matplotlib holds them in memory
+SHOWN = 4_000_000  # pixels in a notebook, at most
+SHARP = 2  # pixels of it to one of the screen
 LIMITS = Limits(side=10_000, area=math.inf, cells=2500, letters=(6, 9))
 
 
-def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Figure:
+class GridFigure(Figure):
+    """A matplotlib Figure that shows itself as a picture in every notebook."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        width, height = (side * POINTS for side in self.get_size_inches())
+        sharp = min(SHARP, math.sqrt(SHOWN / (width * height)))
+        buffer = io.BytesIO()
+        write_figure(self, buffer, "png", dpi=POINTS * sharp)
+        return buffer.getvalue(), {"width": round(width), "height": round(height)}
+
+
+def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> GridFigure:
     """The images with their labels, arranged as on the contact sheet.
 
     It belongs to no pyplot state; `save_figure`, or `grid.save("x.pdf")`, keeps text as text.
@@ -34,13 +48,11 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
     """
-    from matplotlib.figure import Figure
-
     layout = arrange(grid.axes, rows, cols)
     cell_size = faces.largest(grid)
     sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS)
     inches = (sheet.width / POINTS, sheet.height / POINTS)
-    result = Figure(figsize=inches, facecolor="white")
+    result = GridFigure(figsize=inches, facecolor="white")
     result.set_layout_engine("none")
     result.suppressComposite = True  # each picture at its own resolution
     axes = result.add_axes((0, 0, 1, 1))
@@ -61,7 +73,8 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     for text in texts:
         axes.text(
             text.x, text.y, text.text,
-            fontsize=text.size, fontfamily=[FONT, "sans-serif"], color=text.colour, ha=text.align, va="baseline",
+            fontsize=text.size, fontfamily=[*(face.family for face in fonts.faces_for(text.text)), "sans-serif"],
+            color=text.colour, ha=text.align, va="baseline",
             parse_math=False, usetex=False,
         )  # fmt: skip
     axes.set(xlim=(0, sheet.width), ylim=(sheet.height, 0))
@@ -79,7 +92,9 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         write_figure(figure, file, path.suffix[1:].lower())
 
 
-def write_figure(figure: Figure, file: IO[bytes], format: str) -> None:
+def write_figure(
+    figure: Figure, file: IO[bytes], format: str, dpi: float | Literal["figure"] = "figure"
+) -> None:
     """The same into an open file."""
     import matplotlib as mpl
 
@@ -92,7 +107,7 @@ def write_figure(figure: Figure, file: IO[bytes], format: str) -> None:
     # The date would make two files of one grid differ.
     dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     with mpl.rc_context(settings), silence.quiet_figures():
-        figure.savefig(file, format=format, facecolor="white", metadata=dates.get(format))
+        figure.savefig(file, format=format, dpi=dpi, facecolor="white", metadata=dates.get(format))
 
 
 def _resolution(places: list[Place]) -> float:

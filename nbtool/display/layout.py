@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nbtool.errors import AxisError, unknown_name
-from nbtool.recipes.axes import Index, format_label
+from nbtool.recipes.axes import Index
+from nbtool.recipes.labels import named, shown
 from nbtool.text import printable
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Layout:
 
     def labels(self, name: str | None) -> list[str]:
         """The labels of an axis as text; of no axis: one that is empty."""
-        return [""] if name is None else [label_text(label) for label in self.axes[name]]
+        return [""] if name is None else list(self._texts[name])
 
     def index(self, block: Block, row: int, col: int) -> Index:
         """The grid's index of the cell at a row and a column of a block."""
@@ -58,8 +60,7 @@ class Layout:
         for places in itertools.product(*(range(self._length(name)) for name in self.sections)):
             section = dict(zip(self.sections, places, strict=True))
             heading = " · ".join(
-                f"{printable(name)} {label_text(self.axes[name][place])}"
-                for name, place in section.items()
+                f"{printable(name)} {self._texts[name][place]}" for name, place in section.items()
             )
             yield Block(heading, section, rows, cols)
 
@@ -78,6 +79,10 @@ class Layout:
             blocks.append(cut)
         return blocks
 
+    @cached_property
+    def _texts(self) -> dict[str, tuple[str, ...]]:
+        return {name: shown(labels) for name, labels in self.axes.items()}
+
     def _length(self, name: str | None) -> int:
         return 1 if name is None else len(self.axes[name])
 
@@ -90,9 +95,7 @@ def arrange(
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
     """
-    for name in (rows, cols):
-        if name is not None and name not in axes:
-            raise AxisError(unknown_name(name, axes, "axis") if axes else "this grid has no axes")
+    rows, cols = (name if name is None else _axis(name, axes) for name in (rows, cols))
     if rows is not None and rows == cols:
         raise AxisError(f"rows and cols are both {rows!r}; name two different axes")
     free = [name for name in axes if name not in (rows, cols)]
@@ -103,6 +106,7 @@ def arrange(
     return Layout(axes, rows, cols, tuple(free))
 
 
-def label_text(label: object) -> str:
-    """A label on one line, with nothing in it that a terminal or a page could act upon."""
-    return printable(format_label(label)) or "(empty)"
+def _axis(name: str, axes: Mapping[str, Any]) -> str:
+    if (known := named(name, axes)) is None:
+        raise AxisError(unknown_name(name, axes, "axis") if axes else "this grid has no axes")
+    return known

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from nbtool._version import __version__
 from nbtool.display import faces, viewer
 from nbtool.display.details import details
-from nbtool.display.layout import Layout, arrange, label_text
+from nbtool.display.layout import Layout, arrange
 from nbtool.errors import StoreError
+from nbtool.recipes.labels import shown
 from nbtool.results.image import GeneratedImage
 from nbtool.text import ellipsized, printable
 
@@ -89,7 +90,7 @@ def described(grid: Labelled, layout: Layout, size: tuple[int, int]) -> dict[str
         "title": grid.title,
         "note": "",
         "axes": [
-            {"name": printable(name), "labels": [label_text(label) for label in labels]}
+            {"name": printable(name), "labels": list(shown(labels))}
             for name, labels in grid.axes.items()
         ],
         "rows": names.index(layout.rows) if layout.rows is not None else None,
@@ -137,7 +138,7 @@ def _collected(
             if size > limit:
                 raise _TooLargeError
             numbers[key] = len(images)
-            stem = faces.file_stem(grid.labels(index))
+            stem = faces.file_stem(grid.texts(index))
             src = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
             images.append(details(cell, f"{stem}.{kind}") | {"src": src})
         where.append(numbers[key])

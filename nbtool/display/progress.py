@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbtool.environment import progress_style
 from nbtool.results.progress import Progress
-from nbtool.text import count, duration
+from nbtool.text import LITERAL, count, duration
 
 if TYPE_CHECKING:
     from nbtool.results.labelled import Labelled
@@ -61,7 +61,7 @@ def line_html(text: str, fraction: float | None = None) -> str:
         else ""
     )
     return (
-        '<div style="font-family:var(--jp-ui-font-family,sans-serif);'
+        f'<div class="{LITERAL}" style="font-family:var(--jp-ui-font-family,sans-serif);'
         'font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color2,#666)">'
         f"{bar}{html.escape(text)}</div>"
     )

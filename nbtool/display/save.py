@@ -82,7 +82,7 @@ def _write_zip(grid: Labelled, file: IO[bytes], _: str) -> None:
             cell = grid.cell(index)
             labels = grid.labels(index)
             if isinstance(cell, GeneratedImage):
-                name = _unique(faces.file_stem(labels), names) + ".png"
+                name = _unique(faces.file_stem(grid.texts(index)), names) + ".png"
                 archive.writestr(_entry(name), cell.png)
                 made = {"recipe": cell.recipe.to_dict(), "provenance": cell.provenance.to_dict()}
                 manifest["images"].append({"labels": labels, "file": name} | made)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbtool.display import faces
-from nbtool.display.composing import Limits, Place, compose, placard
+from nbtool.display import faces, fonts
+from nbtool.display.composing import Limits, Place, Text, compose, placard
 from nbtool.display.layout import arrange
-from nbtool.display.lettering import font
+from nbtool.display.lettering import font, width
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,7 +20,7 @@ MAX_AREA = 40_000_000  # pixels
 SMALL = 96  # pixels; cells below are enlarged by a whole number
 LIMITS = Limits(side=MAX_SIDE, area=MAX_AREA, cells=20_000, letters=(12, 40))
 
-_ANCHORS = {"left": "ls", "center": "ms", "right": "rs"}
+_BEFORE = {"left": 0, "center": 0.5, "right": 1}  # how much of a text is left of its place
 
 
 def contact_sheet(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Image:
@@ -57,8 +57,16 @@ def draw_sheet(
         else:
             _paste(image, draw, place, picture, sheet.scale)
     for text in texts:
-        draw.text((text.x, text.y), text.text, text.colour, font(text.size), _ANCHORS[text.align])
+        _write(draw, text)
     return image
+
+
+def _write(draw: ImageDraw, text: Text) -> None:
+    x = text.x - _BEFORE[text.align] * width(text.text, text.size)
+    for face, piece in fonts.pieces(text.text):
+        used = font(text.size, face.path)
+        draw.text((x, text.y), piece, text.colour, used, "ls")
+        x += used.getlength(piece)
 
 
 def _paste(image: Image, draw: ImageDraw, place: Place, picture: Image, scale: float) -> None:

@@ -235,7 +235,7 @@ class Feed:
                 raise TypeError
             places = zip(self._strides, self._grid.shape, strict=True)
             index = tuple(number // stride % length for stride, length in places)
-            stem = faces.file_stem(self._grid.labels(index))
+            stem = faces.file_stem(self._grid.texts(index))
             content |= sendable(details(cell, f"{stem}.png"))
             view.send(content, [cell.png])
         except Exception:

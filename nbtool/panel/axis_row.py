@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,15 +9,15 @@ import ipywidgets
 
 from nbtool.errors import AxisError
 from nbtool.panel.notice import Notice
-from nbtool.recipes import axes
-from nbtool.recipes.axes import Axis
+from nbtool.recipes import axes, templates
+from nbtool.recipes.axis import Axis, Edit
+from nbtool.recipes.labels import shown
 from nbtool.recipes.parameters import INTEGERS, REALS, ROWS, ordered
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import count
 
 NOTHING = ""
 REPLACE = "replace"
-WORD = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
 FIRST = ("guidance_scale", "num_inference_steps", "seed", "scheduler")
 LABELS = {
     NOTHING: "–",
@@ -51,7 +50,7 @@ class AxisRow:
     def offer(self, prompt: str) -> None:
         """Offers the words in braces of a prompt as axes too."""
         chosen = self.name.value
-        options = _options(WORD.findall(prompt))
+        options = _options(templates.names(prompt))
         if options != list(self.name.options):
             self.name.options = options
             self.name.value = chosen if chosen in [value for _, value in options] else NOTHING
@@ -72,10 +71,9 @@ class AxisRow:
         except Exception as error:
             self.message.fail(error)
             raise
-        labels = values.labels if isinstance(values, Axis) else values
-        shown = ", ".join(axes.format_label(label) for label in labels[:12])
+        labels = values.texts if isinstance(values, Axis) else shown(values)
         more = ", …" if len(labels) > 12 else ""
-        self.message.say(f"{count(len(labels), 'value')}: {shown}{more}")
+        self.message.say(f"{count(len(labels), 'value')}: {', '.join(labels[:12])}{more}")
         return self.name.value, values
 
     def _renamed(self) -> None:
@@ -118,7 +116,7 @@ def parse(name: str, text: str) -> Axis | tuple[Any, ...]:
     pieces = tuple(_pieces(text))
     if name in LABELS:
         return axes.sweep(Recipe(), (), {name: pieces}, {}).axes[0].labels
-    Axis(name, pieces, tuple(axes.Edit() for _ in pieces))  # refuses a word given twice
+    Axis(name, pieces, tuple(Edit() for _ in pieces))  # refuses a word given twice
     return pieces
 
 

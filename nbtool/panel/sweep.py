@@ -11,7 +11,7 @@ from nbtool.errors import AxisError, NbtoolError
 from nbtool.panel.axis_row import AxisRow, around
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import Notice, foresee, words
-from nbtool.recipes.axes import Axis
+from nbtool.recipes.axis import Axis
 from nbtool.text import count
 
 if TYPE_CHECKING:

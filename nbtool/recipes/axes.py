@@ -4,76 +4,26 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import secrets
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from numbers import Number
+from typing import Any
 
 from nbtool.errors import AxisError, RecipeError, unknown_name
-from nbtool.recipes.parameters import INTEGERS, PARAMETERS, REALS, check_names, checked
-from nbtool.recipes.ranges import MAX_NUMBERS, parse_range
+from nbtool.recipes import given, templates
+from nbtool.recipes.axis import Axis, Edit
+from nbtool.recipes.checks import as_integer, is_bool
+from nbtool.recipes.given import MAX_VALUES, Several
+from nbtool.recipes.labels import canonical
+from nbtool.recipes.parameters import PARAMETERS, check_names, checked
 from nbtool.recipes.recipe import Recipe
-from nbtool.text import printable
+from nbtool.text import shown
 
-MAX_CELLS = MAX_NUMBERS
-MAX_LISTED = 20  # labels in a message
+MAX_CELLS = MAX_VALUES
 DRAWN_SEEDS = 2**32  # drawn seeds stay below: short to read, exact in every program
 
 Index = tuple[int, ...]
-
-
-class Edit(NamedTuple):
-    """What one position of an axis does to a recipe."""
-
-    parameters: Mapping[str, Any] = {}
-    words: Mapping[str, str] = {}  # for {name} in the prompts
-    swap: tuple[str, str] | None = None  # text searched for, text put there
-    recipe: Recipe | None = None  # takes the place of the whole
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A named direction of a sweep: a label and an edit for each position."""
-
-    name: str
-    labels: tuple[Any, ...]
-    edits: tuple[Edit, ...]
-
-    def __post_init__(self) -> None:
-        if not self.labels:
-            raise AxisError(f"the axis {self.name!r} has no values")
-        if twice := [label for label, n in Counter(self.labels).items() if n > 1]:
-            raise AxisError(f"the axis {self.name!r} holds {twice[0]!r} twice")
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def parameters(self) -> frozenset[str]:
-        """The recipe parameters that this axis sets."""
-        return frozenset(self.edits[0].parameters)
-
-    def position(self, label: object) -> int:
-        """Where a label stands.
-
-        Raises:
-            AxisError: It is not on this axis.
-        """
-        try:
-            return self._positions[label]
-        except (KeyError, TypeError):  # a label that cannot be hashed stands on no axis
-            labels = ", ".join(format_label(known) for known in self.labels[:MAX_LISTED])
-            labels += ", …" if len(self) > MAX_LISTED else ""
-            raise AxisError(
-                f"no {printable(self.name)} {label!r} in this grid; there are: {printable(labels)}"
-            ) from None
-
-    @cached_property
-    def _positions(self) -> dict[Any, int]:
-        return {label: i for i, label in enumerate(self.labels)}
 
 
 def paired(**values: Any) -> Axis:
@@ -97,21 +47,27 @@ def paired(**values: Any) -> Axis:
     return Axis("_".join(columns), rows, edits)
 
 
-def replace(text: str, replacements: Sequence[str]) -> Axis:
+def replace(text: str, replacements: Iterable[str] | Mapping[str, str]) -> Axis:
     """An axis that replaces a piece of the prompts: first as it stands, then each replacement.
 
         gen.grid("a red star", nbtool.replace("red", ["blue", "green"]))
 
     It is the "Prompt S/R" of AUTOMATIC1111's X/Y/Z plot. An empty replacement leaves the piece
-    out. Without a keyword of its own the axis is named after the text.
+    out. Without a keyword of its own the axis is named after the text. All replacements of a
+    prompt are made at once: none acts on what another put there.
+
+    Args:
+        text: What to look for.
+        replacements: What to put there; of a dict the values, with the keys as labels.
 
     Raises:
         AxisError: There is no text, or a replacement is no text.
     """
     if not text or not isinstance(text, str):
-        raise AxisError(f"replace needs the text to look for, got {text!r}")
-    labels = (text, *_words("replacements", replacements))
-    return Axis(text, labels, tuple(Edit(swap=(text, label)) for label in labels))
+        raise AxisError(f"replace needs the text to look for, got {shown(text)}")
+    labels, words = _words("replacements", given.taken("replacements", replacements))
+    edits = tuple(Edit(swap=(text, word)) for word in (text, *words))
+    return Axis(text, (text, *labels), edits)
 
 
 def random_seeds(count: int) -> tuple[int, ...]:
@@ -120,10 +76,11 @@ def random_seeds(count: int) -> tuple[int, ...]:
     Raises:
         AxisError: The count is not from 1 to 100,000.
     """
-    if not isinstance(count, int) or not 1 <= count <= MAX_CELLS:
-        raise AxisError(f"random_seeds takes a count from 1 to {MAX_CELLS}, got {count!r}")
+    wanted = as_integer(count)
+    if wanted is None or not 1 <= wanted <= MAX_CELLS:
+        raise AxisError(f"random_seeds takes a count from 1 to {MAX_CELLS}, got {shown(count)}")
     drawn: dict[int, None] = {}
-    while len(drawn) < count:
+    while len(drawn) < wanted:
         drawn[secrets.randbelow(DRAWN_SEEDS)] = None
     return tuple(drawn)
 
@@ -161,78 +118,75 @@ class Sweep:
             recipe = edit.recipe or recipe
             changes.update(edit.parameters)
             words.update(edit.words)
+        swaps = [edit.swap for edit in edits if edit.swap]
         for name in ("prompt", "negative_prompt"):
-            given = text = changes.get(name, getattr(recipe, name))
-            if self.words is not None:
-                text = _filled(text, words)
-            for edit in edits:
-                if edit.swap:
-                    text = text.replace(*edit.swap)
-            if text != given:
+            written = changes.get(name, getattr(recipe, name))
+            text = written if self.words is None else templates.filled(written, words)
+            text = templates.replaced(text, swaps)
+            if text != written:
                 changes[name] = text
         return recipe.replace(**changes)
 
 
 def sweep(
-    prompt: str | Recipe | Sequence[str] | Sequence[Recipe],
+    prompt: object,
     axes: Sequence[Axis],
     parameters: Mapping[str, Any],
     defaults: Mapping[str, Any],
+    options: Collection[str] = (),
 ) -> Sweep:
     """The sweep of a call such as `gen.grid(prompt, *axes, **parameters)`.
 
     `defaults` fills in what neither the call nor a given recipe sets; a seed left open is drawn
-    once, for all cells. `{name}` in a prompt is filled by the parameter `name`; write `{{name}}`
-    for the braces themselves. The prompts of recipes are literal.
+    once, for all cells. `{name}` in a prompt is filled by the parameter `name`, and `{{name}}`
+    is then `{name}`; other braces stay as they are. The prompts of recipes are literal.
+    `options` are names that belong elsewhere.
 
     Raises:
         RecipeError: A name is unknown or a value out of range or of the wrong kind.
         AxisError: The axes are empty, too long, or in each other's way.
     """
+    prompt = given.taken("prompt", prompt)
+    parameters = {canonical(name): given.taken(name, v) for name, v in parameters.items()}
     base = prompt if isinstance(prompt, Recipe) else Recipe(**defaults)
     recipes = _recipes_among(prompt)
     literal = bool(recipes) or prompt is base
     negative = parameters.get("negative_prompt", base.negative_prompt)
     asked = base.prompt if isinstance(prompt, str) and not prompt else prompt
-    texts = [asked, negative, *_paired_texts([*axes, *parameters.values()])]
-    templates = set() if literal else _template_names(texts)
+    texts = [] if literal else list(_texts(asked, negative, *axes, *parameters.values()))
+    names = {name for text in texts for name in templates.names(text)}
 
-    found, fixed, words = _sorted_out(parameters, templates)
+    found, fixed, words = _sorted_out(parameters, names, options)
     found = [*_checked_axes(axes), *found]
-    if not literal and not isinstance(prompt, str):
+    if not literal and isinstance(prompt, Several):
         found.insert(0, _axis("prompt", prompt))
     elif not literal and prompt:
         fixed["prompt"] = prompt
-    drawn = None
-    if (
-        "seed" in fixed or defaults.get("seed") is None
-    ):  # -1 asks for a new one, whatever the default
-        drawn = random_seeds(1)[0]
-        defaults = {**defaults, "seed": drawn}
+    drawn = random_seeds(1)[0]
+    if "seed" in fixed or defaults.get("seed") is None:
+        defaults = {**defaults, "seed": drawn}  # -1 asks for a new one, whatever the default
     base = _completed(base.replace(**fixed), defaults)
     completed = [_completed(recipe.replace(**fixed), defaults) for recipe in recipes]
-    if recipes:
+    if recipes and isinstance(prompt, Several):
         edits = tuple(Edit(recipe=recipe) for recipe in completed)
-        found.insert(0, Axis("recipe", tuple(range(len(edits))), edits))
+        found.insert(0, Axis("recipe", prompt.labelled(range(len(edits))), edits))
 
     _refuse_overlap(found, fixed)
-    if drawn not in {recipe.seed for recipe in completed or [base]} or any(
-        "seed" in axis.parameters for axis in found
-    ):
-        drawn = None
-    result = Sweep(base, tuple(found), None if literal else words, drawn)
+    varied = any("seed" in axis.parameters for axis in found)
+    is_drawn = not varied and drawn in {recipe.seed for recipe in completed or [base]}
+    result = Sweep(base, tuple(found), None if literal else words, drawn if is_drawn else None)
     _refuse_too_many(result)
     filled = words.keys() | {axis.name for axis in found if axis.edits[0].words}
-    _refuse_unused_text(result, templates - filled)
+    _refuse_unfilled({name for text in texts for name in templates.needed(text)} - filled)
+    _refuse_swaps(result)
     return result
 
 
 def _recipes_among(prompts: object) -> list[Recipe]:
     """The recipes in a list given in place of prompts."""
-    if isinstance(prompts, (str, Recipe)) or not isinstance(prompts, Sequence):
-        return []
-    recipes = [recipe for recipe in prompts if isinstance(recipe, Recipe)]
-    if 0 < len(recipes) < len(prompts):
+    values = prompts.values if isinstance(prompts, Several) else []
+    recipes = [recipe for recipe in values if isinstance(recipe, Recipe)]
+    if 0 < len(recipes) < len(values):
         raise AxisError("give prompts or recipes, not both in one list")
     return recipes
 
@@ -242,13 +196,13 @@ def _checked_axes(axes: Iterable[object]) -> Iterator[Axis]:
         if not isinstance(axis, Axis):
             raise AxisError(
                 f"after the prompt come axes such as nbtool.paired(…) or nbtool.replace(…), "
-                f"got {axis!r}; give parameters by name"
+                f"got {shown(axis)}; give parameters by name"
             )
         yield axis
 
 
 def _sorted_out(
-    parameters: Mapping[str, Any], templates: set[str]
+    parameters: Mapping[str, Any], templates: Collection[str], options: Collection[str]
 ) -> tuple[list[Axis], dict[str, Any], dict[str, str]]:
     """A call's parameters as axes, fixed recipe parameters, and fixed words for the prompts."""
     found: list[Axis] = []
@@ -258,49 +212,29 @@ def _sorted_out(
         if isinstance(value, Axis):
             found.append(Axis(name, value.labels, value.edits))
         elif name in PARAMETERS:
-            if _is_axis(name, value):
+            if isinstance(value, Several):
                 found.append(_axis(name, value))
             else:
                 fixed[name] = value
         elif name not in templates:
-            raise RecipeError(unknown_name(name, {*PARAMETERS, *templates}, "parameter"))
-        elif isinstance(value, (str, int, float)):
-            words[name] = str(value)
+            if name in options:
+                raise RecipeError(
+                    f"{name} belongs to the generator; use nbtool.Generator({name}=…)"
+                )
+            raise RecipeError(unknown_name(name, {*PARAMETERS, *templates, *options}, "parameter"))
+        elif isinstance(value, (str, Number)) and not is_bool(value):
+            words[name] = given.word(name, value)
         else:
-            labels = _words(name, value)
-            found.append(Axis(name, labels, tuple(Edit(words={name: word}) for word in labels)))
+            labels, texts = _words(name, value)
+            found.append(Axis(name, labels, tuple(Edit(words={name: word}) for word in texts)))
     return found, fixed, words
 
 
-def format_label(label: object) -> str:
-    """A label as people read it."""
-    if isinstance(label, float):
-        return f"{label:g}"
-    if isinstance(label, tuple):
-        return " × ".join(format_label(part) for part in label)
-    return str(label)
-
-
-def _is_axis(name: str, value: object) -> bool:
-    if isinstance(value, str):
-        return name in INTEGERS + REALS
-    return isinstance(value, Sequence) or getattr(value, "ndim", 0) > 0
-
-
 def _listed(name: str, value: Any) -> list[Any]:
-    if isinstance(value, str) and name in INTEGERS + REALS:
-        try:
-            return list(parse_range(value, whole=name in INTEGERS))
-        except AxisError as error:
-            raise AxisError(f"{name}: {error}") from None
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise AxisError(f"{name} needs a list, a tuple or a range, got {value!r}")
-    values = list(itertools.islice(value, MAX_CELLS + 1))
-    if len(values) > MAX_CELLS:
-        raise AxisError(f"{name} has more than {MAX_CELLS:,} values")
-    return values
+    values = given.taken(name, value)
+    if not isinstance(values, Several) or values.labels:
+        raise AxisError(f"{name} needs a list, a tuple or a range, got {shown(value)}")
+    return values.values
 
 
 def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
@@ -314,50 +248,30 @@ def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
     return tuple(column)
 
 
-def _axis(name: str, values: Any) -> Axis:
-    labels = _checked(name, _listed(name, values))
-    return Axis(name, labels, tuple(Edit(parameters={name: label}) for label in labels))
+def _axis(name: str, several: Several) -> Axis:
+    values = _checked(name, several.values)
+    edits = tuple(Edit(parameters={name: value}) for value in values)
+    return Axis(name, several.labelled(values), edits)
 
 
-def _words(name: str, values: object) -> tuple[str, ...]:
-    """The texts put into a prompt; numbers are taken as they are written."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise AxisError(f"{name} needs a list of texts, got {values!r}")
-    words = tuple(str(word) if isinstance(word, (int, float)) else word for word in values)
-    for word in words:
-        if not isinstance(word, str):
-            raise AxisError(f"{name} needs texts, got {word!r}")
-    return words
+def _words(name: str, several: object) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """The labels of words put into a prompt, and their texts."""
+    if not isinstance(several, Several):
+        raise AxisError(f"{name} needs a list of texts, got {shown(several)}")
+    words = tuple(given.word(name, value) for value in several.values)
+    return several.labelled(words), words
 
 
-_TEMPLATE = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
-
-
-def _paired_texts(values: Iterable[object]) -> Iterator[str]:
-    """The prompts and negative prompts in axis objects."""
-    for axis in values:
-        if isinstance(axis, Axis):
-            for name in axis.parameters & {"prompt", "negative_prompt"}:
-                yield from (edit.parameters[name] for edit in axis.edits)
-
-
-def _template_names(prompts: Iterable[object]) -> set[str]:
-    """The names in single braces, of prompts and lists of prompts."""
-    names: set[str] = set()
-    for prompt in prompts:
-        if isinstance(prompt, str):
-            names.update(name for _, name in _TEMPLATE.findall(prompt) if name)
-        elif isinstance(prompt, (list, tuple)):
-            names |= _template_names(prompt)
-    return names
-
-
-def _filled(text: str, words: Mapping[str, str]) -> str:
-    def fill(match: re.Match[str]) -> str:
-        literal, name = match.groups()
-        return f"{{{literal}}}" if literal else words.get(name, match[0])
-
-    return _TEMPLATE.sub(fill, text) if "{" in text else text
+def _texts(*values: object) -> Iterator[str]:
+    """The prompts and negative prompts among what is given, and in axis objects."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Several):
+            yield from _texts(*value.values)
+        elif isinstance(value, Axis):
+            for name in value.parameters & {"prompt", "negative_prompt"}:
+                yield from (edit.parameters[name] for edit in value.edits)
 
 
 def _completed(recipe: Recipe, defaults: Mapping[str, Any]) -> Recipe:
@@ -388,20 +302,34 @@ def _refuse_too_many(result: Sweep) -> None:
         )
 
 
-def _refuse_unused_text(result: Sweep, unfilled: set[str]) -> None:
-    """Substitutions that find nothing, and braces that nothing fills, are mistakes."""
-    if unfilled:
-        name = min(unfilled)
+def _refuse_unfilled(names: set[str]) -> None:
+    """Refuses braces that nothing fills: most often a word was misspelt or forgotten."""
+    for name in sorted(names):
         if name in PARAMETERS:
             raise AxisError(f"{{{name}}} in the prompt is a parameter's name; take another word")
-        raise AxisError(f"the prompt has {{{name}}}, but nothing fills it; give {name}=[…]")
+        raise AxisError(
+            f"the prompt has {{{name}}}, but nothing fills it; give {name}=[…], "
+            f'or {name}="{{{name}}}" for the braces themselves'
+        )
+
+
+def _refuse_swaps(result: Sweep) -> None:
+    """Refuses replacements that find nothing, and two that would change the same letters."""
     swaps = [axis for axis in result.axes if axis.edits[0].swap]
-    if swaps:
-        others = tuple(axis for axis in result.axes if axis not in swaps)
-        cells = Sweep(result.base, others, result.words)
-        for axis in swaps:
-            searched = axis.edits[0].swap
-            assert searched
-            texts = (f"{cell.prompt}\n{cell.negative_prompt}" for _, cell in cells)
-            if not any(searched[0] in text for text in texts):
-                raise AxisError(f"replace: {searched[0]!r} is in no prompt of this grid")
+    if not swaps:
+        return
+    searched = [axis.edits[0].swap[0] for axis in swaps if axis.edits[0].swap]
+    others = tuple(axis for axis in result.axes if axis not in swaps)
+    unseen = set(searched)
+    for _, cell in Sweep(result.base, others, result.words):
+        for prompt in (cell.prompt, cell.negative_prompt):
+            unseen -= {text for text in unseen if text in prompt}
+            if len(swaps) > 1 and (both := templates.overlap(prompt, searched)):
+                raise AxisError(
+                    f"replace: {both[0]!r} and {both[1]!r} overlap in {shown(prompt)}; "
+                    f"replace them in one: nbtool.replace(…, […])"
+                )
+        if not unseen and len(swaps) == 1:
+            break
+    for text in sorted(unseen):
+        raise AxisError(f"replace: {text!r} is in no prompt of this grid")

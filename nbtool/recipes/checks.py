@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
+import struct
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +19,9 @@ MAX_PROMPT = 20_000  # characters; what is embedded in a PNG must be readable by
 MIN_SIDE, MAX_SIDE = 16, 8192  # pixels
 SIDE_MULTIPLE = 8  # pixels to a latent
 MAX_SEED = 2**64 - 1  # what torch.Generator.manual_seed takes
+
+
+_NARROW = {"float32": "f", "float16": "e"}  # what struct calls them
 
 
 class Check(NamedTuple):
@@ -40,7 +46,7 @@ def whole(low: int, high: int) -> Check:
     """A whole number within limits."""
 
     def check(name: str, value: object) -> int:
-        number = _integer(value)
+        number = as_integer(value)
         if number is None or not low <= number <= high:
             raise RecipeError(
                 f"{name} must be a whole number from {low} to {high}, got {shown(value)}"
@@ -50,15 +56,10 @@ def whole(low: int, high: int) -> Check:
     return Check(WHOLE, check, low, high)
 
 
-def _integer(value: Any) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    try:
-        return operator.index(value)
-    except TypeError:
-        return None
+def as_integer(value: Any) -> int | None:
+    """A whole number of any kind as an int; None for whatever is none."""
+    number = as_number(value)
+    return int(number) if number is not None and number == int(number) else None
 
 
 def real(low: float, high: float = math.inf) -> Check:
@@ -66,21 +67,55 @@ def real(low: float, high: float = math.inf) -> Check:
     limits = f"≥ {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
 
     def check(name: str, value: object) -> float:
-        number = _number(value)
-        if not (math.isfinite(number) and low <= number <= high):
+        number = as_number(value)
+        if number is None or not low <= number <= min(high, sys.float_info.max):
             raise RecipeError(f"{name} must be a number {limits}, got {shown(value)}")
-        return number + 0.0  # -0.0 becomes 0.0
+        return float(number) + 0.0  # -0.0 becomes 0.0
 
     return Check(REAL, check, low, high)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, (bool, str, bytes)):
-        return math.nan
+def is_bool(value: object) -> bool:
+    """Whether it is True or False, Python's or an array library's."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+
+
+def as_number(value: Any) -> float | None:
+    """A finite number of any kind as an int or a float; None for whatever is none.
+
+    One of 32 or 16 bits is the short decimal that it stands for: 0.1, not 0.10000000149011612.
+    """
+    if (
+        isinstance(value, (str, bytes, bytearray))
+        or is_bool(value)
+        or getattr(value, "ndim", 0) > 0
+    ):
+        return None
     try:
-        return float(value)
+        return operator.index(value)
+    except TypeError:
+        pass
+    try:
+        number = float(value)
+        whole = int(value) if math.isfinite(number) else None
     except (TypeError, ValueError, OverflowError):
-        return math.nan
+        return None
+    if whole is None:
+        return None
+    if isinstance(value, float) or hasattr(value, "dtype"):
+        return narrowed(number, getattr(value, "dtype", ""))
+    return whole if whole == value else number  # of a Decimal or a Fraction, which may be long
+
+
+def narrowed(number: float, dtype: object) -> float:
+    """A number that was held in a dtype, as the shortest decimal that is the same in it."""
+    if format := _NARROW.get(str(dtype).lower().rpartition(".")[2]):
+        for digits in range(1, 10):
+            short = float(f"{number:.{digits}g}")
+            with contextlib.suppress(OverflowError):  # rounded up beyond the largest there is
+                if struct.unpack(format, struct.pack(format, short))[0] == number:
+                    return short
+    return number
 
 
 def _text(name: str, value: object) -> str:
@@ -104,7 +139,7 @@ def _side(name: str, value: object) -> int:
 
 
 def _seed(name: str, value: object) -> int | None:
-    return None if value == -1 else _FIXED_SEED.convert(name, value)
+    return None if as_integer(value) == -1 else _FIXED_SEED.convert(name, value)
 
 
 def _scheduler(_: str, value: object) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from nbtool.recipes.axes import Axis, Index, Sweep
+from nbtool.recipes.axes import Index, Sweep
+from nbtool.recipes.axis import Axis
 from nbtool.recipes.parameters import INTEGERS, NETWORK, REALS
 
 QUANTITIES = frozenset({*INTEGERS, *REALS}) - {"seed"}

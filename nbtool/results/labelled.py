@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
-from nbtool.recipes.axes import Axis, Index, format_label
+from nbtool.recipes.axes import Index
+from nbtool.recipes.axis import Axis
+from nbtool.recipes.checks import is_bool
+from nbtool.recipes.given import is_several, listed
+from nbtool.recipes.labels import named
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
-from nbtool.text import printable
+from nbtool.text import printable, shown
 
 Cell = GeneratedImage | GenerationError
-Position = int | slice | Sequence[int]
+Position = int | slice | Iterable[int] | Iterable[bool]
 
 
 class Labelled:
@@ -55,9 +61,16 @@ class Labelled:
         """The label on each axis of a full index."""
         return {axis.name: axis.labels[i] for axis, i in zip(self._axes, index, strict=True)}
 
+    def texts(self, index: Index) -> dict[str, str]:
+        """The same as people read them: no two labels of an axis look alike."""
+        return {axis.name: axis.texts[i] for axis, i in zip(self._axes, index, strict=True)}
+
     def __iter__(self) -> Iterator[GeneratedImage]:
         cells = (self._cells.get(index) for index in self.indices())
         return (cell for cell in cells if isinstance(cell, GeneratedImage))
+
+    def __reversed__(self) -> Iterator[GeneratedImage]:
+        return reversed(list(self))
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -87,7 +100,8 @@ class Labelled:
     def sel(self, **labels: Any) -> Any:
         """The image at these labels; fewer labels than axes, or lists of them: a smaller Grid.
 
-        A parameter inside a paired axis can be named too.
+        A label is asked for as it was given, as it is held or as it is shown. A parameter inside a
+        paired axis can be named too.
 
         Raises:
             AxisError: There is no such axis or label.
@@ -106,6 +120,8 @@ class Labelled:
 
     def isel(self, **positions: Position) -> Any:
         """The image at these positions; fewer than axes, or slices and lists: a smaller Grid.
+
+        A list of True and False, one for each position, is a mask.
 
         Raises:
             AxisError: There is no such axis or position.
@@ -137,15 +153,22 @@ class Labelled:
         return self.isel(**dict(zip(names, places, strict=False)))
 
     def records(self) -> list[dict[str, Any]]:
-        """A flat dict for each image: labels, recipe, seconds, path; for pandas.DataFrame."""
-        records = []
-        for index in self.indices():
-            cell = self._cells.get(index)
-            if isinstance(cell, GeneratedImage):
-                recipe = {name: getattr(cell.recipe, name) for name in PARAMETERS}
-                made = {"seconds": cell.provenance.seconds, "path": str(cell.path or "")}
-                records.append(recipe | self.labels(index) | made)
-        return records
+        """A flat dict for each image: labels, recipe, seconds, path; for pandas.DataFrame.
+
+        A label stands under its axis' name. What else has that name, such as the file's path where
+        a word is called so too, is then "image_path".
+        """
+        cells = ((self.labels(index), self._cells.get(index)) for index in self.indices())
+        rows = [
+            (labels, _facts(cell)) for labels, cell in cells if isinstance(cell, GeneratedImage)
+        ]
+        names: dict[str, str] = {}
+        for labels, facts in rows:
+            names |= {n: _free(n, labels) for n in facts if labels.get(n, facts[n]) != facts[n]}
+        return [
+            {names.get(name, name): fact for name, fact in facts.items()} | labels
+            for labels, facts in rows
+        ]
 
     def __repr__(self) -> str:
         axes = " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)
@@ -161,7 +184,7 @@ class Labelled:
         if isinstance(cell, GenerationError):
             raise type(cell)(*cell.args)  # a copy: a traceback on the one kept would pin memory
         if cell is None:
-            labels = ", ".join(f"{n}={format_label(v)}" for n, v in self.labels(index).items())
+            labels = ", ".join(f"{name}={text}" for name, text in self.texts(index).items())
             raise Cancelled(
                 f"the image at {printable(labels)} was not made; run the same grid again"
             )
@@ -171,23 +194,25 @@ class Labelled:
         positions: dict[str, Position] = {}
         for name, given in labels.items():
             axis = self._axis_with(name)
-            label = given.tolist() if hasattr(given, "tolist") else given
-            if name == axis.name:
-                positions[name] = _positions(axis, label)
+            if axis.name == named(name, [axis.name]):
+                positions[axis.name] = _positions(axis, given)
             else:
                 within = positions.get(axis.name, range(len(axis)))
-                positions[axis.name] = _positions_within(axis, name, label, within)
+                positions[axis.name] = _positions_within(axis, name, given, within)
         return positions
 
     def _chosen(self, positions: Mapping[str, Position]) -> list[int | list[int]]:
-        for name in positions:
-            if name not in self.axes:
+        asked: dict[str, Position] = {}
+        for name, position in positions.items():
+            if (known := named(name, self.axes)) is None:
                 raise self._no_axis(name)
-        return [_chosen(axis, positions.get(axis.name, slice(None))) for axis in self._axes]
+            asked[known] = position
+        return [_chosen(axis, asked.get(axis.name, slice(None))) for axis in self._axes]
 
     def _axis_with(self, name: str) -> Axis:
+        known = named(name, self.axes)
         for axis in self._axes:
-            if axis.name == name:
+            if axis.name == known:
                 return axis
         for axis in self._axes:
             if name in axis.parameters:
@@ -198,41 +223,63 @@ class Labelled:
         return AxisError(unknown_name(name, map(printable, self.axes), "axis"))
 
 
-def _positions(axis: Axis, label: Any) -> Position:
-    if isinstance(label, (list, range)):
-        return [axis.position(one) for one in label]
-    return axis.position(label)
+def _facts(image: GeneratedImage) -> dict[str, Any]:
+    recipe = {name: getattr(image.recipe, name) for name in PARAMETERS}
+    return recipe | {"seconds": image.provenance.seconds, "path": str(image.path or "")}
 
 
-def _positions_within(axis: Axis, parameter: str, label: Any, within: Position) -> Position:
+def _free(name: str, taken: Container[str]) -> str:
+    while name in taken:
+        name = f"image_{name}"
+    return name
+
+
+def _several(axis: Axis, given: Any) -> list[Any] | None:
+    """The labels of a list of them; None for a single one, as a tuple is on a paired axis."""
+    single = isinstance(given, tuple) and isinstance(axis.labels[0], tuple)
+    unordered = isinstance(given, (AbstractSet, Mapping))  # refused as no label
+    return None if single or unordered or not is_several(given) else listed(axis.name, given)
+
+
+def _positions(axis: Axis, given: Any) -> Position:
+    several = _several(axis, given)
+    if several is None:
+        return axis.position(given)
+    return [axis.position(one) for one in several]
+
+
+def _positions_within(axis: Axis, parameter: str, given: Any, within: Position) -> Position:
     """Where a parameter of a paired axis has a value, among the positions chosen already."""
     allowed = [within] if isinstance(within, int) else within
     assert not isinstance(allowed, slice)
-    several = isinstance(label, (list, range))
-    wanted = label if isinstance(label, range) else _hashed(label if several else [label])
-    found = [i for i in allowed if axis.edits[i].parameters[parameter] in wanted]
+    several = listed(parameter, given) if is_several(given) else None
+    values = {axis.value(parameter, one) for one in ([given] if several is None else several)}
+    found = [i for i in allowed if axis.edits[i].parameters[parameter] in values]
     if not found:
-        raise AxisError(f"no {parameter} {label!r} on the axis {axis.name!r} of this grid")
-    return found[0] if len(found) == 1 and not several else found
+        raise AxisError(f"no {parameter} {shown(given)} on the axis {axis.name!r} of this grid")
+    return found[0] if len(found) == 1 and several is None else found
 
 
-def _hashed(values: Sequence[Any]) -> frozenset[Any]:
-    """The values as a set; empty where one cannot be hashed: no parameter has such a value."""
-    try:
-        return frozenset(values)
-    except TypeError:
-        return frozenset()
-
-
-def _chosen(axis: Axis, position: Position) -> int | list[int]:
+def _chosen(axis: Axis, position: Any) -> int | list[int]:
     places = range(len(axis))
     try:
         if isinstance(position, slice):
             return list(places[position])
-        if isinstance(position, Sequence):
-            return [places[i] for i in position]
-        return places[position]
+        if is_several(position):
+            several = listed(f"the axis {axis.name!r}", position)
+            masked = [is_bool(one) for one in several]
+            if several and all(masked) and len(several) == len(axis):
+                return [i for i, wanted in zip(places, several, strict=True) if wanted]
+            if any(masked):
+                raise AxisError(
+                    f"a mask for the axis {axis.name!r} is {len(axis)} times True or False, "
+                    f"got {shown(position)}"
+                )
+            return [places[i] for i in several]
+        if is_bool(position):  # equal to 0 or 1, and never meant so
+            raise TypeError
+        return places[operator.index(position)]
     except (IndexError, TypeError):
         raise AxisError(
-            f"no position {position!r} on the axis {axis.name!r} of length {len(axis)}"
+            f"no position {shown(position)} on the axis {axis.name!r} of length {len(axis)}"
         ) from None

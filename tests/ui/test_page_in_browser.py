@@ -211,3 +211,23 @@ def test_the_page_is_readable(opened, grid, scheme, width):
     light = [sum(map(int, colour[4:-1].split(", "))) for colour in (ink, ground)]
     assert (light[0] < light[1]) == (scheme == "light")
     assert abs(light[0] - light[1]) > 500
+
+
+def test_labels_that_are_cut_still_tell_cells_apart(opened):
+    base = "a calm harbour in the morning, boats with folded sails, wet stones and gulls over it"
+    ends = ["", ", at night", ", at noon", ", at night in winter"]
+    words = {"place": [base + end for end in ends], "seed": range(2), "guidance_scale": 1}
+    page = opened(_grid("{place}", words))
+
+    def seen(where):
+        """The labels, none of which has a part that its room hides."""
+        spans = page.locator(where)
+        hidden = "e => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1"
+        assert not any(spans.nth(n).evaluate(hidden) for n in range(spans.count()))
+        return spans.all_text_contents()
+
+    assert len(set(seen(".side .label span"))) == len(ends)
+    page.get_by_label("Rows").select_option("seed")
+    assert len(set(seen(".head .label span"))) == len(ends)
+    page.get_by_label("Rows").select_option("–")
+    assert len(set(seen(".caption"))) == len(ends)

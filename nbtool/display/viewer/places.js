@@ -39,14 +39,48 @@ class Places {
     return null;
   }
 
-  words(number) {
+  words(number, labels = this.axes.map((axis) => axis.labels)) {
     const place = this.place(number);
-    return this.axes.map((axis, i) => `${axis.name} ${axis.labels[place[i]]}`);
+    return this.axes.map((axis, i) => `${axis.name} ${labels[i][place[i]]}`);
+  }
+
+  // The labels of each axis, with its name at most so many letters.
+  short(length) {
+    return this.axes.map(({ name, labels }) => toldApart(labels, Math.max(12, length - name.length - 1)));
   }
 
   caption(number) {
     return this.words(number).join(" · ");
   }
+}
+
+// Texts of at most so many letters, no two alike: those that would be lose what they have in common
+// in the middle, and not what tells them apart at their ends. They are numbered where that fails.
+function toldApart(texts, length) {
+  const cut = (text) => (text.length > length ? `${text.slice(0, Math.max(1, length - 1))}…` : text);
+  const short = texts.map(cut);
+  const alike = (places) => {
+    const groups = new Map();
+    for (const i of places) groups.get(short[i])?.push(i) ?? groups.set(short[i], [i]);
+    return [...groups.values()].filter((group) => group.length > 1);
+  };
+  const groups = alike(short.keys());
+  while (groups.length) {
+    const group = groups.pop();
+    const [first, ...others] = group.map((i) => texts[i]);
+    let common = 0;
+    while (common < first.length && others.every((text) => text[common] === first[common])) common += 1;
+    for (let head = common; head > 0; ) {
+      head >>= 1;
+      const tails = group.map((i) => cut(`${texts[i].slice(0, head)}…${texts[i].slice(common)}`));
+      if (new Set(tails).size === 1) continue;
+      group.forEach((i, k) => (short[i] = tails[k]));
+      groups.push(...alike(group));
+      break;
+    }
+  }
+  for (const i of alike(short.keys()).flat()) short[i] = cut(`${i + 1}: ${texts[i]}`);
+  return short;
 }
 
 // How cells lie on the sheet: in a table of two axes, or as a list broken into lines.
@@ -81,7 +115,8 @@ class TableLayout {
 
 class ListLayout {
   // `captions` gives the lines above a cell, `lines` of them at most.
-  constructor(numbers, perLine, captions, lines) {
+  constructor(places, numbers, perLine, captions, lines) {
+    this.places = places;
     this.numbers = numbers;
     this.columns = Math.max(1, Math.min(perLine, numbers.length));
     this.rows = Math.ceil(numbers.length / this.columns);

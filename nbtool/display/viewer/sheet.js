@@ -3,6 +3,7 @@
 const GAP = 6;
 const LINE = 16; // of a caption
 const LETTER = 0.56; // of the font's size, about
+const LINES = 1.6; // of a label, with what a break at a word leaves empty
 const MAX_CELLS = 450; // in sight at once; smaller cells than that are not offered
 
 class Sheet {
@@ -40,6 +41,11 @@ class Sheet {
     return this.element.clientWidth - side;
   }
 
+  // How wide a letter is, about.
+  letter() {
+    return LETTER * parseFloat(getComputedStyle(this.element).fontSize || 13);
+  }
+
   perLine() {
     return Math.max(1, Math.floor((this.room(0) + GAP) / this.width));
   }
@@ -59,10 +65,12 @@ class Sheet {
       const side = layout.places.axes[layout.rowAxis].labels;
       const head = layout.colAxis === null ? [] : layout.places.axes[layout.colAxis].labels;
       const letters = Math.max(longest(side), longest(names) + 3);
-      const letter = LETTER * parseFloat(getComputedStyle(this.element).fontSize || 13);
+      const letter = this.letter();
       this.sideWidth = Math.min(190, Math.max(56, Math.ceil(letters * letter) + 18));
       this.headHeight = longest(head) * letter > this.size ? 46 : 28;
       if (layout.colAxis === null) this.headHeight = 28;
+      this.sideLabels = toldApart(side, Math.floor((LINES * (this.sideWidth - 18)) / letter));
+      this.headLabels = toldApart(head, Math.floor((LINES * this.size) / letter));
       this.corner.replaceChildren(
         ...(names[1] ? [make("div", { dir: "auto" }, `${names[1]} →`)] : []),
         make("div", { dir: "auto" }, `${names[0]} ↓`));
@@ -138,7 +146,8 @@ class Sheet {
     node.style.top = `${row * this.height + above}px`;
     if (above) {
       const text = this.layout.captions(number).join("\n");
-      node.caption = make("div", { class: "caption", dir: "auto", title: text }, text);
+      const title = this.layout.places.words(number).join("\n");
+      node.caption = make("div", { class: "caption", dir: "auto", title }, text);
       node.caption.style.height = `${above - 3}px`;
       node.caption.style.left = node.style.left;
       node.caption.style.top = `${row * this.height}px`;
@@ -153,17 +162,18 @@ class Sheet {
   drawLabels(top, bottom, left, right) {
     const wanted = new Map();
     for (let row = top; row < bottom; row += 1)
-      wanted.set(`r${row}`, [this.side, "top", row * this.height, this.layout.rowLabel(row)]);
+      wanted.set(`r${row}`, [this.side, "top", row * this.height, this.layout.rowLabel(row), this.sideLabels[row]]);
     for (let column = left; column < right; column += 1)
-      wanted.set(`c${column}`, [this.head, "left", column * this.width, this.layout.columnLabel(column)]);
+      wanted.set(`c${column}`,
+        [this.head, "left", column * this.width, this.layout.columnLabel(column), this.headLabels[column]]);
     for (const [key, label] of this.labels)
       if (!wanted.has(key)) {
         label.remove();
         this.labels.delete(key);
       }
-    for (const [key, [where, edge, position, text]] of wanted) {
+    for (const [key, [where, edge, position, text, short]] of wanted) {
       if (this.labels.has(key) || !text) continue;
-      const label = make("div", { class: "label", title: text }, make("span", { dir: "auto" }, text));
+      const label = make("div", { class: "label", title: text }, make("span", { dir: "auto" }, short));
       label.style[edge] = `${position}px`;
       this.labels.set(key, label);
       where.append(label);

@@ -148,17 +148,20 @@ class View {
   }
 
   layout() {
+    const { places } = this;
     this.shown = this.listed(this.filter);
     const perLine = this.sheet.perLine();
+    const letters = Math.floor(this.sheet.size / this.sheet.letter());
     if (this.shown) {
-      const lines = Math.min(4, this.places.axes.length);
-      return new ListLayout(this.shown, perLine, (number) => this.places.words(number), lines);
+      const lines = Math.min(4, places.axes.length);
+      const short = places.short(letters);
+      return new ListLayout(places, this.shown, perLine, (number) => places.words(number, short), lines);
     }
-    if (this.rows !== null) return new TableLayout(this.places, this.rows, this.cols, this.current);
-    if (this.cols === null) return new ListLayout([this.current], perLine, null, 0);
-    const { labels } = this.places.axes[this.cols];
-    const numbers = labels.map((_, i) => this.places.with(this.current, this.cols, i));
-    return new ListLayout(numbers, perLine, (number) => [labels[this.places.place(number)[this.cols]]], 1);
+    if (this.rows !== null) return new TableLayout(places, this.rows, this.cols, this.current);
+    if (this.cols === null) return new ListLayout(places, [this.current], perLine, null, 0);
+    const labels = toldApart(places.axes[this.cols].labels, letters);
+    const numbers = labels.map((_, i) => places.with(this.current, this.cols, i));
+    return new ListLayout(places, numbers, perLine, (number) => [labels[places.place(number)[this.cols]]], 1);
   }
 
   draw() {

@@ -1,0 +1,98 @@
+"""An axis of a sweep: labels, and what each of them does to a recipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+from nbtool.errors import AxisError
+from nbtool.recipes import given
+from nbtool.recipes.labels import Lookup
+from nbtool.recipes.parameters import checked
+from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.templates import Swap
+from nbtool.text import printable, shown
+
+MAX_LISTED = 20  # labels in a message
+
+
+class Edit(NamedTuple):
+    """What one position of an axis does to a recipe."""
+
+    parameters: Mapping[str, Any] = {}
+    words: Mapping[str, str] = {}  # for {name} in the prompts
+    swap: Swap | None = None
+    recipe: Recipe | None = None  # takes the place of the whole
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A named direction of a sweep: a label and an edit for each position."""
+
+    name: str
+    labels: tuple[Any, ...]
+    edits: tuple[Edit, ...]
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise AxisError(f"the axis {self.name!r} has no values")
+        if twice := [label for label, n in Counter(self.labels).items() if n > 1]:
+            raise AxisError(f"the axis {self.name!r} holds {twice[0]!r} twice")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The recipe parameters that this axis sets."""
+        return frozenset(self.edits[0].parameters)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The labels as people read them; no two look alike."""
+        return self._lookup.texts
+
+    def position(self, label: object) -> int:
+        """Where a label stands that is asked for as it is, as it was given, or as it is shown.
+
+        Raises:
+            AxisError: It is not on this axis.
+        """
+        found = self._lookup.position(label)
+        if found is None:
+            known = ", ".join(self.texts[:MAX_LISTED]) + (", …" if len(self) > MAX_LISTED else "")
+            raise AxisError(
+                f"no {printable(self.name)} {shown(label)} in this grid; there are: {known}"
+            )
+        return found
+
+    def value(self, parameter: str, asked: object) -> Any:
+        """The value of one of its parameters that is asked for; None if it is not there."""
+        return self._columns[parameter].label(asked)
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self.labels, self._held)
+
+    @cached_property
+    def _columns(self) -> dict[str, Lookup]:
+        """The different values of each parameter."""
+        return {
+            name: Lookup(
+                [*dict.fromkeys(e.parameters[name] for e in self.edits)], partial(checked, name)
+            )
+            for name in self.edits[0].parameters
+        }
+
+    def _held(self, label: Any) -> Any:
+        """A label as this axis would hold it."""
+        names = list(self.edits[0].parameters)
+        if not names:
+            return given.word(self.name, label)
+        if len(names) == 1:
+            return checked(names[0], label)
+        parts = label if isinstance(label, Sequence) and len(label) == len(names) else names
+        return tuple(self.value(name, part) for name, part in zip(names, parts, strict=True))

@@ -1,0 +1,93 @@
+"""What a Python user hands over as one value or several. Pure functions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, KeysView, Mapping
+from collections.abc import Set as AbstractSet
+from numbers import Number
+from typing import Any, NamedTuple
+
+from nbtool.errors import AxisError
+from nbtool.recipes.checks import as_number, is_bool, narrowed
+from nbtool.recipes.parameters import INTEGERS, REALS
+from nbtool.recipes.ranges import MAX_NUMBERS, parse_range
+from nbtool.text import shown
+
+MAX_VALUES = MAX_NUMBERS
+
+
+class Several(NamedTuple):
+    """Several values, and their labels where those were given too, as the keys of a dict."""
+
+    values: list[Any]
+    labels: list[Any] | None = None
+
+    def labelled(self, values: Iterable[Any]) -> tuple[Any, ...]:
+        """The labels of values that were made of these: those given, or else the values."""
+        return tuple(values if self.labels is None else self.labels)
+
+
+def is_several(value: object) -> bool:
+    """Whether it is a collection of values of any kind, and no text."""
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        return False
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
+
+
+def listed(name: str, values: Any) -> list[Any]:
+    """The values of any collection that has an order, such as a list, an array or a generator.
+
+    Raises:
+        AxisError: They have no order, more than one dimension, or no end.
+    """
+    if isinstance(values, (AbstractSet, Mapping)) and not isinstance(values, KeysView):
+        raise AxisError(f"{name} needs an order, and {shown(values)} has none; give a list")
+    if getattr(values, "ndim", 1) > 1:
+        shape = " × ".join(map(str, values.shape))
+        raise AxisError(f"{name} needs one row of values, got {shape} of them; give a flat list")
+    dtype = getattr(values, "dtype", "")
+    values = values.tolist() if hasattr(values, "tolist") else values
+    taken = list(itertools.islice(values, MAX_VALUES + 1))
+    if len(taken) > MAX_VALUES:
+        raise AxisError(f"{name} has more than {MAX_VALUES:,} values")
+    return [narrowed(one, dtype) if isinstance(one, float) else one for one in taken]
+
+
+def taken(name: str, value: Any) -> Any:
+    """One value as it is, several as a Several; a range in words is several too.
+
+    Raises:
+        AxisError: They have no order, more than one dimension, or no end.
+    """
+    if isinstance(value, Several):
+        return value
+    if isinstance(value, str) and name in INTEGERS + REALS:
+        try:
+            return Several(list(parse_range(value, whole=name in INTEGERS)))
+        except AxisError as error:
+            raise AxisError(f"{name}: {error}") from None
+    if isinstance(value, Mapping):
+        return Several(listed(name, value.values()), [_label(name, key) for key in value])
+    return Several(listed(name, value)) if is_several(value) else value
+
+
+def word(name: str, value: Any) -> str:
+    """A text for a prompt; a number is taken as it is written.
+
+    Raises:
+        AxisError: It is neither.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)  # of an Enum too: its value, not its name
+    if as_number(value) is None or not isinstance(value, Number):
+        raise AxisError(f"{name} needs texts, got {shown(value)}")
+    if isinstance(value, int):
+        return int.__repr__(value)
+    return float.__repr__(value) if isinstance(value, float) else str(value)
+
+
+def _label(name: str, key: object) -> Any:
+    if is_bool(key) or not isinstance(key, (str, int, float)):
+        raise AxisError(f"{name} needs texts for its labels, got {shown(key)}")
+    return key

@@ -26,7 +26,6 @@ import json
 import os
 import re
 import uuid
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -34,7 +33,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import files, metadata
 from nbtool.environment import FOLDER
-from nbtool.errors import MetadataError, RecipeError, StoreError
+from nbtool.errors import MetadataError, RecipeError, StoreError, logger
+from nbtool.output import warn
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
@@ -299,7 +299,8 @@ class Store:
         except FileNotFoundError:
             return None  # never made, or removed by another notebook meanwhile
         except _DamagedError as error:
-            warnings.warn(self._set_aside(name, error), stacklevel=3)
+            logger.debug("%s cannot be used", name, exc_info=error)
+            warn(self._set_aside(name, error), stacklevel=3)
             return None
 
     def _load(self, name: str) -> GeneratedImage:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue.model import CHECKER
 from nbtool.engines.local import memory
-from nbtool.errors import ModelError
+from nbtool.errors import ModelError, logger
 from nbtool.fitting.estimates import TILE
 from nbtool.silence import quiet, reading
 
@@ -41,6 +41,7 @@ def load(
             pipeline = _read(model, plan, shared or {})
         place(pipeline, plan)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
+        logger.debug("while %s was loaded", model.name, exc_info=error)
         short = memory.is_out_of_memory(error)
         reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
     else:

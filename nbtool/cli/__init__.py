@@ -284,4 +284,6 @@ def _notebooks() -> Path:
     for folder in (package / "notebooks", package.parent / "notebooks"):
         if any(folder.glob("*.ipynb")):
             return folder
-    raise NbtoolError(f"the notebooks are neither in {package} nor beside it; install nbtool again")
+    raise NbtoolError(
+        f"the notebooks are neither in {package} nor beside it; install nbtool-diffusion again"
+    )

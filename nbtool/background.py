@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from nbtool.errors import logger
 from nbtool.silence import mild
-
-logger = logging.getLogger("nbtool")
 
 Fail = Callable[[BaseException], None]
 AGAIN = 0.1  # seconds until a thread that is to leave is told so again

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 NAMES = {
     "colab": "Google Colab",
@@ -38,7 +39,7 @@ def front_end() -> str:
         modules=frozenset(sys.modules),
         variables=os.environ,
         kaggle_input=os.path.isdir("/kaggle/input"),
-        terminal=sys.stderr is not None and sys.stderr.isatty(),
+        terminal=_is_terminal(sys.stderr),
     )
 
 
@@ -129,6 +130,13 @@ def widget_hint(where: str, missing: Sequence[str]) -> str:
         names = " ".join(missing)
         return f"widgets need {' and '.join(missing)}: run %pip install {names}, restart the kernel"
     return ""
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
 
 
 def _shell_class() -> str:

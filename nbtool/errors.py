@@ -9,18 +9,76 @@
     └── GenerationError      an image could not be made
         └── Cancelled        because the job was cancelled first
 
-Messages name what went wrong, the value, and what to do next.
+Messages name what went wrong, the value, and what to do next. What is behind a message, the
+traceback of another library's error, is logged at debug level to "nbtool", which is quiet unless
+somebody listens; docs/troubleshooting.md says how.
 """
 
 from __future__ import annotations
 
 import difflib
+import logging
+import os
+import re
+import sys
 from collections.abc import Iterable
+from traceback import TracebackException
 from typing import Any
+
+logger = logging.getLogger("nbtool")
+logger.addHandler(logging.NullHandler())
+
+_SECRET = re.compile(
+    r"\bhf_[A-Za-z0-9]{16,}"  # a token of the hub
+    r"|(?<=Bearer )[^\s'\"]+"
+    r"|(?<=://)[^\s/@'\"]+(?=@)"  # a name and a password
+    r"|(?<=\?)[^\s?'\"]+=[^\s'\"]+"  # what signs an address
+)
+_SECRET_VARIABLE = re.compile("TOKEN|SECRET|PASSWORD|KEY", re.IGNORECASE)
+_LEAST_SECRET = 8  # characters; "true" is none
+
+
+def without_secrets(text: str) -> str:
+    """A text without tokens, passwords, and the values of variables named like such."""
+    for name, value in os.environ.items():
+        if len(value) >= _LEAST_SECRET and _SECRET_VARIABLE.search(name):
+            text = text.replace(value, "…")
+    return _SECRET.sub("…", text)
+
+
+def _as_text(record: logging.LogRecord) -> bool:
+    """Makes text of a record at once: a traceback that is kept would pin tensors."""
+    record.msg, record.args = without_secrets(record.getMessage()), ()
+    if record.exc_info and (error := record.exc_info[1]):
+        record.exc_text = without_secrets(_traceback(error))
+    record.exc_info = None
+    return True
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback, with those that `raise … from None` leaves out."""
+    whole = TracebackException.from_exception(error)
+    part: TracebackException | None = whole
+    while part:
+        part.__suppress_context__ = False
+        part = part.__cause__ or part.__context__
+    return "".join(whole.format()).rstrip()
+
+
+logger.addFilter(_as_text)
 
 
 class NbtoolError(Exception):
-    """The root of every error nbtool raises on purpose."""
+    """The root of every error nbtool raises on purpose.
+
+    One that is made where another error is handled stands for that one, and logs its traceback.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        behind = sys.exc_info()[1]
+        if behind is not None and not isinstance(behind, NbtoolError):
+            logger.debug("%s: %s", type(self).__name__, self, exc_info=behind)
 
 
 class RecipeError(NbtoolError, ValueError):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -78,6 +79,19 @@ def write(path: Path, data: bytes, *, keep: bool = True) -> None:
     """
     with writing(path, keep=keep) as file:
         file.write(data)
+
+
+def check(path: Path) -> None:
+    """Tells whether a file could be written, before what it will hold is made.
+
+    Raises:
+        StoreError: It could not: there is no such folder, or no right to write there.
+    """
+    with explained(f"write {path}"):
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(path).st_mode):  # raises for a name that is too long, too
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        write(path, b"", keep=False)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from nbtool.fitting.plans import MemoryPlan, best_plan
 from nbtool.fitting.roster import AUTO, choose_model
 from nbtool.grid import Grid
 from nbtool.job import Job
+from nbtool.output import warn
 from nbtool.recipes import axes, given
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis
@@ -318,13 +318,7 @@ class Generator:
         return Job(sweep, self.engine, self.store, generate=self.__call__, priority=priority)
 
     def _wait(self, job: Job) -> Grid:
-        try:
-            watch(job)
-        except BaseException:
-            # An interrupt: stop within a step, keep what is done, let it through.
-            job.cancel()
-            job.join()
-            raise
+        watch(job)
         try:
             grid = job.wait()
         except StoreError as error:
@@ -332,7 +326,7 @@ class Generator:
             raise
         # Last, when all is kept: where warnings are errors this raises.
         for note in job.notes:
-            warnings.warn(note, stacklevel=3)
+            warn(note, stacklevel=3)
         return grid
 
     def _estimate(self, work: float, model: str | None) -> float | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
+from nbtool.output import warn
 from nbtool.results.labelled import Labelled
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Grid(Labelled):
         Where widgets cannot be shown it says why, and the grid itself is shown.
         """
         if hint := environment.why_no_widgets():
-            warnings.warn(f"{hint}; this is the static view", stacklevel=2)
+            warn(f"{hint}; this is the static view", stacklevel=2)
             return self
         from nbtool.live.view import GridView
 

@@ -9,8 +9,9 @@ import sys
 from typing import Any
 
 from nbtool import environment
-from nbtool.display.progress import line, outcome, status, timed
+from nbtool.display.progress import interrupted, line, outcome, status, timed
 from nbtool.job import Job
+from nbtool.output import Forgiving, put
 from nbtool.results.progress import Progress
 
 REFRESH = 0.1  # seconds between two looks at the job
@@ -20,22 +21,29 @@ def watch(job: Job) -> None:
     """Shows a job until it is over; then the line that says what was made.
 
     Several images appear as a grid that fills, where that can be drawn meanwhile. What the cell
-    returns, the finished grid, is shown by the notebook.
+    returns, the finished grid, is shown by the notebook. An interrupt cancels the job, and is let
+    through once that has stopped.
     """
     style = environment.progress_style()
-    # Work that is over at once, such as a rerun from the store, shows nothing that flickers by.
-    job.join(REFRESH)
-    face = (
-        _LiveGrid(job) if style == "live" and job.sweep.axes and not job.done else _FACES[style]()
-    )
+    face = _FACES[style]()
+    stopped = False
     try:
+        # Work that is over at once, such as a rerun from the store, shows nothing that flickers by.
+        job.join(REFRESH)
+        if style == "live" and job.sweep.axes and not job.done:
+            face = _LiveGrid(job)
         while not job.done:
             face.update(job.progress)
             job.join(REFRESH)
     except BaseException:
-        face.leave(job.progress, outcome(job.progress, job.grid))
+        job.cancel()
+        stopped = True
+        job.join()
         raise
-    face.close(job.progress, outcome(job.progress, job.grid))
+    finally:
+        progress = job.progress
+        left = stopped and progress.done < progress.total
+        face.close(progress, interrupted(progress) if left else outcome(progress, job.grid))
 
 
 class _Off:
@@ -45,15 +53,12 @@ class _Off:
     def close(self, progress: Progress, text: str) -> None:
         """Nothing is shown."""
 
-    def leave(self, progress: Progress, text: str) -> None:
-        """Whoever waits was interrupted: what is shown stays as it is."""
-
 
 class _Plain(_Off):
     """One line at the end: stable output for scripts, logs and notebook checks."""
 
     def close(self, progress: Progress, text: str) -> None:
-        print(text)  # noqa: T201 - standard output is where it is shown
+        put(text, sys.stdout)
 
 
 class _Notebook(_Off):
@@ -92,7 +97,8 @@ class _Terminal(_Off):
                 total=100,
                 bar_format="{percentage:3.0f}% |{bar:24}| {desc}",
                 leave=False,
-                file=sys.stderr,
+                file=Forgiving(sys.stderr),
+                dynamic_ncols=True,
             )
         self._bar.n = 100 * progress.fraction
         self._bar.set_description_str(status(progress))
@@ -100,7 +106,7 @@ class _Terminal(_Off):
     def close(self, progress: Progress, text: str) -> None:
         if self._bar is not None:
             self._bar.close()
-        print(timed(text, progress), file=sys.stderr)  # noqa: T201 - the bar was there
+        put(timed(text, progress), sys.stderr)
 
 
 class _LiveGrid(_Off):
@@ -118,8 +124,6 @@ class _LiveGrid(_Off):
     def close(self, progress: Progress, text: str) -> None:
         self._view.close()
         self._handle.update(line(timed(text, progress)), raw=True)
-
-    leave = close
 
 
 _FACES = {

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import nbtool
 from nbtool import cli
+from nbtool.testing import FakeEngine
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +65,132 @@ def test_wrong_use_is_explained_on_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+OUTPUTS = {
+    "a kind there is not": ("sheet.gif", 2, "saved as"),
+    "no kind": ("sheet", 2, "saved as"),
+    "nothing": ("", 2, "saved as"),
+    "a missing folder": ("no-such-folder/sheet.png", 1, "No such file or directory"),
+    "a file for a folder": ("file/sheet.png", 1, "Not a directory"),
+    "a folder of that name": ("folder.png", 1, "Is a directory"),
+    "a name too long": ("x" * 300 + ".png", 1, "File name too long"),
+}
+
+
+@pytest.mark.parametrize("command", ["generate", "grid"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_that_cannot_be_is_told_before_anything_is_made(name, command, capsys):
+    output, code, message = OUTPUTS[name]
+    Path("file").touch()
+    Path("folder.png").mkdir()
+    Path("there.png").write_bytes(b"as it was")
+    outputs = ["-o", output] if command == "generate" else ["-o", "there.png", "-o", output]
+    assert run(command, "a star", "seed=1", *outputs) == code
+    assert message in capsys.readouterr().err
+    assert not Path("nbtool-images").exists()
+    assert Path("there.png").read_bytes() == b"as it was"
+    assert sorted(os.listdir()) == ["file", "folder.png", "there.png"]
+
+
+@pytest.mark.parametrize("command", [["generate", "a", "-o", "a.png"], ["grid", "a"], ["demo"]])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EDQUOT])
+def test_a_folder_without_the_right_to_write_is_told_before_anything_is_made(
+    command, number, capsys, monkeypatch
+):
+    def refuse(path, *_, **__):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert run(*command) == 1
+    assert os.strerror(number) in capsys.readouterr().err
+    assert os.listdir() == []
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    assert run("generate", "a star", "num_inference_steps=1", "--output=~/star.png") == 0
+    assert (tmp_path / "home" / "star.png").exists()
+
+
+@pytest.fixture
+def closed_pipe():
+    """Where `head` has already gone away."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--help"], 0), (["images"], 0), (["grid", "a", "sede=1"], 2)]
+)
+def test_a_reader_that_goes_away_changes_nothing(arguments, code, buffered, closed_pipe):
+    done = subprocess.run(
+        [sys.executable, "-m", "nbtool.cli", *arguments],
+        env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        stdout=closed_pipe, stderr=subprocess.PIPE, check=False, text=True,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+    assert ("unknown" in done.stderr) == (code == 2)
+
+
+def test_what_is_made_is_whole_though_nobody_reads_of_it(closed_pipe):
+    command = ["grid", "a star", "seed=0-1", "num_inference_steps=1", "-o", "a.png", "-o", "a.zip"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nbtool.cli", *command],
+        stdout=closed_pipe, stderr=closed_pipe, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert len(nbtool.Store("nbtool-images")) == 2
+    assert Path("a.png").stat().st_size > 1000
+    assert Path("a.zip").stat().st_size > 1000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_output_that_is_lost_on_a_full_disk_is_a_failure(buffered):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nbtool.cli", "--help"],
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+            stdout=full, stderr=subprocess.PIPE, check=False, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "nbtool: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp932", "ascii", "utf-8"])
+@pytest.mark.parametrize(
+    "arguments", [["models"], ["check"], ["models", "--json"], ["grid", "-h"], ["images"]]
+)
+def test_fault_56_what_a_terminal_cannot_show_is_replaced(arguments, encoding, monkeypatch):
+    image = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")("日本の城 · ≈", seed=1)
+    image.starred = True
+    for name in ("stdout", "stderr"):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, name, stream)
+    code, out, err = run(*arguments), sys.stdout, sys.stderr
+    monkeypatch.undo()
+    said = out.buffer.getvalue().decode(encoding)
+    assert (code, err.buffer.getvalue()) == (0, b"")
+    assert len(said) > 20
+    if "--json" in arguments:  # of which nothing may be lost
+        assert json.loads(said)
+        assert said.isascii()
+
+
+def test_a_program_without_standard_output_runs_the_command(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    codes = [run("images"), run("grid"), run("grid", "a", "sede=1")]
+    monkeypatch.undo()
+    assert codes == [0, 2, 2]
 
 
 def test_other_failures_have_exit_code_one(capsys):

@@ -6,21 +6,22 @@ without asking the hub.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nbtool import files
+from nbtool.background import Loop
 from nbtool.catalogue import weights
 from nbtool.catalogue.refusals import explained
 from nbtool.errors import ModelError
+from nbtool.output import warn
 from nbtool.silence import quiet_hub
 
 BRANCH = "main"
@@ -44,18 +45,23 @@ class Repository:
     revision: str = BRANCH
 
     def cached(self) -> Path | None:
-        """The folder in the cache that holds its configuration; None if that is not there."""
+        """The folder in the cache that holds its configuration; None if that is not there.
+
+        Raises:
+            ModelError: The cache cannot be read, or what is there is damaged.
+        """
         from huggingface_hub import constants, try_to_load_from_cache
 
-        found = try_to_load_from_cache(
-            self.name, weights.INDEX, cache_dir=constants.HF_HUB_CACHE, revision=self.revision
-        )
-        if not isinstance(found, str):
-            return None
-        folder = Path(found).parent
-        parts = weights.components(weights.read_json(folder / weights.INDEX))
-        there = [(folder / name / _CONFIGS[0]).exists() for name in weights.have_weights(parts)]
-        return folder if all(there) else None
+        with explained(self.name, self.revision):
+            found = try_to_load_from_cache(
+                self.name, weights.INDEX, cache_dir=constants.HF_HUB_CACHE, revision=self.revision
+            )
+            if not isinstance(found, str):
+                return None
+            folder = Path(found).parent
+            parts = weights.components(weights.read_json(folder / weights.INDEX))
+            there = [(folder / name / _CONFIGS[0]).exists() for name in weights.have_weights(parts)]
+            return folder if all(there) else None
 
     def configuration(self) -> Path:
         """The folder in the cache, once its configuration, a few small files, is there.
@@ -128,11 +134,11 @@ class Repository:
         api = HfApi(endpoint=constants.ENDPOINT)
         info = api.model_info(self.name, revision=revision or self.revision, files_metadata=True)
         if info.id.lower() != self.name.lower():
-            warnings.warn(f"{self.name} is called {info.id} now; use that name", stacklevel=2)
+            warn(f"{self.name} is called {info.id} now; use that name", stacklevel=2)
         return str(info.sha), {file.rfilename: file.size or 0 for file in info.siblings or ()}
 
     def _get(self, revision: str, names: list[str], tally: _Tally) -> None:
-        """Downloads files, several at once; the first error stops all."""
+        """Downloads files."""
         from huggingface_hub import constants, errors, hf_hub_download
 
         def get(name: str) -> None:
@@ -152,18 +158,54 @@ class Repository:
                     if hasattr(error, "response") or attempt + 1 == TRIES:
                         raise
 
-        with quiet_hub(), ThreadPoolExecutor(WORKERS) as pool:
+        with quiet_hub():
+            _side_by_side(get, names, tally)
+
+
+def _side_by_side(get: Callable[[str], None], names: list[str], tally: _Tally) -> None:
+    """Gets files, several at once. The first error, or an interrupt, is raised at once.
+
+    What a connection waits for then comes to its end by itself.
+    """
+    rest = iter(names)
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def turn() -> float | None:
+        if tally.stopped or (name := next(rest, None)) is None:
+            return None
+        try:
+            get(name)
+        except BaseException as error:  # a panic in the client's Rust is no Exception
+            ended.put(error)
+        else:
+            ended.put(None)
+        return 0
+
+    loop = Loop("nbtool download", turn, threads=WORKERS)
+    left = len(names)
+    try:
+        for _ in names[:WORKERS]:
+            loop.wake()
+        while left:
             try:
-                for done in [pool.submit(get, name) for name in names]:
-                    done.result()
-            except BaseException:
-                tally.stop()
-                pool.shutdown(cancel_futures=True)
-                raise
+                error = ended.get(timeout=TOLD_EVERY)
+            except queue.Empty:
+                tally.tell()
+                continue
+            if error is not None:
+                raise error
+            left -= 1
+    except BaseException:
+        tally.stopped = True
+        raise
 
 
 class _Tally:
-    """The bytes that have come so far, of all files together."""
+    """The bytes that have come so far, of all files together.
+
+    Attributes:
+        stopped: Makes what is still under way end at its next piece.
+    """
 
     def __init__(self, name: str, total: int, report: Report) -> None:
         self._name = name
@@ -171,24 +213,18 @@ class _Tally:
         self._report = report
         self._done = 0
         self._started = time.monotonic()
-        self._told = 0.0
-        self._stopped = False
+        self.stopped = False
         self._lock = threading.Lock()
 
     def add(self, count: float) -> None:
+        if self.stopped:
+            raise InterruptedError("stopped")
         with self._lock:
-            if self._stopped:
-                raise InterruptedError("stopped")
             self._done += int(count)
-            now = time.monotonic()
-            if now - self._told > TOLD_EVERY:
-                self._told = now
-                self._report(self._text(now - self._started))
 
-    def stop(self) -> None:
-        """Makes the other downloads end at their next piece."""
-        with self._lock:
-            self._stopped = True
+    def tell(self) -> None:
+        """Reports how far it is."""
+        self._report(self._text(time.monotonic() - self._started))
 
     def bar(self) -> Any:
         """A class of progress bars that shows nothing and adds to this."""

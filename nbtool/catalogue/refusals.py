@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,22 @@ _BY_STATUS = {
     404: "one of its files is not there any more; try again",
     429: "too many requests; wait a few minutes, or log in for a higher limit",
 }
+_DISK = {  # what only a disk refuses
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your quota on this disk is used up",
+    errno.EFBIG: "no file may be as large (`ulimit -f` shows a limit; a FAT disk has one of 4 GB)",
+    errno.EROFS: "it can only be read",
+    errno.EIO: "the disk has a fault",
+    errno.EMFILE: "too many files are open",
+}
+_NAMED = {  # what is one of the disk if it names a file
+    errno.EACCES: "you have no right to it",
+    errno.EPERM: "you have no right to it",
+    errno.EEXIST: "a file lies where a folder should be",
+    errno.ENOTDIR: "a file lies where a folder should be",
+    errno.ENAMETOOLONG: "the names of its files would be too long",
+}
+_RUST = re.compile(r"os error (\d+)|Os \{ code: (\d+)")  # as Xet's own client says it
 
 
 @contextmanager
@@ -32,8 +50,34 @@ def explained(repository: str, revision: str) -> Iterator[None]:
     except (ModelError, InterruptedError):
         raise
     except Exception as error:  # the client raises a dozen kinds, some wrapped in others
-        reason = _reason(_cause(error), repository, revision)
+        of_the_disk = filter(None, map(_of_the_disk, _behind(error)))
+        reason = next(of_the_disk, "") or _reason(_cause(error), repository, revision)
         raise ModelError(f"cannot get {repository} from the Hugging Face hub: {reason}") from None
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it was raised in place of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _of_the_disk(error: BaseException) -> str:
+    """Why the cache cannot be used, if that is what the system says here; "" if not."""
+    from huggingface_hub import constants
+
+    code, name = getattr(error, "errno", None), str(getattr(error, "filename", None) or "")
+    if found := _RUST.search(str(error)):
+        code = int(found[1] or found[2])
+    if code not in _DISK and (not name or code in (None, errno.ENOENT)):
+        return ""
+    cache = str(constants.HF_HUB_CACHE)
+    why = _DISK.get(code) or _NAMED.get(code) or os.strerror(code)
+    if code == errno.ENOSPC:
+        why += f", {files.size(files.free(Path(cache)))} are free"
+    if not (name.startswith(cache) or cache.startswith(name)):
+        return f"{name} cannot be used: {why}"
+    return f"its cache {cache} cannot be used: {why}; change that, or set HF_HUB_CACHE to another folder"
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -47,9 +91,6 @@ def _cause(error: BaseException) -> BaseException:
 def _reason(error: BaseException, repository: str, revision: str) -> str:
     from huggingface_hub import constants
 
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        free = files.size(files.free(Path(constants.HF_HUB_CACHE)))
-        return f"the disk of {constants.HF_HUB_CACHE} is full, {free} are free; make room"
     if known := _known(error, f"{constants.ENDPOINT}/{repository}", revision):
         return known
     status = getattr(getattr(error, "response", None), "status_code", 0)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -15,9 +18,12 @@ import nbtool
 from nbtool import files
 from nbtool.cli.benchmark import PROMPT as DEMO_PROMPT
 from nbtool.cli.benchmark import pace
-from nbtool.errors import NbtoolError, RecipeError
+from nbtool.display import save
+from nbtool.errors import NbtoolError, RecipeError, logger
 from nbtool.generator import default_store
+from nbtool.output import Forgiving
 from nbtool.recipes.parameters import INTEGERS, PARAMETERS, READ, REALS
+from nbtool.results.image import format_of
 from nbtool.text import card_text, printable
 
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
@@ -35,23 +41,51 @@ GRID_HELP = (
     "filled by 'word=red|blue'."
 )
 INTERRUPTED = 130
+NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second on Windows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    """Runs the command; returns its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted.
+
+    What the terminal cannot show is replaced. A reader who has seen enough, as in
+    `nbtool models | head -1`, stops nothing: the work is done, and the code is that of the work.
+    """
+    out, err = Forgiving(sys.stdout), Forgiving(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = _run(arguments)
+        out.flush()
+        if out.error and out.error.errno not in NOBODY_READS:
+            print(f"nbtool: cannot write the output: {out.error.strerror}", file=sys.stderr)
+            code = code or 1
+    for stream in (out, err):
+        if stream.error:
+            _leave_alone(stream)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
+        options = _parser().parse_args(arguments)
+        if options.debug:
+            logging.basicConfig(format="%(message)s")
+            logger.setLevel(logging.DEBUG)
         code: int = options.run(options)
-    except RecipeError as error:
-        print(f"nbtool: {error}", file=sys.stderr)
-        return 2
+    except SystemExit as end:  # argparse has said why
+        return int(end.code or 0)
     except NbtoolError as error:
+        logger.debug("the command failed", exc_info=error)
         print(f"nbtool: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, RecipeError) else 1
     except KeyboardInterrupt:
         print("nbtool: interrupted; finished images are kept", file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+def _leave_alone(stream: Forgiving) -> None:
+    """Python writes what is left in a stream at its end, and would complain."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="nbtool", description="Explore image models: generate, sweep, compare, reproduce."
     )
     parser.add_argument("--version", action="version", version=f"nbtool {nbtool.__version__}")
+    parser.add_argument("--debug", action="store_true", help="say what is behind each error")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="make 4 seeds × 4 guidance values and show where")
@@ -68,14 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="make one image", epilog=PARAMETER_HELP)
     generate.add_argument("prompt")
     generate.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
-    generate.add_argument("-o", "--output", type=Path, help="also write it there")
+    generate.add_argument("-o", "--output", type=_path, help="also write it there")
     generate.set_defaults(run=_generate)
 
     grid = commands.add_parser("grid", help="make every combination", epilog=GRID_HELP)
     grid.add_argument("prompt")
     grid.add_argument("parameters", nargs="*", metavar="NAME=VALUES")
     grid.add_argument(
-        "-o", "--output", type=Path, action="append",
+        "-o", "--output", type=_path, action="append",
         help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
     )  # fmt: skip
     grid.add_argument("--plan", action="store_true", help="only say what would be made")
@@ -121,6 +156,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _generate(options: argparse.Namespace) -> int:
+    if options.output:
+        format_of(options.output)
+        files.check(options.output)
     parameters = {name: _number(name, text) for name, text in _pairs(options.parameters)}
     image = _generator(options)(options.prompt, **parameters)
     print(image.save(options.output) if options.output else image.path)
@@ -138,6 +176,8 @@ def _grid(options: argparse.Namespace) -> int:
 def _make_grid(
     options: argparse.Namespace, parameters: dict[str, Any], outputs: Sequence[Path]
 ) -> int:
+    for output in outputs:
+        save.check(output)
     generator = _generator(options)
     grid = generator.grid(options.prompt, **parameters)
     for labels, error in grid.failed.items():
@@ -171,7 +211,7 @@ def _check(options: argparse.Namespace) -> int:
     measured = pace() if options.benchmark else None
     if options.json:
         facts = machine.to_dict() | ({"benchmark": measured.to_dict()} if measured else {})
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        print(json.dumps(facts, indent=2))
     else:
         print(card_text(machine.rows() | ({"Benchmark": str(measured)} if measured else {})))
     return 0
@@ -179,8 +219,12 @@ def _check(options: argparse.Namespace) -> int:
 
 def _models(options: argparse.Namespace) -> int:
     found = nbtool.models()
-    print(json.dumps(found.records(), indent=2, ensure_ascii=False) if options.json else found)
+    print(json.dumps(found.records(), indent=2) if options.json else found)
     return 0
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))
 
 
 def _kind(output: Path) -> str:
@@ -241,4 +285,6 @@ def _notebooks() -> Path:
     for folder in (package / "notebooks", package.parent / "notebooks"):
         if any(folder.glob("*.ipynb")):
             return folder
-    raise NbtoolError(f"the notebooks are neither in {package} nor beside it; install nbtool again")
+    raise NbtoolError(
+        f"the notebooks are neither in {package} nor beside it; install nbtool-diffusion again"
+    )

@@ -7,6 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from nbtool.errors import logger
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage, settings
@@ -31,7 +32,8 @@ def picture(cell: Cell | None) -> Image | None:
         return None
     try:
         return cell.image
-    except Exception:  # a file that is gone or damaged must not take the other cells with it
+    except Exception as error:  # a file that is gone or damaged must not take the others with it
+        logger.debug("a picture cannot be shown", exc_info=error)
         return None
 
 
@@ -45,7 +47,8 @@ def size(cell: Cell | None) -> tuple[int, int] | None:
         with PILImage.open(io.BytesIO(cell.png)) as image:
             width, height = image.size
             return width, height
-    except Exception:
+    except Exception as error:
+        logger.debug("a picture has no size", exc_info=error)
         return None
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import sys
 from typing import TYPE_CHECKING
 
 from nbtool.environment import progress_style
+from nbtool.output import put
 from nbtool.results.progress import Progress
 from nbtool.text import LITERAL, count, duration
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 def say(text: str) -> None:
     """A line about what takes a while, where progress is shown."""
     if progress_style() != "off":
-        print(text)  # noqa: T201 - standard output is where it is shown
+        put(text, sys.stdout)
 
 
 def outcome(progress: Progress, grid: Labelled) -> str:
@@ -38,6 +40,12 @@ def outcome(progress: Progress, grid: Labelled) -> str:
         parts.append(f"seed={progress.drawn} was drawn")
         parts += ["give it to go on with this grid"] if left else []
     return " · ".join(parts)
+
+
+def interrupted(progress: Progress) -> str:
+    """The line that stays of a run that was left before its end."""
+    made = f"{progress.done:,} of {count(progress.total, 'image')}"
+    return f"interrupted: {made}; the same call goes on"
 
 
 def status(progress: Progress) -> str:

@@ -37,13 +37,27 @@ def save(grid: Labelled, path: str | os.PathLike[str]) -> Path:
         StoreError: The file cannot be written.
     """
     path = files.expanded(path)
-    suffix = path.suffix.lower()
-    write = WRITERS.get(suffix)
-    if write is None:
-        raise RecipeError(f"a grid is saved as {', '.join(WRITERS)}; got {path.name!r}")
+    write = _writer(path)
     with files.explained(f"write {path}"), files.writing(path) as file:
-        write(grid, file, suffix)
+        write(grid, file, path.suffix.lower())
     return path
+
+
+def check(path: Path) -> None:
+    """Tells before there is anything to save whether it could be saved there.
+
+    Raises:
+        RecipeError: Grids are not saved as files of this suffix.
+        StoreError: The file cannot be written.
+    """
+    _writer(path)
+    files.check(path)
+
+
+def _writer(path: Path) -> Writer:
+    if write := WRITERS.get(path.suffix.lower()):
+        return write
+    raise RecipeError(f"a grid is saved as {', '.join(WRITERS)}; got {path.name!r}")
 
 
 def _write_sheet(grid: Labelled, file: IO[bytes], suffix: str) -> None:

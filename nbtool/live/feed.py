@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import threading
@@ -14,6 +13,7 @@ from nbtool.background import Loop
 from nbtool.display import faces
 from nbtool.display.details import details
 from nbtool.display.progress import outcome, status
+from nbtool.errors import logger
 from nbtool.live.thumbnails import Encoded, Thumbnails, jpeg
 from nbtool.results.image import GeneratedImage, settings
 from nbtool.text import count, ellipsized
@@ -198,8 +198,10 @@ class Feed:
         }
         files: dict[int, Encoded] = {}
         for number, make in itertools.islice(fresh.items(), MAX_PREVIEWS):
-            with contextlib.suppress(Exception):  # a preview that cannot be made is not missed
+            try:
                 files[number] = jpeg(make())
+            except Exception as error:  # it is not missed
+                logger.debug("a preview cannot be made", exc_info=error)
             self._previews[number] = make
         for number in self._previews.keys() - previews.keys():
             del self._previews[number]
@@ -221,7 +223,8 @@ class Feed:
                     continue
                 try:
                     files[number] = self._thumbnails.get(number, cell, edge)
-                except Exception:  # a file that is gone or damaged must not take the others along
+                except Exception as error:  # a damaged file must not take the others along
+                    logger.debug("a picture cannot be shown", exc_info=error)
                     self._states[number] = FAILED
                     view.states, view.failures = self.states, self.failures
             _send(view, "thumbnails", files, edge)
@@ -238,7 +241,8 @@ class Feed:
             stem = faces.file_stem(self._grid.texts(index))
             content |= sendable(details(cell, f"{stem}.png"))
             view.send(content, [cell.png])
-        except Exception:
+        except Exception as error:
+            logger.debug("an image cannot be shown", exc_info=error)
             content["error"] = sendable(faces.reason(cell))
             view.send(content)
 

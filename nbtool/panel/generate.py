@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from nbtool.errors import logger
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.detail import Detail
 from nbtool.panel.gallery import MAKING, NEWEST, Gallery
@@ -146,8 +146,10 @@ class GenerateTab:
         """A preview's picture, made once; None where there is none: the image goes on without."""
         before, picture = self._previews.get(key, (None, None))
         if make is not None and make is not before:
-            with contextlib.suppress(Exception):
+            try:
                 picture = make()
+            except Exception as error:
+                logger.debug("a preview cannot be made", exc_info=error)
             self._previews[key] = make, picture
         return picture
 

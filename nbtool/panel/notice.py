@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets
 
 from nbtool.display.progress import line_html, status
-from nbtool.errors import NbtoolError
+from nbtool.errors import NbtoolError, logger
 from nbtool.results.plan import Plan
 from nbtool.results.progress import Progress
 from nbtool.text import duration, printable
@@ -35,6 +35,7 @@ class Notice:
 
     def fail(self, error: BaseException) -> None:
         """Says what went wrong."""
+        logger.debug("the panel says what went wrong", exc_info=error)
         self.alarm(words(error))
 
     def guarded(self, action: Callable[[], None]) -> Callable[..., None]:

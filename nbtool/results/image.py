@@ -141,9 +141,7 @@ class GeneratedImage:
             StoreError: The image cannot be read back, or the file not be written.
         """
         path = files.expanded(path)
-        format = FORMATS.get(path.suffix.lower())
-        if format is None:
-            raise RecipeError(f"an image is saved as .png, .jpg or .webp, got {path.name!r}")
+        format = format_of(path)
         data = self.png
         if format != "PNG":
             given, made = self.recipe.to_dict(), self.provenance.to_dict()
@@ -178,6 +176,18 @@ class GeneratedImage:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return {"text/plain": repr(self), "image/png": self.png}
+
+
+def format_of(path: Path) -> str:
+    """The format that the suffix of an image's file stands for, in Pillow's words.
+
+    Raises:
+        RecipeError: Images are not saved as such.
+    """
+    format = FORMATS.get(path.suffix.lower())
+    if format is None:
+        raise RecipeError(f"an image is saved as .png, .jpg or .webp, got {path.name!r}")
+    return format
 
 
 def encoded(image: Image, recipe: Recipe, provenance: Provenance) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 from nbtool import files
 from nbtool.errors import StoreError
+from nbtool.output import warn
 from nbtool.results import records
 from nbtool.results.folder import KEY_DIGITS, MARK, Folder
 from nbtool.results.image import Mark
@@ -33,7 +33,7 @@ class KeptMarks:
         except FileNotFoundError:
             return Mark()
         except UnusableError as error:
-            warnings.warn(f"{path.name}: {error}", stacklevel=3)
+            warn(f"{path.name}: {error}", stacklevel=3)
             return Mark()
 
     def set_mark(self, key: str, *, starred: bool | None, note: str | None) -> Mark:
@@ -62,7 +62,7 @@ class KeptMarks:
             except FileNotFoundError:
                 continue
             except UnusableError as error:
-                warnings.warn(f"{entry.name}: {error}", stacklevel=3)
+                warn(f"{entry.name}: {error}", stacklevel=3)
             else:
                 marks[said["key"]] = mark
         return marks
@@ -91,7 +91,7 @@ class KeptMarks:
         except UnusableError as error:
             if not isinstance(error, DamagedError) or os.path.lexists(path):
                 raise StoreError(f"{path.name} is not changed: {error}") from None
-            warnings.warn(f"{path.name}: {error}", stacklevel=4)
+            warn(f"{path.name}: {error}", stacklevel=4)
             return Mark(), {}
         if records.needs_newer(said):
             raise StoreError(f"{path.name} is not changed: {NEWER}")

@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool import files
 from nbtool.environment import FOLDER
 from nbtool.errors import StoreError
+from nbtool.output import warn
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
@@ -160,7 +160,7 @@ class Store:
         except FileNotFoundError:
             return None
         except UnusableError as error:
-            warnings.warn(f"{key[:KEY_DIGITS]}: {error}", stacklevel=2)
+            warn(f"{key[:KEY_DIGITS]}: {error}", stacklevel=2)
             return None
 
     def has(self, key: str) -> bool:
@@ -197,7 +197,7 @@ class Store:
         except FileNotFoundError:
             image = None
         except DamagedError as error:
-            warnings.warn(f"{name}: {error}", stacklevel=2)
+            warn(f"{name}: {error}", stacklevel=2)
             image = None
         except UnusableError as error:
             raise StoreError(f"{name}: {error}") from None
@@ -220,7 +220,7 @@ class Store:
         Damaged ones are set aside, others that cannot be used left; they are named in warnings.
         """
         if links := self._folder.links():
-            warnings.warn(f"{self.path}: {links}", stacklevel=2)
+            warn(f"{self.path}: {links}", stacklevel=2)
         return iter(sorted(self._usable(map(name_of, self._folder.named(RECORD))), key=_age))
 
     def find(self, **parameters: Any) -> list[GeneratedImage]:
@@ -297,9 +297,9 @@ class Store:
             except UnusableError as error:
                 unusable += 1
                 if unusable <= MAX_TOLD:
-                    warnings.warn(f"{name}: {error}", stacklevel=3)
+                    warn(f"{name}: {error}", stacklevel=3)
                 elif unusable == MAX_TOLD + 1:
-                    warnings.warn(
+                    warn(
                         f"{self.path}: more images cannot be used; check() says which",
                         stacklevel=3,
                     )

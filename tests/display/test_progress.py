@@ -5,9 +5,14 @@ from __future__ import annotations
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from tqdm import tqdm
 
+import nbtool
+from nbtool import watch
 from nbtool.display import progress
+from nbtool.job import Job
 from nbtool.results.progress import Progress
+from nbtool.testing import FakeEngine
 from nbtool.text import duration
 
 SWEEP = """
@@ -60,3 +65,86 @@ def test_in_a_notebook_one_output_is_updated_in_place(tmp_path, monkeypatch):
     assert single.data["text/plain"].startswith("a star · seed 1 · guidance")
     assert "<b>" not in several.data["text/html"]
     assert "width:" not in several.data["text/html"].replace("max-width:", "")
+
+
+class Shown:
+    """What an output of a notebook showed, one after the other."""
+
+    def __init__(self):
+        self.texts = []
+
+    def display(self, data, *, raw=False, display_id):
+        self.texts.append(data.get("text/plain") if raw else type(data).__name__)
+        return self
+
+    def update(self, data, *, raw):
+        self.texts.append(data["text/plain"])
+
+
+@pytest.fixture
+def engine():
+    """Makes three images, and holds the fourth."""
+    engine = FakeEngine()
+    engine.hold(2, which=lambda recipe: recipe.seed == 3)
+    yield engine
+    engine.release()
+
+
+@pytest.fixture
+def interrupted(engine, tmp_path, monkeypatch, capsys):
+    """Runs a grid that is interrupted where it is waited for; returns what was shown of it."""
+
+    def interrupted(style, *, looks, error=KeyboardInterrupt):
+        join, taken, shown = Job.join, [], Shown()
+
+        def interrupted_join(job, timeout=None):
+            if timeout == watch.REFRESH:
+                taken.append(timeout)
+                if len(taken) > looks:
+                    assert engine.wait_for_hold(60)
+                    raise error
+            join(job, timeout)
+
+        gen = nbtool.Generator(engine=engine, store=tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(Job, "join", interrupted_join)
+            patch.setattr("IPython.display.display", shown.display)
+            patch.setenv("NBTOOL_PROGRESS", style)
+            with pytest.raises(error) as kept:  # as a session keeps the last error, with its frames
+                gen.grid("a star", seed=range(8))
+        assert len(gen.store) == 3
+        out, err = capsys.readouterr()
+        ways = {"terminal": err.splitlines(), "plain": out.splitlines(), "off": [err + out]}
+        return ways.get(style, shown.texts), kept
+
+    return interrupted
+
+
+LEFT = "interrupted: 3 of 8 images; the same call goes on"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, TimeoutError])
+@pytest.mark.parametrize("looks", [0, 1, 3])
+@pytest.mark.parametrize("style", ["terminal", "notebook", "live", "plain"])
+def test_an_interrupted_run_says_at_last_how_far_it_came(style, looks, error, interrupted):
+    shown, _ = interrupted(style, looks=looks, error=error)
+    assert shown[-1].partition(" · ")[0] == LEFT
+    assert not tqdm._instances
+
+
+def test_what_shows_nothing_shows_no_interrupt(interrupted):
+    assert interrupted("off", looks=1)[0] == [""]
+
+
+def test_after_an_interrupt_the_same_call_goes_on_with_a_bar_of_its_own(
+    interrupted, engine, tmp_path, monkeypatch, capsys
+):
+    _, kept = interrupted("terminal", looks=2)
+    monkeypatch.setenv("NBTOOL_PROGRESS", "terminal")
+    engine.release()
+    grid = nbtool.Generator(engine=engine, store=tmp_path).grid("a star", seed=range(8))
+    err = capsys.readouterr().err
+    assert len(grid) == 8
+    assert "\x1b[A" not in err  # no bar above it
+    assert "8 images · 3 already in the store" in err.splitlines()[-1]
+    assert kept.traceback

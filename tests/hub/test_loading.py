@@ -131,7 +131,7 @@ def test_only_the_files_that_are_needed_come_in_half_precision_where_there_is(
 
 
 def test_a_download_says_how_far_it_is(hub, cache, published, generator, monkeypatch):
-    monkeypatch.setattr("nbtool.catalogue.hub.TOLD_EVERY", 0)
+    monkeypatch.setattr("nbtool.catalogue.hub.TOLD_EVERY", 0.001)
     hub.add("org/model", published / "sd")
     said = []
     job = generator("org/model").submit("a", **SMALL)
@@ -176,7 +176,7 @@ def test_two_requests_for_a_model_get_and_load_it_once(hub, cache, published, ge
 
 
 def test_a_download_stops_when_the_job_is_cancelled(hub, cache, published, generator, monkeypatch):
-    monkeypatch.setattr("nbtool.catalogue.hub.TOLD_EVERY", 0)
+    monkeypatch.setattr("nbtool.catalogue.hub.TOLD_EVERY", 0.001)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)
     hub.add("org/model", published / "sd")
     hub.spoil(".safetensors", "slow")

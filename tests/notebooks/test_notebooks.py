@@ -150,9 +150,10 @@ def test_no_cell_ends_in_an_error_or_a_warning(path):
 
 
 @each_notebook
-def test_the_first_cell_is_for_colab_and_silent_elsewhere(path):
+def test_the_first_cell_installs_nbtool_and_is_silent_where_it_is(path):
     first = code_cells(path)[0]
-    assert "google.colab" in first.source
+    assert first.source == code_cells(NOTEBOOKS[0])[0].source
+    assert "%pip install -q .." in first.source
     assert not first.outputs
 
 

@@ -24,6 +24,7 @@ from nbtool.engines.local.choosing import SOONER, Choosing
 from nbtool.engines.local.loading import networks
 from nbtool.engines.local.questions import ALONE, GUIDED, NEW, Making, Outcome, Question
 from nbtool.engines.local.stand_ins import FIRST, LAST, STEADY, StandIns
+from nbtool.errors import logger
 
 PATIENCE = 4  # ticks that a decode waits for others
 SHARE = 4  # of the images in a forward one call makes at most one in so many
@@ -277,6 +278,7 @@ class Forwards:
         try:
             return self._answer_together(group)
         except Exception as raised:
+            logger.debug("in a forward", exc_info=raised)
             if memory.is_broken_device(raised):
                 raise BrokenDeviceError(str(raised)) from None
             error = raised.with_traceback(None)  # which would pin tensors
@@ -341,6 +343,7 @@ class Forwards:
             except Exception as error:
                 if not memory.is_out_of_memory(error):
                     raise
+                logger.debug("in a forward of %s rows", width, exc_info=error)
                 output = str(error)  # the error itself would pin tensors
             if not isinstance(output, str):
                 answers += [batching.Rows(output, row, row + 1) for row in range(stop - start)]
@@ -384,6 +387,8 @@ def _work(making: Making, _: Any = None) -> Outcome:
     try:
         return Outcome(making.work())
     except BaseException as error:
+        if not isinstance(error, Stopped):
+            logger.debug("in a pipeline", exc_info=error)
         return Outcome(error=error.with_traceback(None))  # which would pin tensors
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool.catalogue.model import CHECKER
 from nbtool.catalogue.weights import VARIANTS
 from nbtool.engines.local import memory
-from nbtool.errors import ModelError
+from nbtool.errors import ModelError, logger
 from nbtool.fitting.estimates import TILE
 from nbtool.silence import quiet, reading
 
@@ -45,6 +45,7 @@ def load(
             _detach([part for name, part in networks(pipeline).items() if name not in shared])
         place(pipeline, plan)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
+        logger.debug("while %s was loaded", model.name, exc_info=error)
         short = memory.is_out_of_memory(error)
         reason = _reason(error)
     else:

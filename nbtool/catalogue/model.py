@@ -141,21 +141,37 @@ class Model:
     def _identity(self, report: Report) -> str:
         if isinstance(self.source, Repository):
             return self.folder.name
+        self._require_source()
         if self.known:  # the embedded one; as it was before there was a register
             found = sorted(self.folder.rglob("*.safetensors"))
             content = (bytes.fromhex(identity.register.sha256(path)) for path in found)
             return hashlib.sha256(b"".join(content)).hexdigest()[: identity.DIGITS]
         # The safety checker decides whether there is a picture, not which.
         parts = {name: kind for name, kind in self.parts.items() if name != CHECKER}
-        if self.checkpoint:
-            names = [f"{part}/config.json" for part in weights.have_weights(parts)]
-            names += [weights.INDEX, "scheduler/scheduler_config.json"]
-        else:
-            there = weights.names_in(self.folder)
-            names = weights.needed([*there, weights.INDEX], parts, pickles=self.allow_pickle)
-        paths = {name: self.folder / name for name in names}
-        own = {"": self.checkpoint} if self.checkpoint else {}
-        return identity.register.digest(self.name, own | paths, report)
+        if not self.checkpoint:
+            return identity.register.digest(self.name, self._decisive(parts), report)
+        names = [f"{part}/config.json" for part in weights.have_weights(parts)]
+        names += [weights.INDEX, "scheduler/scheduler_config.json"]
+        files = {name: self.folder / name for name in names}
+        return identity.register.digest(self.name, {"": self.checkpoint, **files}, report)
+
+    def _require_source(self) -> None:
+        if isinstance(self.source, Path) and not self.source.exists():
+            raise ModelError(f"{self.name} is not at {self.source} any more; give its new place")
+
+    def _decisive(self, parts: dict[str, str]) -> dict[str, Path]:
+        """The files in its folder that decide what these components are, by name."""
+        names = [weights.INDEX, *weights.names_in(self.folder)]
+        needed = weights.needed(names, parts, pickles=self.allow_pickle)
+        return {name: self.folder / name for name in needed}
+
+    @cached_property
+    def checker(self) -> str:
+        """What tells its safety checker from those of its like; "" without one."""
+        if CHECKER not in self.parts or not self.is_local or self.checkpoint:
+            return CHECKER if CHECKER in self.parts else ""
+        files = self._decisive({CHECKER: self.parts[CHECKER]})
+        return identity.register.digest(self.name, files, _unheard)
 
     def renewed(self, recipe: Recipe) -> Recipe:
         """A recipe of this model with the name and revision that it has today; others as they are.
@@ -311,6 +327,7 @@ class Model:
         Raises:
             ModelError: They cannot be had, or are not what they should be.
         """
+        self._require_source()
         if self.checkpoint:
             if self.checkpoint.suffix in weights.PICKLES:
                 weights.refuse_pickle(self.checkpoint, allowed=self.allow_pickle)

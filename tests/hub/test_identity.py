@@ -176,6 +176,17 @@ def test_fault_53_a_file_or_a_branch_that_changes_is_another_model(hub, cache, g
         assert pixels(before) != pixels(after[0])
 
 
+def test_fault_53_another_safety_checker_looks_at_once_and_makes_no_other_images(home, generator):
+    tiny.with_safety_checker(home / "a", unsafe=False)
+    gen = generator(home / "a", num_inference_steps=2, width=64, height=64)
+    before = gen("a", seed=1)
+    tiny.with_safety_checker(home / "a", unsafe=True)
+    assert "filtered" in str(gen.submit("a", seed=2).wait().failed[()])
+    assert gen("a", seed=1).path == before.path
+    free = generator(home / "a", safety_checker=False)
+    assert free("a", **SMALL).recipe.revision == before.recipe.revision
+
+
 def test_fault_53_what_is_in_memory_is_not_the_file_any_more(mine, generator):
     """Safetensors maps files into memory: one that is overwritten in place would show through."""
     gen = generator(mine)

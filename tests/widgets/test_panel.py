@@ -190,7 +190,8 @@ def test_another_model_brings_its_defaults_and_keeps_the_store(panel):
     assert field(panel, "steps").value == 30
     assert panel.generator.store.path.name == "images"
     images = generate(panel, steps=STEPS)
-    assert images[0].recipe.model == str(folder)
+    assert images[0].recipe.model == "shapes"
+    assert images[0].recipe.revision != nbtool.catalogue.find("shapes").revision
 
 
 @pytest.mark.parametrize("kind", ["generator", "real"])

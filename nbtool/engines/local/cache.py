@@ -183,8 +183,8 @@ def size(part: Any) -> int:
 
 def _key(model: Model, plan: MemoryPlan) -> Hashable:
     """By what was read, not by where it lies or what its branch is called."""
-    layout = model.folder.name if model.checkpoint else ""
-    return model.revision, layout, model.safety_checker, how_placed(plan)
+    layout = (model.folder.name, model.facts.pipeline) if model.checkpoint else ()
+    return model.revision, layout, model.checker, how_placed(plan)
 
 
 def _placement(plan: MemoryPlan) -> SharedBy:

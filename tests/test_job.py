@@ -358,8 +358,7 @@ def test_seconds_count_from_the_first_image_on_and_never_back(quick, engine, mon
     seen, monotonic = [], time.monotonic
 
     def look():
-        for job in tuple(jobs):
-            seen.append(job.progress.seconds)
+        seen.extend(job.progress.seconds for job in tuple(jobs))
         return monotonic()
 
     jobs = []

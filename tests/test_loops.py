@@ -83,7 +83,7 @@ def latest(tmp_path):
     told, done = [], []
     latest = Latest(told.append)
     for number in range(2):
-        latest(lambda: done.append(number))
+        latest(lambda number=number: done.append(number))
         latest.join(SECONDS)
     return told, done == [1]
 

@@ -127,6 +127,7 @@ def stopped_by(error: BaseException) -> NbtoolError:
 def unknown_name(name: str, known: Iterable[str], kind: str) -> str:
     """The message for a name that does not exist, with the nearest one that does."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1) or [k for k in known if name and name in k]
+    having = [one for one in known if len(name) > 2 and name in one]
+    near = having if len(having) == 1 else difflib.get_close_matches(name, known, n=1) or having
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
     return f"unknown {kind} {name!r}; {hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import math
 import secrets
@@ -160,7 +161,7 @@ def sweep(
     found = [*_checked_axes(axes), *found]
     if not literal and isinstance(prompt, Several):
         found.insert(0, _axis("prompt", prompt))
-    elif not literal and prompt:
+    elif not literal and prompt != "":
         fixed["prompt"] = prompt
     drawn = random_seeds(1)[0]
     if "seed" in fixed or defaults.get("seed") is None:
@@ -217,11 +218,12 @@ def _sorted_out(
             else:
                 fixed[name] = value
         elif name not in templates:
-            if name in options:
+            if option := difflib.get_close_matches(name, options, n=1, cutoff=0.8):
                 raise RecipeError(
-                    f"{name} belongs to the generator; use nbtool.Generator({name}=…)"
+                    f"unknown parameter {name!r}; {option[0]} belongs to the generator: "
+                    f"nbtool.Generator({option[0]}=…)"
                 )
-            raise RecipeError(unknown_name(name, {*PARAMETERS, *templates, *options}, "parameter"))
+            raise RecipeError(unknown_name(name, {*PARAMETERS, *templates}, "parameter"))
         elif isinstance(value, (str, Number)) and not is_bool(value):
             words[name] = given.word(name, value)
         else:
@@ -320,10 +322,11 @@ def _refuse_swaps(result: Sweep) -> None:
         return
     searched = [axis.edits[0].swap[0] for axis in swaps if axis.edits[0].swap]
     others = tuple(axis for axis in result.axes if axis not in swaps)
-    unseen = set(searched)
+    unseen, alike = set(searched), set[str]()
     for _, cell in Sweep(result.base, others, result.words):
         for prompt in (cell.prompt, cell.negative_prompt):
             unseen -= {text for text in unseen if text in prompt}
+            alike |= {text for text in unseen if canonical(text) in canonical(prompt)}
             if len(swaps) > 1 and (both := templates.overlap(prompt, searched)):
                 raise AxisError(
                     f"replace: {both[0]!r} and {both[1]!r} overlap in {shown(prompt)}; "
@@ -332,4 +335,5 @@ def _refuse_swaps(result: Sweep) -> None:
         if not unseen and len(swaps) == 1:
             break
     for text in sorted(unseen):
-        raise AxisError(f"replace: {text!r} is in no prompt of this grid")
+        hint = " in this Unicode form" if text in alike else ""
+        raise AxisError(f"replace: {text!r} is in no prompt of this grid{hint}")

@@ -85,36 +85,39 @@ def as_number(value: Any) -> float | None:
 
     One of 32 or 16 bits is the short decimal that it stands for: 0.1, not 0.10000000149011612.
     """
-    if (
+    if type(value) not in (int, float) and (
         isinstance(value, (str, bytes, bytearray))
         or is_bool(value)
         or getattr(value, "ndim", 0) > 0
     ):
         return None
     try:
-        return operator.index(value)
-    except TypeError:
-        pass
-    try:
-        number = float(value)
-        whole = int(value) if math.isfinite(number) else None
+        number = _converted(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    if whole is None:
-        return None
-    if isinstance(value, float) or hasattr(value, "dtype"):
+    return number if abs(number) < math.inf else None
+
+
+def _converted(value: Any) -> float:
+    if type(value) in (int, float):
+        return value  # type: ignore[no-any-return]
+    with contextlib.suppress(TypeError):
+        return operator.index(value)
+    number = float(value)
+    if isinstance(value, float) or hasattr(value, "dtype") or not math.isfinite(number):
         return narrowed(number, getattr(value, "dtype", ""))
-    return whole if whole == value else number  # of a Decimal or a Fraction, which may be long
+    whole = int(value)  # of a Decimal or a Fraction, which may be longer than a float is exact
+    return whole if whole == value else number
 
 
 def narrowed(number: float, dtype: object) -> float:
     """A number that was held in a dtype, as the shortest decimal that is the same in it."""
-    if format := _NARROW.get(str(dtype).lower().rpartition(".")[2]):
+    format = _NARROW.get(str(dtype).lower().rpartition(".")[2])
+    if format and not number.is_integer():
         for digits in range(1, 10):
             short = float(f"{number:.{digits}g}")
-            with contextlib.suppress(OverflowError):  # rounded up beyond the largest there is
-                if struct.unpack(format, struct.pack(format, short))[0] == number:
-                    return short
+            if struct.unpack(format, struct.pack(format, short))[0] == number:
+                return short
     return number
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +46,12 @@ def replaced(prompt: str, swaps: Sequence[Swap]) -> str:
     if not swaps:
         return prompt
     put = dict(swaps)
-    return re.sub("|".join(map(re.escape, put)), lambda match: put[match[0]], prompt)
+    return _any_of(tuple(put)).sub(lambda match: put[match[0]], prompt)
+
+
+@functools.lru_cache(maxsize=16)
+def _any_of(texts: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, texts)))
 
 
 def overlap(prompt: str, searched: Iterable[str]) -> tuple[str, str] | None:

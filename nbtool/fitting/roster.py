@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from nbtool import catalogue
-from nbtool.background import logger
 from nbtool.catalogue import EMBEDDED, Facts
-from nbtool.errors import NbtoolError
+from nbtool.errors import NbtoolError, logger
 from nbtool.fitting.plans import MemoryPlan, at_rest, best_plan, how_placed, memory_plans
 from nbtool.machine.hardware import Hardware
 from nbtool.machine.probe import hardware

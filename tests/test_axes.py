@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import itertools
 import math
 import subprocess
 import sys
@@ -300,6 +302,183 @@ def test_replace_finds_what_another_axis_puts_there():
 def test_replace_refuses_what_makes_no_sense(text, replacements, message):
     with pytest.raises(AxisError, match=message):
         sweep("a red star", nbtool.replace(text, replacements))
+
+
+def labelled_prompts(swept):
+    return {
+        tuple(axis.labels[i] for axis, i in zip(swept.axes, index, strict=True)): recipe.prompt
+        for index, recipe in swept
+    }
+
+
+def test_replacements_are_made_at_once_on_the_prompt_as_written():
+    swaps = nbtool.replace("red", ["blue"]), nbtool.replace("blue", ["red", "green"])
+    prompts = labelled_prompts(sweep("red on blue", *swaps, seed=1))
+    assert prompts == {
+        (one, other): f"{one} on {other}"
+        for one in ("red", "blue")
+        for other in ("blue", "red", "green")
+    }
+
+
+@pytest.mark.parametrize(
+    ("prompt", "others"),
+    [
+        ("a red star", ["star"]),
+        ("a red star", ["a red"]),
+        ("a red star", ["d s"]),
+        (["a ring", "no red star"], ["star"]),
+        ("a red {thing}", ["{thing}", "star"]),
+    ],
+)
+def test_replacements_of_the_same_letters_are_refused(prompt, others):
+    swaps = [nbtool.replace(text, ["x"]) for text in ("red star", others[-1])]
+    words = {"thing": ["ring", "star"]} if "{thing}" in others else {}
+    with pytest.raises(AxisError, match=rf"replace: .*'{others[-1]}'.* overlap in '.*red star'"):
+        sweep(prompt, *swaps, **words)
+
+
+def test_a_text_that_is_there_in_another_unicode_form_is_named_as_that():
+    with pytest.raises(AxisError, match="is in no prompt of this grid in this Unicode form"):
+        sweep("a cafe\u0301", nbtool.replace("caf\u00e9", ["bar"]))
+
+
+# What a Python user hands over
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        np.array(["red", "blue"]), np.array(["red", "blue"], dtype=object),
+        (word for word in ("red", "blue")), {"red": 1, "blue": 2}.keys(), map(str, ("red", "blue")),
+        enum.Enum("Colour", {"RED": "red", "BLUE": "blue"}, type=str), [np.str_("red"), "blue"],
+    ],
+    ids=lambda words: type(words).__name__,
+)  # fmt: skip
+def test_words_in_any_collection_with_an_order_are_an_axis(words):
+    swept = sweep("a {color} star", color=words, seed=1)
+    assert labelled_prompts(swept) == {("red",): "a red star", ("blue",): "a blue star"}
+    assert all(type(label) is str for label in swept.axes[0].labels)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "texts"),
+    [
+        (np.arange(1, 3), ("1", "2")),
+        (np.array([0.1, 0.25], dtype=np.float32), ("0.1", "0.25")),
+        ([Decimal("0.50"), Fraction(1, 3), 2, 1.0], ("0.50", "1/3", "2", "1.0")),
+        (enum.IntEnum("Count", {"ONE": 1, "TWO": 2}), ("1", "2")),
+    ],
+)
+def test_numbers_fill_a_prompt_as_they_are_written(numbers, texts):
+    assert values(sweep("{n} stars", n=numbers), "prompt") == [f"{text} stars" for text in texts]
+
+
+def test_a_dict_gives_labels_and_texts():
+    words = {"oil": "an oil painting of", "ink": "a drawing in ink of"}
+    assert labelled_prompts(sweep("{style} a star", style=words)) == {
+        (label,): f"{text} a star" for label, text in words.items()
+    }
+    prompts = {"short": "a star", "long": "a star with five points"}
+    assert labelled_prompts(sweep(prompts)) == {(label,): text for label, text in prompts.items()}
+    swaps = nbtool.replace("red", {"sea": "blue"})
+    assert labelled_prompts(sweep("a red star", swaps)) == {
+        ("red",): "a red star", ("sea",): "a blue star"
+    }  # fmt: skip
+    swept = sweep("a", guidance_scale={"low": 1, "high": 9})
+    assert axes_of(swept) == {"guidance_scale": ("low", "high")}
+    assert values(swept, "guidance_scale") == [1, 9]
+    recipes = {"first": Recipe(prompt="a"), "second": Recipe(prompt="b")}
+    assert labelled_prompts(sweep(recipes)) == {("first",): "a", ("second",): "b"}
+
+
+class Plain(enum.Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("given_words", "message"),
+    [
+        ({"red", "blue"}, "color needs an order"),
+        (frozenset({"red"}), "color needs an order"),
+        (itertools.count(), "color has more than 100,000 values"),
+        (itertools.cycle(["red"]), "color has more than 100,000 values"),
+        (np.array([["red"]]), "color needs one row of values, got 1 × 1"),
+        (b"red", "color needs a list of texts, got b'red'"),
+        ([b"red"], "color needs texts, got b'red'"),
+        (True, "color needs a list of texts, got True"),
+        ([True, False], "color needs texts, got True"),
+        ([np.bool_(1)], "color needs texts, got .*True"),
+        ([math.nan], "color needs texts, got nan"),
+        (Plain, "color needs texts, got <Plain.RED"),
+        ({True: "red"}, "color needs texts for its labels, got True"),
+        ({"a": ["red"]}, r"color needs texts, got \['red'\]"),
+    ],
+)
+def test_what_is_no_list_of_words_is_refused(given_words, message):
+    with pytest.raises(AxisError, match=message):
+        sweep("a {color} star", color=given_words)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"seed": {1, 2}}, "seed needs an order"),
+        ({"seed": itertools.count()}, "seed has more than 100,000 values"),
+        ({"seed": [True, False]}, "seed must be a whole number .* got True"),
+        ({"seed": np.array([True])}, "seed must be a whole number .* got True"),
+        ({"seed": np.array([[1, 2]])}, "seed needs one row of values, got 1 × 2"),
+        ({"guidance_scale": np.bool_(1)}, "guidance_scale must be a number"),
+        ({"guidance_scale": 10**400}, "guidance_scale must be a number"),
+        ({"prompt": {"a star", "a ring"}}, "prompt needs an order"),
+        ({"prompt": b"a star"}, "prompt must be text, got b'a star'"),
+        ({"prompt": None}, "prompt must be given, got None"),
+    ],
+)
+def test_what_is_no_list_of_values_is_refused(parameters, message):
+    with pytest.raises(RecipeError, match=message):
+        sweep(parameters.pop("prompt", "a"), **parameters)
+
+
+@pytest.mark.parametrize("seed", [Decimal(2**64 - 1), np.uint64(2**64 - 1), Fraction(2**64 - 1)])
+def test_whole_numbers_of_any_kind_are_exact(seed):
+    assert sweep(seed=seed).base.seed == 2**64 - 1
+    assert values(sweep(seed=np.array([2**31], dtype=np.float32)), "seed") == [2**31]
+
+
+@given(st.floats(0, 1e6, width=32), st.sampled_from([np.float32, np.float64]))
+def test_a_number_of_32_bits_is_the_decimal_it_stands_for(number, kind):
+    recorded = sweep(guidance_scale=np.array([number], dtype=kind)).recipe((0,)).guidance_scale
+    assert kind(recorded) == number
+    assert len(repr(recorded)) <= len(repr(number))
+    assert sweep(guidance_scale=np.float32(0.1)).base.guidance_scale == 0.1
+
+
+@pytest.mark.parametrize("name", ["стиль", "色", "สี", "रंग", "لون", "e\u0301te\u0301", "\ufb01"])
+def test_words_are_named_in_any_script(name):
+    swept = sweep(f"a {{{name}}} star", **{name: ["x", "y"]}, seed=1)
+    assert values(swept, "prompt") == ["a x star", "a y star"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "{{masterpiece}}, a star", "{{{a}}} star", r"\frac{a}{b} on a board", "e^{x}", r"$\mathbb{R}$",
+        "{", "}", "{}", "{0} { a }", '{"a": 1}', "{red|blue}",
+    ],
+)  # fmt: skip
+def test_braces_that_no_word_is_meant_for_stay_as_they_are(prompt):
+    assert sweep(prompt).base.prompt == prompt
+    assert values(sweep(f"{prompt} {{word}}", word=["x"]), "prompt") == [f"{prompt} x"]
+
+
+def test_a_word_may_be_its_own_braces():
+    assert values(sweep("a {color}", color="{color}"), "prompt") == ["a {color}"]
+
+
+@pytest.mark.parametrize("count", [np.int64(3), 3.0, Decimal(3)])
+def test_a_count_of_random_seeds_may_be_a_number_of_any_kind(count):
+    assert len(nbtool.random_seeds(count)) == 3
 
 
 def test_an_axis_object_takes_the_name_it_is_given():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
+import unicodedata
 
 import numpy as np
 import pytest
@@ -160,6 +162,19 @@ def test_records_are_flat_and_hold_labels_recipe_and_provenance():
     assert set(nbtool.recipes.parameters.PARAMETERS) <= record.keys()
 
 
+def test_a_record_keeps_both_where_a_word_is_called_as_something_else_is():
+    words = {"path": ["road"], "seconds": [5], "image_path": ["x"]}
+    grid = grid_of(prompt="a {path} {seconds} {image_path}", **words)
+    (record,) = grid.records()
+    assert (record["path"], record["seconds"], record["image_path"]) == ("road", "5", "x")
+    assert (record["image_image_path"], record["image_seconds"]) == ("", 1.5)
+    (record,) = grid_of(prompt=["a {c}"], c=["x"], guidance_scale={"low": 2}).records()
+    assert (record["prompt"], record["image_prompt"]) == ("a {c}", "a x")
+    assert (record["guidance_scale"], record["image_guidance_scale"]) == ("low", 2)
+    assert record["seed"] == 1
+    assert "image_seed" not in record
+
+
 def test_indexing_with_fewer_positions_and_slices():
     grid = grid_of(seed=range(4), guidance_scale=[1, 3, 5])
     assert grid[1].axes == {"guidance_scale": (1.0, 3.0, 5.0)}
@@ -174,6 +189,139 @@ def test_labels_are_found_whatever_number_type_they_come_in():
     image = grid.sel(seed=2, guidance_scale=5.0)
     for seed, scale in itertools.product([2.0, np.int64(2)], [5, np.float64(5)]):
         assert grid.sel(seed=seed, guidance_scale=scale) is image
+
+
+def found_as_shown(grid):
+    """Whether every label is found as it is, and as it is shown; and none is shown as another."""
+    for axis in grid._axes:
+        assert len(set(axis.texts)) == len(axis)
+        for position, (label, text) in enumerate(zip(axis.labels, axis.texts, strict=True)):
+            looks = unicodedata.normalize("NFC", text)
+            for asked in (label, text, looks, *([float(text)] if isinstance(label, float) else [])):
+                assert axis.position(asked) == position, asked
+    return True
+
+
+LABELS = st.text(st.sampled_from("ae \u0301é\n\\n'("), max_size=4)
+
+
+@given(st.lists(st.floats(0, 1e9), unique=True, min_size=1, max_size=9), st.sampled_from("fd"))
+def test_fault_59_every_number_is_found_as_it_is_shown(numbers, width):
+    scales = np.unique(np.array(numbers, dtype=width))
+    assert found_as_shown(grid_of(guidance_scale=scales))
+
+
+@given(st.lists(LABELS, unique=True, min_size=1, max_size=9))
+def test_fault_59_every_word_is_found_as_it_is_shown(words):
+    assert found_as_shown(grid_of(prompt="a {word}", word=words))
+
+
+def test_fault_59_sums_and_32_bits_are_found_by_the_decimal():
+    grid = grid_of(
+        guidance_scale=np.arange(1, 1.5, 0.1), eta=np.array([0.1, 0.7], dtype=np.float32)
+    )
+    assert grid._axes[0].texts == ("1", "1.1", "1.2", "1.3", "1.4")
+    image = grid.sel(guidance_scale=1.3, eta=0.7)
+    assert image.recipe.guidance_scale == np.arange(1, 1.5, 0.1)[3] != 1.3
+    assert image.recipe.eta == 0.7
+    for scale, eta in itertools.product(
+        ["1.3", np.float32(1.3)], ["0.7", np.float32(0.7), 0.1 * 7]
+    ):
+        assert grid.sel(guidance_scale=scale, eta=eta) is image
+    for scale in (1.30001, "1.30001", True):
+        with pytest.raises(AxisError, match=r"there are: 1, 1\.1, 1\.2, 1\.3, 1\.4"):
+            grid.sel(guidance_scale=scale)
+
+
+def test_fault_59_numbers_are_shown_with_as_many_digits_as_it_takes():
+    assert grid_of(guidance_scale=[1234567, 1234568])._axes[0].texts == ("1234567", "1234568")
+    close = grid_of(guidance_scale=[0.3, 0.1 + 0.2])
+    assert close._axes[0].texts == ("0.3", "0.30000000000000004")
+    assert close.sel(guidance_scale=0.1 + 0.2).recipe.guidance_scale != 0.3
+    with pytest.raises(AxisError, match="no guidance_scale"):  # it may be either
+        close.sel(guidance_scale=np.nextafter(0.3, 0))
+    assert grid_of(guidance_scale=[1 / 3])._axes[0].texts == ("0.333333",)
+
+
+def test_fault_59_whole_numbers_are_never_near():
+    grid = grid_of(seed=[2**64 - 1, 10**16])
+    for seed in (2**64 - 2, 10**16 + 1, float(2**64)):
+        with pytest.raises(AxisError, match="no seed"):
+            grid.sel(seed=seed)
+
+
+def test_fault_59_texts_that_look_alike_are_spelled_out():
+    words = ["a", "a ", "a  b", "a b", "", "(empty)", "e\u0301", "\u00e9", "\n", "\\n", "c"]
+    texts = grid_of(prompt="{word}", word=words)._axes[0].texts
+    assert texts[:4] == ("'a'", "'a '", r"'a \x20b'", "'a b'")
+    assert texts[4:6] == ("''", "'(empty)'")
+    assert texts[6:8] == (r"'e\u0301'", r"'\xe9'")
+    assert texts[8:] == (r"'\n'", r"'\\n'", "c")
+
+
+def test_labels_are_asked_for_as_they_were_given():
+    grid = grid_of(prompt="{n} stars", n=[1, 2.5, "x"], scheduler=["Euler a", "DPM++ 2M Karras"])
+    for n, scheduler in itertools.product(
+        [2.5, "2.5", np.float32(2.5)], ["DPM++ 2M Karras", "dpm++2m_karras", "DPM++_2M_KARRAS"]
+    ):
+        assert grid.sel(n=n, scheduler=scheduler).recipe.prompt == "2.5 stars"
+    assert grid.sel(n=1.0, scheduler="euler_a").recipe.prompt == "1 stars"
+    sizes = grid_of(width=[64, 128], size=nbtool.paired(seed=[1, 2], eta=[0.5, 0.1 + 0.2]))
+    assert sizes.sel(width="128", size=(2, 0.3)) is sizes.sel(width=128.0, seed="2", eta=0.3)
+    assert sizes.sel(width=128, size="2 × 0.3") is sizes[1, 1]
+    assert sizes.sel(width=(128, 64)).axes["width"] == (128, 64)
+    assert sizes.sel(width=np.array([128])).axes["width"] == (128,)
+    assert sizes.sel(width=(side for side in [128])).axes["width"] == (128,)
+
+
+def test_letters_are_found_in_either_unicode_form():
+    composed, apart = "\u00e9t\u00e9", "e\u0301te\u0301"
+    grid = grid_of(prompt=f"a {{{composed}}}", **{apart: [apart, "x"]}, seed=[1])
+    for name, label in itertools.product([composed, apart], repeat=2):
+        assert grid.sel(**{name: label}, seed=1).recipe.prompt == f"a {apart}"
+        assert grid.isel(**{name: 0}).axes == {"seed": (1,)}
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        [False, True, True], (False, True, True), np.array([False, True, True]),
+        [np.bool_(0), np.bool_(1), True], (seed > 1 for seed in (1, 2, 3)),
+    ],
+    ids=lambda mask: type(mask).__name__,
+)  # fmt: skip
+def test_a_mask_chooses_where_it_is_true(mask):
+    assert grid_of(seed=[1, 2, 3]).isel(seed=mask).axes == {"seed": (2, 3)}
+
+
+def test_a_mask_and_an_array_of_positions_can_be_indices():
+    grid = grid_of(seed=[1, 2, 3], eta=[0, 1])
+    assert grid[[True, False, True]].axes["seed"] == (1, 3)
+    assert grid[:, np.array([False, True])].axes["eta"] == (1,)
+    assert grid[np.array([2, 0])].axes["seed"] == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        [True], [True, False, True, False], [True, 1, 0], True, np.bool_(1), np.array(True), {0, 1},
+        {0: True}, np.array([0.0]), np.array([[0, 1]]), [None], "01", [[0]], b"\0",
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_position_and_no_mask_is_refused(positions):
+    grid = grid_of(seed=[1, 2, 3])
+    for lookup in (lambda: grid.isel(seed=positions), lambda: grid[positions]):
+        with pytest.raises(AxisError, match="seed"):
+            lookup()
+
+
+def test_a_grid_is_walked_backwards_and_chosen_from():
+    grid = grid_of(seed=range(4), eta=[0, 1], state=lambda i: MISSING if i == (1, 1) else MADE)
+    assert list(reversed(grid)) == list(grid)[::-1]
+    assert grid[0, 1] in grid
+    row = grid_of(seed=range(4))
+    assert random.Random(0).choice(row) in list(row)
 
 
 def test_a_grid_of_one_cell_has_no_axes():

@@ -240,6 +240,23 @@ def test_fault_53_a_run_that_must_load_changed_weights_again_stops(mine, generat
     assert gen("a", seed=0).recipe.revision not in revisions
 
 
+def test_fault_53_images_asked_for_of_other_weights_than_are_loaded_are_not_made(
+    mine, generator, monkeypatch
+):
+    gen = generator(mine)
+    whole = gen.engine.run
+
+    def run_after_a_change(*args, **kwargs):
+        train_on(mine)
+        gen.engine.defaults()  # as another call would
+        whole(*args, **kwargs)
+
+    monkeypatch.setattr(gen.engine, "run", run_after_a_change)
+    with pytest.raises(nbtool.GenerationError, match=r"were asked for, and harbour-v2 is .* now"):
+        gen("a", **SMALL)
+    assert len(gen.store) == 0
+
+
 def test_weights_are_read_once_for_their_digest_and_again_when_they_may_have_changed(
     mine, generator, monkeypatch
 ):

@@ -13,11 +13,10 @@ from nbtool.catalogue import checkpoints, identity, weights
 from nbtool.catalogue.facts import DENOISERS, Facts
 from nbtool.catalogue.families import FLOW, SPARE, Family, family, takes, why_not
 from nbtool.catalogue.hub import Report, Repository
+from nbtool.catalogue.weights import CHECKER
 from nbtool.errors import ModelError, RecipeError
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.recipe import Recipe
-
-CHECKER = "safety_checker"
 
 
 @dataclass(frozen=True)

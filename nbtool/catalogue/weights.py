@@ -22,6 +22,7 @@ from nbtool.errors import ModelError
 INDEX = "model_index.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 MAX_HEADER = 100_000_000  # bytes; what the safetensors library reads
+CHECKER = "safety_checker"
 OPT_IN = "allow_pickle=True"
 _NAME = re.compile(
     r"(?:diffusion_pytorch_model|model|pytorch_model)(?P<tags>(?:[.-][\w-]+)*)\.(?:safetensors|bin)"
@@ -141,11 +142,16 @@ def needed(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = Fa
         pickles: Whether weights may be pickles, where there are no others.
 
     Raises:
-        ModelError: There are no weights for a component, or only pickles.
+        ModelError: A component has no files, no weights, or only pickles.
     """
     names = list(names)
     files: list[str] = []
-    for component in have_weights(parts):
+    described = texts(names, parts)
+    heavy = have_weights(parts)
+    for component in parts:
+        if component not in heavy and not any(n.startswith(f"{component}/") for n in described):
+            raise ModelError(f"this model has no files for its {component}; get it again")
+    for component in heavy:
         choice = choose(names, component)
         if choice is None and (pickle := choose(names, component, pickles=True)):
             refuse_pickle(pickle.files[0], allowed=pickles)
@@ -155,9 +161,10 @@ def needed(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = Fa
                 n for n in names if re.fullmatch(rf"{component}/.*\.(safetensors|bin|gguf)", n)
             ]
             only = f", only {', '.join(sorted(there))}, which nbtool does not read" if there else ""
-            raise ModelError(f"this model has no weights for its {component}{only}")
+            hint = "; safety_checker=False leaves it out" if component == CHECKER else ""
+            raise ModelError(f"this model has no weights for its {component}{only}{hint}")
         files += choice.files
-    return texts(names, parts) + files
+    return described + files
 
 
 def is_complete(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = False) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -155,7 +156,7 @@ class Model:
         return identity.register.digest(self.name, {"": self.checkpoint, **files}, report)
 
     def _require_source(self) -> None:
-        if isinstance(self.source, Path) and not self.source.exists():
+        if isinstance(self.source, Path) and not os.path.exists(self.source):
             raise ModelError(f"{self.name} is not at {self.source} any more; give its new place")
 
     def _decisive(self, parts: dict[str, str]) -> dict[str, Path]:
@@ -419,8 +420,8 @@ class Model:
 
 def _stamps(path: Path) -> dict[str, identity.Stamp]:
     """What a model's files look like now; nothing where they cannot be looked at."""
-    names = [weights.INDEX, *weights.names_in(path)] if path.is_dir() else [""]
     try:
+        names = [weights.INDEX, *weights.names_in(path)] if path.is_dir() else [""]
         return {name: identity.stamp(path / name) for name in names}
     except OSError:
         return {}

@@ -192,8 +192,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"the model has no {path.name}: {path} is not there") from None
     except OSError as error:
-        raise ModelError(f"the model has no {path.name}: {path}: {error.strerror}") from None
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); get the model again") from None
     if not isinstance(config, dict):

@@ -48,7 +48,8 @@ class Model:
     @cached_property
     def checkpoint(self) -> Path | None:
         """The one file that holds all weights, if there is such a file."""
-        return self.source if isinstance(self.source, Path) and self.source.is_file() else None
+        path = self.source
+        return path if isinstance(path, Path) and os.path.isfile(path) else None
 
     @cached_property
     def folder(self) -> Path:
@@ -423,7 +424,7 @@ def _stamps(path: Path) -> dict[str, identity.Stamp]:
     try:
         names = [weights.INDEX, *weights.names_in(path)] if path.is_dir() else [""]
         return {name: identity.stamp(path / name) for name in names}
-    except OSError:
+    except (OSError, ModelError):
         return {}
 
 

@@ -180,8 +180,15 @@ def is_complete(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of the files in a model's folder, in the form that `choose` takes."""
-    return [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+    """The names of the files in a model's folder, in the form that `choose` takes.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        return [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+    except OSError as error:
+        raise ModelError(f"cannot read {error.filename}: {error.strerror}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -103,9 +103,9 @@ def find(
             f"there is no model {name!r}; name one of {', '.join(names())}, a folder in diffusers' "
             f"layout, a .safetensors file, or an id on the Hugging Face hub such as 'org/name'"
         )
-    if path.is_file():
+    if os.path.isfile(path):
         _check_checkpoint(path, allow_pickle=allow_pickle)
-    elif not (path / weights.INDEX).is_file():
+    elif not os.path.isfile(path / weights.INDEX):
         raise ModelError(
             f"{path} is no model folder: it has no {weights.INDEX}; "
             f"give the folder that diffusers' save_pretrained wrote"

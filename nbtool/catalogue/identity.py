@@ -152,6 +152,7 @@ class Register:
             name: Its name.
             digest: Its digest; None: of those of that name the one that was seen last.
         """
+        name = unicodedata.normalize("NFC", name)
         with self._lock:
             _, places = self._all()
         for known, (called, place) in reversed(places.items()):

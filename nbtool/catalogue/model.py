@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,11 +14,10 @@ from nbtool.catalogue import checkpoints, identity, weights
 from nbtool.catalogue.facts import DENOISERS, Facts
 from nbtool.catalogue.families import FLOW, SPARE, Family, family, takes, why_not
 from nbtool.catalogue.hub import Report, Repository
+from nbtool.catalogue.weights import CHECKER
 from nbtool.errors import ModelError, RecipeError
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.recipe import Recipe
-
-CHECKER = "safety_checker"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Model:
     @cached_property
     def checkpoint(self) -> Path | None:
         """The one file that holds all weights, if there is such a file."""
-        return self.source if isinstance(self.source, Path) and self.source.is_file() else None
+        path = self.source
+        return path if isinstance(path, Path) and os.path.isfile(path) else None
 
     @cached_property
     def folder(self) -> Path:
@@ -156,7 +157,7 @@ class Model:
         return identity.register.digest(self.name, {"": self.checkpoint, **files}, report)
 
     def _require_source(self) -> None:
-        if isinstance(self.source, Path) and not self.source.exists():
+        if isinstance(self.source, Path) and not os.path.exists(self.source):
             raise ModelError(f"{self.name} is not at {self.source} any more; give its new place")
 
     def _decisive(self, parts: dict[str, str]) -> dict[str, Path]:
@@ -420,10 +421,10 @@ class Model:
 
 def _stamps(path: Path) -> dict[str, identity.Stamp]:
     """What a model's files look like now; nothing where they cannot be looked at."""
-    names = [weights.INDEX, *weights.names_in(path)] if path.is_dir() else [""]
     try:
+        names = [weights.INDEX, *weights.names_in(path)] if path.is_dir() else [""]
         return {name: identity.stamp(path / name) for name in names}
-    except OSError:
+    except (OSError, ModelError):
         return {}
 
 

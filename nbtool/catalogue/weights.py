@@ -22,6 +22,7 @@ from nbtool.errors import ModelError
 INDEX = "model_index.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 MAX_HEADER = 100_000_000  # bytes; what the safetensors library reads
+CHECKER = "safety_checker"
 OPT_IN = "allow_pickle=True"
 _NAME = re.compile(
     r"(?:diffusion_pytorch_model|model|pytorch_model)(?P<tags>(?:[.-][\w-]+)*)\.(?:safetensors|bin)"
@@ -141,11 +142,16 @@ def needed(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = Fa
         pickles: Whether weights may be pickles, where there are no others.
 
     Raises:
-        ModelError: There are no weights for a component, or only pickles.
+        ModelError: A component has no files, no weights, or only pickles.
     """
     names = list(names)
     files: list[str] = []
-    for component in have_weights(parts):
+    described = texts(names, parts)
+    heavy = have_weights(parts)
+    for component in parts:
+        if component not in heavy and not any(n.startswith(f"{component}/") for n in described):
+            raise ModelError(f"this model has no files for its {component}; get it again")
+    for component in heavy:
         choice = choose(names, component)
         if choice is None and (pickle := choose(names, component, pickles=True)):
             refuse_pickle(pickle.files[0], allowed=pickles)
@@ -155,9 +161,10 @@ def needed(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = Fa
                 n for n in names if re.fullmatch(rf"{component}/.*\.(safetensors|bin|gguf)", n)
             ]
             only = f", only {', '.join(sorted(there))}, which nbtool does not read" if there else ""
-            raise ModelError(f"this model has no weights for its {component}{only}")
+            hint = "; safety_checker=False leaves it out" if component == CHECKER else ""
+            raise ModelError(f"this model has no weights for its {component}{only}{hint}")
         files += choice.files
-    return texts(names, parts) + files
+    return described + files
 
 
 def is_complete(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = False) -> bool:
@@ -173,8 +180,15 @@ def is_complete(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of the files in a model's folder, in the form that `choose` takes."""
-    return [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+    """The names of the files in a model's folder, in the form that `choose` takes.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        return [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+    except OSError as error:
+        raise ModelError(f"cannot read {error.filename}: {error.strerror}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -185,8 +199,10 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"the model has no {path.name}: {path} is not there") from None
     except OSError as error:
-        raise ModelError(f"the model has no {path.name}: {path}: {error.strerror}") from None
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); get the model again") from None
     if not isinstance(config, dict):

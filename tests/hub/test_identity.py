@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -238,6 +239,40 @@ def test_fault_53_a_run_that_must_load_changed_weights_again_stops(mine, generat
         job.wait()
     revisions = {image.recipe.revision for image in job.grid}
     assert gen("a", seed=0).recipe.revision not in revisions
+
+
+def test_fault_53_images_asked_for_of_other_weights_than_are_loaded_are_not_made(
+    mine, generator, monkeypatch
+):
+    gen = generator(mine)
+    whole = gen.engine.run
+
+    def run_after_a_change(*args, **kwargs):
+        train_on(mine)
+        gen.engine.defaults()  # as another call would
+        whole(*args, **kwargs)
+
+    monkeypatch.setattr(gen.engine, "run", run_after_a_change)
+    with pytest.raises(nbtool.GenerationError, match=r"were asked for, and harbour-v2 is .* now"):
+        gen("a", **SMALL)
+    assert len(gen.store) == 0
+
+
+def test_a_drive_that_fails_for_a_while_changes_no_model(mine, generator, monkeypatch):
+    gen = generator(mine)
+    before, look = gen("a", **SMALL), Path.stat
+
+    def fail(path, **options):
+        if path.is_relative_to(mine):
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return look(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", fail)
+        assert gen("b", **SMALL).recipe.revision == before.recipe.revision  # it is in memory
+        with pytest.raises(nbtool.ModelError, match=r"cannot read .*: Input/output error"):
+            generator(mine)("c", **SMALL)
+    assert gen("d", **SMALL).recipe.revision == before.recipe.revision
 
 
 def test_weights_are_read_once_for_their_digest_and_again_when_they_may_have_changed(

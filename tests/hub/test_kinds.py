@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import shutil
@@ -28,8 +29,8 @@ def quiet(monkeypatch):
 
 @pytest.fixture
 def make(tmp_path):
-    def make(name, **options):
-        gen = nbtool.Generator(str(name), store=tmp_path / "images", device="cpu", **options)
+    def make(name, store="images", **options):
+        gen = nbtool.Generator(str(name), store=tmp_path / store, device="cpu", **options)
         return gen("a", **SMALL)
 
     return make
@@ -119,7 +120,7 @@ def test_a_unet_that_takes_a_picture_is_refused_whatever_its_pipeline_is_called(
         make(tmp_path / "edits")
 
 
-@pytest.mark.parametrize("how", ["null", "tokenizer is null", "no folder", "no tokenizer"])
+@pytest.mark.parametrize("how", ["whole", "null", "tokenizer is null", "no folder", "no tokenizer"])
 def test_stable_diffusion_3_does_without_its_third_text_encoder(make, tmp_path, how):
     pipeline = tiny.stable_diffusion_3()
     pipeline.save_pretrained(tmp_path / "sd3")
@@ -128,12 +129,13 @@ def test_stable_diffusion_3_does_without_its_third_text_encoder(make, tmp_path, 
         shutil.rmtree(tmp_path / "sd3" / "text_encoder_3")
     elif how == "no tokenizer":
         shutil.rmtree(tmp_path / "sd3" / "tokenizer_3")
-    else:
+    elif how != "whole":
         null = ["text_encoder_3", "tokenizer_3"] if how == "null" else ["tokenizer_3"]
         changed = json.loads(index.read_text()) | {name: [None, None] for name in null}
         index.write_text(json.dumps(changed))
     image = make(tmp_path / "sd3")
-    pipeline.register_modules(text_encoder_3=None, tokenizer_3=None)
+    if how != "whole":
+        pipeline.register_modules(text_encoder_3=None, tokenizer_3=None)
     pipeline.set_progress_bar_config(disable=True)
     asked = {name: value for name, value in SMALL.items() if name != "seed"}
     plain = pipeline("a", generator=torch.Generator().manual_seed(1), **asked).images[0]
@@ -148,6 +150,34 @@ def test_what_is_cut_off_is_said_by_the_tokenizer_that_reads_most(make, tmp_path
     gen = nbtool.Generator(str(tmp_path / "sd3"), store=tmp_path / "images", device="cpu")
     with pytest.warns(UserWarning, match="the prompt has 100 tokens, the model reads 75"):
         gen("a " * 100, **SMALL)
+
+
+def test_a_component_whose_folder_is_gone_is_named(make, tmp_path):
+    tiny.with_safety_checker(tmp_path / "whole", unsafe=False)
+    for part, hint in [
+        ("tokenizer", "no files for its tokenizer"),
+        ("scheduler", "scheduler"),
+        ("vae", "no weights for its vae"),
+        ("safety_checker", "safety_checker=False leaves it out"),
+    ]:
+        folder = shutil.copytree(tmp_path / "whole", tmp_path / part)
+        shutil.rmtree(folder / part)
+        with pytest.raises(ModelError, match=hint):
+            make(folder)
+    assert make(tmp_path / "safety_checker", safety_checker=False)
+
+
+def test_pipelines_of_two_classes_share_no_networks(make, tmp_path):
+    """One that guides by perturbed attention changes its unet."""
+    folder = save(tmp_path / "plain")
+    guided = shutil.copytree(folder, tmp_path / "guided")
+    index = guided / "model_index.json"
+    index.write_text(index.read_text().replace("DiffusionPipeline", "DiffusionPAGPipeline"))
+    before = make(folder)
+    nbtool.unload()
+    with contextlib.suppress(nbtool.GenerationError):
+        make(guided)
+    assert make(folder, "others").image.tobytes() == before.image.tobytes()
 
 
 def save(folder, **variants):

@@ -207,7 +207,9 @@ def _identities(model: Model) -> Iterator[tuple[str, Hashable]]:
         if choice and choice.complete:
             identify = identity.register.sha256 if model.is_local else _published
             files = tuple(identify(model.folder / name) for name in choice.files)
-            yield part, (model.parts[part], _settings(model.folder / part / "config.json"), files)
+            # Some classes of pipelines change the networks that they are given.
+            kind = model.facts.pipeline, model.parts[part]
+            yield part, (kind, _settings(model.folder / part / "config.json"), files)
 
 
 def _settings(path: Path) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbtool.catalogue.model import CHECKER
-from nbtool.catalogue.weights import VARIANTS
+from nbtool.catalogue.weights import CHECKER, VARIANTS
 from nbtool.engines.local import memory
 from nbtool.errors import ModelError, logger
 from nbtool.fitting.estimates import TILE

@@ -194,8 +194,9 @@ class _Task:
         parts = self._pipeline.components
         self._network = parts[self._engine.model.denoiser]
         # Of several text encoders the last reads most; of some pipelines none is left.
-        tokenizers = {n: part for n, part in parts.items() if n.startswith("tokenizer") and part}
-        self._tokenizer = tokenizers[max(tokenizers)] if tokenizers else None
+        tokenizers = [name for name in sorted(parts) if name.startswith("tokenizer")]
+        there = [parts[name] for name in tokenizers if parts[name] is not None]
+        self._tokenizer = there[-1] if there else None
         self._postprocessed = not pictures.postpone_postprocessing(self._pipeline)
         self._schedulers.clear()
 

@@ -194,9 +194,12 @@ class _Task:
         parts = self._pipeline.components
         self._network = parts[self._engine.model.denoiser]
         # Of several text encoders the last reads most; of some pipelines none is left.
-        tokenizers = [name for name in sorted(parts) if name.startswith("tokenizer")]
-        there = [parts[name] for name in tokenizers if parts[name] is not None]
-        self._tokenizer = there[-1] if there else None
+        names = [
+            name
+            for name in sorted(parts)
+            if name.startswith("tokenizer") and parts[name] is not None
+        ]
+        self._tokenizer = parts[names[-1]] if names else None
         self._postprocessed = not pictures.postpone_postprocessing(self._pipeline)
         self._schedulers.clear()
 

@@ -179,8 +179,9 @@ class Job:
             _claims.drop(self)
             return
         asked = set(Grid(self.sweep.base, self.sweep.axes, {}).matching(**labels))
-        self._unwanted |= {key for key, cells in self._cells.items() if asked.issuperset(cells)}
-        for key in self._unwanted:
+        unwanted = {key for key, cells in self._cells.items() if asked.issuperset(cells)}
+        self._unwanted |= unwanted
+        for key in unwanted:
             _claims.drop(self, (self._place, key))
 
     def join(self, timeout: float | None = None) -> None:
@@ -272,16 +273,19 @@ class Job:
     def _take_from_others(self) -> list[str]:
         """What others were making is taken when it is done; the keys of what came to nothing."""
         lost: list[str] = []
-        while not (lost or self.cancelled) and (left := self._left_to_others()):
-            wanted = [(self._place, key) for key in left]
-            stop = lambda: self.cancelled or not self._left_to_others()  # noqa: E731
-            free = [key for _, key in _claims.wait(wanted, self, stop)]
+        while not lost and (left := self._left_to_others()):
+            names = [(self._place, key) for key in left]
+            free = [key for _, key in _claims.wait(names, self, lambda: not self._left_to_others())]
             self._passed.difference_update(free)
             lost = [key for key in free if not self._take(key)]
         return lost
 
-    def _left_to_others(self) -> set[str]:
-        return self._passed - self._results.keys() - self._unwanted
+    def _left_to_others(self) -> list[str]:
+        """The keys of what others are making, or have made, and is wanted here."""
+        if self.cancelled:
+            return []
+        passed = tuple(self._passed)
+        return [key for key in passed if key not in self._results and key not in self._unwanted]
 
     def _wanted(self, keys: Iterable[str]) -> Iterator[Recipe]:
         """The recipes of these keys, made one by one as they are asked for."""

@@ -147,3 +147,37 @@ def test_fault_52_an_error_in_a_loop_is_told_and_the_next_job_works(name, error,
     assert next_works
     if isinstance(told, str):
         assert told == f"generation stopped: {error.__name__}: struck"
+
+
+def test_a_last_look_that_fails_is_taken_once_more(tmp_path):
+    """Else what the panel shows would stay as if the job went on."""
+    told, looks = [], []
+
+    def look(jobs, over):
+        looks.append(over)
+        if over:
+            throw(ValueError)
+
+    follower = Follower(look, told.append)
+    follower.follow(made_by(FakeEngine(), tmp_path)(1))
+    follower.join(SECONDS)
+    assert looks.count(True) == len(told) == 2
+
+
+def test_a_view_that_once_could_not_be_told_of_the_end_is_told_again(tmp_path, monkeypatch):
+    job = made_by(FakeEngine(), tmp_path)([1, 2])
+    job.join(SECONDS)
+    hold_sync, failures = GridView.hold_sync, [1]
+
+    def fail_once(view):
+        if failures:
+            failures.pop()
+            throw(OSError)
+        return hold_sync(view)
+
+    monkeypatch.setattr(GridView, "hold_sync", fail_once)
+    view = GridView(job.grid, job=job)
+    assert view.join(SECONDS)
+    assert not failures
+    assert view.progress["running"] is False
+    assert view.states == "dd"

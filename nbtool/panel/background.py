@@ -75,6 +75,7 @@ class Follower:
         self._loop = Loop("nbtool follower", self._turn, fail=fail, retry=0)
         self._lock = threading.Lock()
         self._jobs: list[Job] = []
+        self._failed = False  # the last look
 
     def follow(self, job: Job) -> None:
         with self._lock:
@@ -99,10 +100,13 @@ class Follower:
         if waiting := [job for job in jobs if not job.done]:
             waiting[0].join(LOOK)
         over = all(job.done for job in jobs)
+        looked = False
         try:
             self._look(jobs, over)
+            looked = True
         finally:
-            with self._lock:
-                if over and len(self._jobs) == len(jobs):
+            with self._lock:  # a last look that failed is taken once more
+                if over and len(self._jobs) == len(jobs) and (looked or self._failed):
                     self._jobs.clear()
+            self._failed = not looked
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -142,6 +143,59 @@ def test_newer_families_equal_plain_calls(name, together):
         plain = one(with_scheduler(pipeline), kwargs)
         assert np.abs(image - plain).max() < TOLERANCE
     assert shared < len(forwards) - shared
+
+
+def in_place(scheduler):
+    """A scheduler that scales what the network answered, in place."""
+    step = scheduler.step
+
+    @functools.wraps(step)
+    def scaled(model_output, *args, **kwargs):
+        return step(model_output.mul_(0.5), *args, **kwargs)
+
+    scheduler.step = scaled
+    return scheduler
+
+
+@pytest.mark.parametrize("name", [*PIPELINES, *OF_EMBEDDINGS])
+def test_what_a_pipeline_changes_in_place_is_its_own(name, together):
+    """Of images that ask the same, one after the other and at once, each gets an answer of its own."""
+    pipeline = getattr(tiny, name)()
+    pipeline.set_progress_bar_config(disable=True)
+    if name in PIPELINES:
+        asked = {"prompt": "a red star", "guidance_scale": 1, **PIPELINES[name](SIZES[0])}
+    else:
+        asked = {**OF_EMBEDDINGS[name](5, 1), **SIZES[0]}
+    kwargs = {"num_inference_steps": 3, **asked}
+
+    def copied(**seeds):
+        copy = with_scheduler(pipeline)
+        in_place(copy.scheduler)
+        return copy, kwargs | seeds
+
+    plain = one(*copied(seed=1))
+    together.learn([copied(seed=7)])  # else each is asked by itself
+    made = together.images([copied(seed=1)])
+    made += together.images([copied(seed=1) for _ in range(3)])
+    if name != "inpaint":  # as in test_one_call
+        for images in together.images([copied(seeds=(1, 1)) for _ in range(2)]):
+            made += list(images)
+    for image in made:
+        assert np.abs(image - plain).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_an_encoded_prompt_that_is_changed_in_place_is_encoded_no_differently(images, together):
+    pipeline = together.forwards.adopt(tiny.stable_diffusion())
+    asked = ("a red star", pipeline.device, images, True)
+    with torch.no_grad():
+        first = [encoding.clone() for encoding in pipeline.encode_prompt(*asked)]
+        for _ in range(3):
+            for encoding, kept in zip(pipeline.encode_prompt(*asked), first, strict=True):
+                assert torch.equal(encoding, kept)
+                for row in encoding:
+                    row.mul_(5)
+                assert torch.equal(encoding, 5 * kept)
 
 
 def test_the_embedded_model_equals_plain_calls_with_every_scheduler(together, embedded):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import re
+import shutil
 import threading
 import weakref
 from importlib.util import find_spec
@@ -18,7 +19,6 @@ from together import one
 import nbtool
 from nbtool.engines.local import LocalEngine, loading, placing
 from nbtool.engines.local.cache import size
-from nbtool.engines.local.worker import worker
 from nbtool.fitting.plans import OFFLOADS
 from nbtool.job import Job
 from nbtool.machine import probe
@@ -213,19 +213,100 @@ def test_a_model_in_use_is_not_taken_from_its_run(folders, room, tmp_path, monke
     assert len(loads) == 2
 
 
-def test_a_run_whose_model_is_unloaded_loads_it_again(folders, tmp_path, monkeypatch):
+@pytest.fixture
+def loads(monkeypatch):
+    """The plans by which models were loaded."""
+    found, whole = [], loading.load
+
+    def load(model, plan, *more):
+        found.append(plan)
+        return whole(model, plan, *more)
+
+    monkeypatch.setattr("nbtool.engines.local.cache.load", load)
+    return found
+
+
+def test_a_model_that_is_unloaded_in_a_run_stays_until_the_run_is_over(
+    folders, tmp_path, held, loads
+):
     gen = nbtool.Generator(folders["a"], store=tmp_path / "images", device="cpu", **SMALL)
-    advance, begun = Job._advance, threading.Event()
-
-    def advance_until_it_is_unloaded(job, event):
-        advance(job, event)
-        if not begun.is_set():
-            begun.set()
-            with worker._changed:
-                worker._changed.wait_for(lambda: worker._calls)
-
-    monkeypatch.setattr(Job, "_advance", advance_until_it_is_unloaded)
     job = gen.submit("a", seed=range(30))
-    begun.wait()
+    next(iter(job))
     nbtool.unload()
-    assert len(job.wait()) == 30
+    more = gen.submit("b", seed=range(3))
+    held.set()
+    assert (len(job.wait()), len(more.wait())) == (30, 3)
+    assert len(loads) == 1
+    assert not gen.engine.placement.is_loaded
+    assert len(gen.submit("c").wait()) == 1
+    assert len(loads) == 2
+
+
+@pytest.mark.parametrize("freed", ["unloaded", "more free", "a little more free"])
+def test_what_did_not_suffice_once_is_tried_again(folders, room, monkeypatch, freed):
+    """After `unload`, or when there is clearly more memory than when it failed."""
+    placement, whole, refused = placed(folders["a"]), loading.load, [1]
+
+    def load(model, plan, *more):
+        if plan.dtype == "float32" and refused:
+            raise MemoryError
+        return whole(model, plan, *more)
+
+    monkeypatch.setattr("nbtool.engines.local.cache.load", load)
+    room(10)
+    assert placement.load(str).pipeline.unet.dtype == torch.bfloat16
+    refused.clear()
+    if freed == "unloaded":
+        nbtool.unload()
+    else:
+        room(20 if freed == "more free" else 11)
+        placing.cache.drop_oldest()  # as for a model that needs the room
+    again = placement.load(str).pipeline.unet.dtype
+    assert again == (torch.bfloat16 if freed == "a little more free" else torch.float32)
+
+
+def test_a_size_that_did_not_fit_says_nothing_of_others_later(folders, monkeypatch):
+    placement = placed(folders["a"])
+    loaded = placement.load(str)
+    recipe = nbtool.Recipe(width=640, height=640)
+    assert placement.take_less_memory(loaded.plan, recipe, str)
+    assert placement.load(str).plan.tiling
+    nbtool.unload()
+    assert not placement.load(str).plan.tiling
+
+
+def test_reading_a_model_that_nobody_waits_for_is_left(folders, tmp_path, monkeypatch, loads):
+    """At the next part of it; what others wait for goes on."""
+    reading, go_on, said = threading.Event(), threading.Event(), []
+
+    def handle(job, event):
+        handle_event(job, event)
+        if job is not other and ": " in getattr(event, "what", ""):
+            said.append(event.what)
+            reading.set()
+            go_on.wait()
+
+    handle_event, other = Job._handle, None
+    monkeypatch.setattr(Job, "_handle", handle)
+    gen = nbtool.Generator(folders["a"], store=tmp_path / "images", device="cpu", **SMALL)
+    job = gen.submit("a", seed=range(300))
+    assert reading.wait(60)
+    job.cancel()
+    assert job.done
+    other = nbtool.Generator(folders["b"], store=gen.store, device="cpu", **SMALL).submit(
+        "b", seed=1
+    )
+    go_on.set()
+    assert len(other.wait()) == 1
+    assert len(said) == 1
+    assert not gen.engine.placement.is_loaded
+    assert len(gen.submit("a", seed=1).wait()) == 1
+    assert len(loads) == 3
+
+
+def test_a_model_without_a_tokenizer_is_refused_in_a_sentence(tmp_path):
+    folder = tmp_path / "model"
+    tiny.stable_diffusion().save_pretrained(folder)
+    shutil.rmtree(folder / "tokenizer")
+    with pytest.raises(nbtool.ModelError, match="it has no tokenizer, without which no prompt can"):
+        placed(folder).load(str)

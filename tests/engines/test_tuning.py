@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,32 @@ def test_a_damaged_memory_is_as_good_as_none(tmp_path):
         assert tuning.remembered("key") == "as it is"
     tuning.remember("key", "fused")
     assert tuning.remembered("key") == "fused"
+
+
+def test_images_in_the_making_are_finished_before_the_denoiser_is_switched(
+    generator, held, monkeypatch
+):
+    """Those that wait are made the new way, and say so."""
+    switch, seen = tuning.switch, []
+
+    def look(denoiser, name):
+        seen.append(len(worker.forwards.makings))
+        switch(denoiser, name)
+
+    monkeypatch.setattr(tuning, "switch", look)
+    gen = generator("images")
+    monkeypatch.setattr(tuning, "GAIN", 0)  # the fastest is chosen, whichever it is
+    job = gen.submit(PROMPT, seed=range(1, 200), num_inference_steps=5)
+    next(iter(job))
+    seen.clear()
+    tuned = []
+    thread = threading.Thread(target=lambda: tuned.append(gen.tune(compiling=False)))
+    thread.start()
+    with worker._changed:
+        worker._changed.wait_for(lambda: worker._calls)
+    held.set()
+    thread.join()
+    assert len(job.wait()) == 199
+    assert set(seen) == {0}
+    made = {image.provenance.placement for image in job.grid}
+    assert made <= {"", tuning.WORDS[tuned[0].chosen]}

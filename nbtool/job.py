@@ -58,8 +58,9 @@ class Job:
             engine.check(recipe)
             self._cells.setdefault(recipe.key, []).append(index)
         self._stored = store.listing()
-        if not all(key in self._stored for key in self._cells):
-            store.prepare()  # a store that may only be read still gives what it has
+        self._prepared = not all(key in self._stored for key in self._cells)
+        if self._prepared:  # a store that may only be read still gives what it has
+            store.prepare()
         self._results: dict[str, Cell] = {}
         self._settled: list[tuple[str, Cell]] = []  # the same in the order in which they came
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
@@ -206,6 +207,8 @@ class Job:
             # Compared with a listing first: only what is there needs to be read and verified.
             missing = [key for key in self._cells if not (key in self._stored and self._take(key))]
             if missing and not self.cancelled:
+                if not self._prepared:
+                    self._store.prepare()
                 self._engine.run(
                     self._wanted(missing), self._handle, self._is_unwanted, priority=self._priority
                 )

@@ -186,7 +186,7 @@ def test_whatever_call_fails_nothing_is_lost_and_the_same_call_works(
     print(f"{name}: {len(drive.calls)} calls, {len(faults)} faults")  # noqa: T201
 
 
-@pytest.mark.parametrize("name", ["get", "iterate", "check", "make what is missing"])
+@pytest.mark.parametrize("name", ["get", "iterate", "check", "latest"])
 def test_what_is_damaged_is_never_lost_and_takes_nothing_along(made, tmp_path, monkeypatch, name):
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
     start = shutil.copytree(made, tmp_path / "start")

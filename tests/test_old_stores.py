@@ -12,7 +12,7 @@ import pytest
 
 import nbtool
 from nbtool import Provenance, Recipe, Store
-from nbtool.results import store as module
+from nbtool.results import folder as module
 from nbtool.results.image import encoded
 
 # Written by nbtool 0.1.0 at commit ae951cc, with the embedded model: three images and a mark.

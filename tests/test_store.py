@@ -102,8 +102,8 @@ def test_the_latest_images_are_the_newest_that_are_whole(store, fill):
     images = fill(4)
     for age, image in enumerate(reversed(images)):
         os.utime(record_of(image), (time.time() - age,) * 2)
-    flip(images[3].path)
-    with pytest.warns(UserWarning, match="does not match its hash"):
+    images[3].path.unlink()
+    with pytest.warns(UserWarning, match="its PNG is missing"):
         assert [image.seed for image in store.latest(2)] == [2, 1]
     assert store.latest(0) == []
 
@@ -446,14 +446,17 @@ def test_fault_29_a_read_only_folder_is_refused_but_read(
     if exists:
         store.prepare()
         store.put(picture, complete, Provenance())
-        store.put(picture, complete.replace(seed=8), Provenance()).path.write_bytes(b"damaged")
+        damaged = complete.replace(seed=8)
+        store.put(picture, damaged, Provenance()).path.write_bytes(b"damaged")
     read_only(monkeypatch)
     with pytest.raises(StoreError, match="Read-only file system"):
         store.prepare()
     if exists:
         with pytest.warns(UserWarning, match="its PNG does not match its hash") as warned:
-            assert [image.recipe for image in store] == [complete]
+            assert store.get(damaged.key) is None
         assert "moved" not in str(warned[0].message)
+        assert store[complete.key].recipe == complete
+        assert len(list(store)) == 2
         assert len(store.check()) == 1
 
 
@@ -503,10 +506,6 @@ DAMAGE = {
         lambda i: edit(record_of(i), recipe=i.recipe.replace(seed=99).to_dict()),
         "its recipe is not the one its name stands for",
     ),
-    "a folder for a JSON": (
-        lambda i: (record_of(i).unlink(), record_of(i).mkdir()),
-        "its JSON cannot be read",
-    ),
 } | {
     f"a JSON with {changes}": (
         lambda i, changes=changes: edit(record_of(i), **changes),
@@ -515,7 +514,6 @@ DAMAGE = {
     for changes in (
         {"recipe": []},
         {"recipe": {"width": 513}},
-        {"recipe": {"sed": 1}},
         {"recipe": {"prompt": None}},
         {"provenance": None},
         {"provenance": {"notes": 5}},
@@ -531,8 +529,15 @@ DAMAGE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("damage", "reason"), DAMAGE.values(), ids=DAMAGE)
-@pytest.mark.parametrize("how", ["get", "iterate", "check"])
+CASES = [
+    pytest.param(*DAMAGE[name], how, id=f"{how}-{name}")
+    for name in DAMAGE
+    for how in ("get", "iterate", "check")
+    if how != "iterate" or ("byte" not in name and "PNG cut" not in name)  # it reads no pixels
+]
+
+
+@pytest.mark.parametrize(("damage", "reason", "how"), CASES)
 def test_fault_30_what_is_damaged_is_set_aside_and_named_and_the_rest_is_read(
     store, fill, damage, reason, how
 ):
@@ -654,16 +659,19 @@ def test_fault_34_linked_files_are_never_followed(store, fill, tmp_path):
         target = secret / linked.name
         shutil.move(linked, target)
         linked.symlink_to(target)
-        with pytest.warns(UserWarning, match=image.recipe.key[:32]):
+        with pytest.warns(UserWarning, match=f"{image.recipe.key[:32]}: .* is a symbolic link"):
             assert store.get(image.recipe.key) is None
     before = {path: path.read_bytes() for path in secret.iterdir()}
-    assert [image.recipe for image in store] == [images[2].recipe]
+    with pytest.warns(UserWarning, match="symbolic link"):
+        assert [image.recipe for image in store] == [images[2].recipe]
     assert not store.has(images[1].recipe.key)
-    store.check()
+    assert len(store.check()) == 2
+    assert not (store.path / "damaged").exists()
     store.prepare()
     for image in images[:2]:
         store.put(image_of((1, 2, 3)), image.recipe, Provenance(created="2026"))
-    assert len(list(store)) == 3
+    assert [store[image.recipe.key].provenance.created for image in images[:2]] == ["2026"] * 2
+    assert len(store) == 3
     assert {path: path.read_bytes() for path in secret.iterdir()} == before
 
 
@@ -678,8 +686,8 @@ def test_fault_34_damaged_files_are_not_moved_through_a_link(store, fill, tmp_pa
     outside = tmp_path / "outside"
     outside.mkdir()
     (store.path / "damaged").symlink_to(outside)
-    with pytest.warns(UserWarning, match="does not match its hash"):
-        assert [image.recipe for image in store] == [images[1].recipe]
+    with pytest.warns(UserWarning, match="does not match its hash; left in"):
+        assert store.get(images[0].recipe.key) is None
     assert names(outside) == []
 
 
@@ -737,5 +745,9 @@ def test_a_mark_needs_an_image_and_survives_damage(store, complete, picture):
     store.put(picture, complete, Provenance())
     assert store[complete.key].starred
     (store.path / f"{complete.key[:32]}.mark.json").write_text("[")
-    assert not store[complete.key].starred
+    with pytest.warns(
+        UserWarning, match=r"mark\.json: its JSON cannot be read .* moved to damaged"
+    ):
+        assert not store[complete.key].starred
     assert store.marks() == {}
+    assert (store.path / "damaged" / f"{complete.key[:32]}.mark.json").read_text() == "["

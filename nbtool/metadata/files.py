@@ -29,6 +29,7 @@ MAX_FILE = 256 * 2**20  # bytes
 COMPRESSION = {"compress_type": zlib.Z_RLE, "compress_level": 1}
 MAX_JPEG_TEXT = 65_000  # bytes; EXIF is one segment of 64 KiB there
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _USER_COMMENT = 0x9286  # EXIF tag; JPEG and WebP files keep the JSON there
 
 
@@ -90,10 +91,12 @@ def restored(
     far as they are still there, and else written again.
 
     Raises:
-        MetadataError: It is no PNG that can be read.
+        MetadataError: It is no whole PNG.
     """
     from PIL import Image as PILImage
 
+    if not data.endswith(_PNG_END):  # Pillow reads on where the last bytes are missing
+        raise MetadataError("no whole PNG")
     try:
         with PILImage.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.load()
@@ -101,7 +104,7 @@ def restored(
             theirs = image.info.get("parameters") or to_infotext(recipe, version, terms)
             return _png(image.convert("RGB"), str(ours), str(theirs))
     except Exception as error:  # of damaged files Pillow raises what it likes
-        raise MetadataError(f"no PNG that can be read: {error}") from None
+        raise MetadataError(f"no whole PNG: {error}") from None
 
 
 def read(path: str | Path) -> dict[str, Any]:

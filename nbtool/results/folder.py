@@ -118,6 +118,18 @@ class Folder:
             except FileNotFoundError:
                 return False
 
+    def pictures_of(self, record: Path) -> dict[Path, bytes]:
+        """The PNGs that a record can have named: what is younger waits for a JSON of its own."""
+        try:
+            written = os.stat(record).st_mtime
+        except OSError:
+            return {}
+        return {
+            Path(entry): records.read(Path(entry), "its PNG")
+            for entry in self.named(PICTURE)
+            if name_of(entry) == record.stem and files.modified(entry) <= written
+        }
+
     def links(self) -> str:
         """Why a store of links looks empty; "" where there are none."""
         with self.explained("read"):

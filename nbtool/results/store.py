@@ -49,7 +49,9 @@ from nbtool.results.records import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-UNKNOWN = "\N{REPLACEMENT CHARACTER}"  # in place of a time, later than any: it is looked at, and named
+UNKNOWN = (
+    "\N{REPLACEMENT CHARACTER}"  # in place of a time, later than any: it is looked at, and named
+)
 MAX_TOLD = 10  # images that a listing names because they cannot be used
 
 
@@ -307,7 +309,11 @@ class Store:
 
     def _look(self, name: str, *, verify: bool) -> GeneratedImage:
         """An image as it is found; `verify` reads its PNG too."""
-        record = records.record(self._folder.record(name))
+        file = self._folder.record(name)
+        try:
+            record = records.record(file)
+        except DamagedError as error:
+            raise DamagedError(str(error), self._folder.pictures_of(file) | error.seen) from None
         path = self._folder.picture(name, record.png_sha256)
         if verify or not records.size(path, "its PNG"):
             try:

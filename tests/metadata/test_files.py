@@ -144,7 +144,11 @@ def png_claiming(width, height):
         (text_chunk("{}"), "carries no recipe"),
         (text_chunk('{"recipe": []}'), "carries no recipe"),
         (text_chunk('{"recipe": {"seed": NaN}}'), "NaN is not JSON"),
-        (text_chunk('{"recipe": {"sed": 1}}'), "its recipe cannot be used.*did you mean 'seed'"),
+        (
+            text_chunk('{"recipe": {"sed": 1}}'),
+            "a newer nbtool: it has sed=1, which .* update nbtool",
+        ),
+        (text_chunk('{"schema": 2, "recipe": {}}'), r"a newer nbtool \(schema 2, known: 1\)"),
         (text_chunk('{"recipe": {"width": 513}}'), "its recipe cannot be used.*multiple of 8"),
         (text_chunk('{"recipe": {}}' + " " * 2_000_000), "JSON"),
         (text_chunk('{"recipe": {}}' + " " * 2_000_000, zip=True), "cannot be read"),

@@ -172,7 +172,8 @@ class Folder:
         """Moves files to damaged/ if that can be done; returns where they are now.
 
         Args:
-            seen: What they held when they were looked at; None where that does not matter.
+            seen: What they held when they were looked at; None of one that was not there, which
+                must be so still.
         """
         folder = self.path / DAMAGED
         try:
@@ -181,11 +182,14 @@ class Folder:
             folder.mkdir(exist_ok=True)
             if folder.is_symlink():
                 raise NotADirectoryError(errno.ENOTDIR, f"{DAMAGED} is a link")
-            for path, data in seen.items():
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(path, folder / path.name)
-                    if data is not None and files.read(folder / path.name) != data:
-                        os.replace(folder / path.name, path)  # put there this very moment
+            aside = {path: folder / path.name for path, data in seen.items() if data is not None}
+            moved = [path for path in aside if _move(path, aside[path])]
+            new = [path for path in moved if files.read(aside[path]) != seen[path]]
+            new += [path for path in seen.keys() - aside.keys() if os.path.lexists(path)]
+            if new:
+                for path in moved:
+                    _move(aside[path], path)
+                return f"left in {self.path}, where it was written this very moment"
         except UnusableError as error:
             return f"left in {self.path} ({error})"
         except OSError as error:
@@ -201,6 +205,15 @@ class Folder:
 
     def explained(self, action: str) -> AbstractContextManager[None]:
         return files.explained(f"{action} {self.path}", "what was stored before is kept")
+
+
+def _move(path: Path, place: Path) -> bool:
+    """Whether there was something to move."""
+    try:
+        os.replace(path, place)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_of_an_image(name: str) -> bool:

@@ -47,10 +47,10 @@ class DamagedError(UnusableError):
     """A stored file is not what was written; the message says how.
 
     Attributes:
-        seen: The files to be set aside, and what they held.
+        seen: The files to be set aside, and what they held; None of one that was missed.
     """
 
-    def __init__(self, reason: str, seen: Mapping[Path, bytes]) -> None:
+    def __init__(self, reason: str, seen: Mapping[Path, bytes | None]) -> None:
         super().__init__(reason)
         self.seen = dict(seen)
 

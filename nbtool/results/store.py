@@ -24,6 +24,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -257,10 +258,14 @@ class Store:
                 unread.add(name)
         problems += self._marks.problems()
         for entry in pictures:
-            alone = Path(entry) not in named and name_of(entry) not in unread
-            if alone and is_old(entry):
-                where = self._folder.set_aside({Path(entry): None})
-                problems.append(f"{entry.name}: a PNG without its JSON; {where}")
+            if Path(entry) in named or name_of(entry) in unread or not is_old(entry):
+                continue
+            try:
+                self._folder.sure(partial(self._miss_record, Path(entry)))
+            except FileNotFoundError:
+                continue
+            except UnusableError as error:
+                problems.append(f"{entry.name}: {error}")
         return problems
 
     def __repr__(self) -> str:
@@ -335,10 +340,16 @@ class Store:
         try:
             data = records.read(path, "its PNG")
         except FileNotFoundError:
-            raise DamagedError("its PNG is missing", {file: record.data}) from None
+            raise DamagedError("its PNG is missing", {file: record.data, path: None}) from None
         if as_written(data, record.png_sha256, record.recipe, record.provenance) is None:
             seen = {path: data, file: record.data}
             raise DamagedError("its PNG does not match its hash", seen)
+
+    def _miss_record(self, path: Path) -> None:
+        """Says of a PNG that no JSON names it."""
+        record = self._folder.record(path.name)
+        missed = {} if self._folder.has(path.name) else {record: None}
+        raise DamagedError("a PNG without its JSON", {path: records.read(path, "it"), **missed})
 
     def _added(self, key: str) -> dict[str, Any]:
         """What a newer nbtool put into a record that is about to be written again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 import weakref
 
@@ -44,11 +45,15 @@ def test_a_plan_keeps_no_recipes_alive(gen, monkeypatch):
 @pytest.fixture
 def crowded(store, complete, picture):
     """A store of five images among thousands that nobody needs to read."""
-    for number in range(3000):
-        (store.path / f"{number:032x}.json").write_bytes(b"")
-        (store.path / f"{number:032x}-00000000.png").write_bytes(b"")
     for seed in range(5):
-        store.put(picture, complete.replace(seed=seed), Provenance(seconds=1))
+        made = Provenance(seconds=1, created=f"2025-0{seed + 1}")
+        path = store.put(picture, complete.replace(seed=seed), made).path
+    said = json.loads(path.with_name(f"{path.name[:32]}.json").read_text())
+    said["provenance"]["created"] = "2024"
+    for seed in range(5, 3005):
+        recipe = complete.replace(seed=seed)
+        said |= {"key": recipe.key, "recipe": recipe.to_dict()}
+        (store.path / f"{recipe.key[:32]}.json").write_text(json.dumps(said))
     return store
 
 
@@ -64,7 +69,10 @@ def test_a_large_store_is_opened_without_reading_its_images(crowded, complete, m
     assert read == ["nbtool-store.json"]
     read.clear()
     assert len(store.latest(2)) == 2
-    assert len(read) == 4  # a JSON and a PNG each
+    assert all(name.endswith(".json") for name in read)
+    read.clear()
+    assert [image.seed for image in store.latest(2)] == [4, 3]
+    assert len(read) == 2
 
 
 class Counted(int):

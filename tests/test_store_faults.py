@@ -159,10 +159,12 @@ def remake(folder, recipe):
 @pytest.mark.filterwarnings("ignore:.*(moved to|left in)")
 @pytest.mark.parametrize(
     "scene",
-    itertools.product(
-        ["PNG", "JSON", "no PNG"],
-        ["made", "copied back"],
-        [("open", 2), ("mkdir", 1), ("replace", 1)],
+    list(
+        itertools.product(
+            ["PNG", "JSON", "no PNG"],
+            ["made", "copied back"],
+            [("open", 2), ("mkdir", 1), ("replace", 1)],
+        )
     ),
     ids=str,
 )

@@ -115,7 +115,7 @@ class Folder:
         with self.explained("read"):
             try:
                 return stat.S_ISREG(os.lstat(self.record(key)).st_mode)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return False
 
     def pictures_of(self, record: Path) -> dict[Path, bytes]:

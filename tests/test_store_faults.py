@@ -197,6 +197,23 @@ def test_what_another_notebook_has_just_committed_is_not_moved(image, monkeypatc
     assert made == ("of another notebook" if again == "made" else image.provenance.created)
 
 
+@pytest.mark.parametrize("file_of", [record_of, picture_of])
+def test_a_file_that_a_copy_program_is_writing_is_left(gen, image, monkeypatch, file_of):
+    path, whole, real = file_of(image), file_of(image).read_bytes(), os.open
+    written = iter(range(10, 100))
+
+    def grown(name, *rest, **options):
+        if os.fspath(name) == os.fspath(path):
+            path.write_bytes(whole[: next(written)])
+        return real(name, *rest, **options)
+
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="is being written"):
+        patch.setattr(os, "open", grown)
+        assert gen.store.get(image.recipe.key) is None
+    path.write_bytes(whole)
+    assert gen.store[image.recipe.key].png == image.png
+
+
 def test_a_png_that_waits_for_its_json_is_not_moved_with_a_damaged_one(gen, image):
     record_of(image).write_text("{")
     waiting = image.path.with_name(f"{image.recipe.key[:32]}-00000000.png")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ SCHEMA = 1
 MAX_FILE = 256 * 2**20  # bytes
 # Of zlib: made for pictures; in half of its default's time or less, at its size to 3 %.
 COMPRESSION = {"compress_type": zlib.Z_RLE, "compress_level": 1}
+MAX_PIXELS = 2**26  # that are decoded to find a text behind them
 MAX_JPEG_TEXT = 65_000  # bytes; EXIF is one segment of 64 KiB there
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -128,7 +130,7 @@ def read(path: str | Path) -> dict[str, Any]:
                 raise MetadataError(f"{path} has {size} bytes, more than {MAX_FILE}")
             file.seek(0)
             with PILImage.open(file, formats=("PNG", "JPEG", "WEBP")) as image:
-                text = image.info.get("nbtool") or _user_comment(image)
+                text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
     except FileNotFoundError:
         raise MetadataError(f"{path} does not exist") from None
     except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError) as error:
@@ -149,6 +151,14 @@ def read(path: str | Path) -> dict[str, Any]:
             f"{path} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); update nbtool"
         )
     return stored
+
+
+def _late_text(image: Image) -> object:
+    """The text of a PNG that another program rewrote, texts behind the pixels."""
+    if image.format != "PNG" or math.prod(image.size) > MAX_PIXELS:
+        return None
+    image.load()
+    return image.info.get("nbtool")
 
 
 def _ours(

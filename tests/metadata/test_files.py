@@ -84,6 +84,19 @@ def test_both_chunks_are_readable_with_plain_pillow(complete):
     assert texts["parameters"].startswith("réd ★\nSteps: 20, Sampler: Euler a,")
 
 
+def test_a_recipe_behind_the_pixels_is_found(complete, written):
+    data = file_of(complete)
+    chunks, place = [], 8
+    while place < len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        chunks.append(data[place:end])
+        place = end
+    late = sorted(chunks[1:-1], key=lambda chunk: chunk[4:8] in (b"tEXt", b"iTXt"))
+    moved = b"".join([data[:8], chunks[0], *late, chunks[-1]])
+    assert moved != data
+    assert Recipe.from_file(written(moved)) == complete
+
+
 def test_fault_37_the_longest_prompts_are_written_so_that_they_can_be_read(complete, written):
     recipe = complete.replace(prompt=LONGEST, negative_prompt=LONGEST)
     for format in ("PNG", "WEBP"):

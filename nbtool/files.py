@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from nbtool.errors import StoreError
 
@@ -112,6 +113,19 @@ def keep(path: Path, data: bytes) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, data)
+
+
+def kept(path: Path) -> dict[str, Any]:
+    """The JSON object that is remembered in a file; an empty one where it is gone or nonsense.
+
+    Raises:
+        OSError: It is there and cannot be read now: nothing is to be kept in its place.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read(path: Path) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import json
 import os
 import shutil
 import warnings
@@ -17,6 +18,8 @@ from drives import Drive, contents
 
 import nbtool
 from nbtool import NbtoolError, Recipe, Store
+from nbtool.engines.local import tuning
+from nbtool.engines.local.classes import Classes
 from nbtool.testing import FakeEngine
 
 CODES = (errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOSPC, errno.EMFILE)
@@ -69,6 +72,19 @@ def saved_grid(folder, name):
     made.save(folder / "saved" / name)
 
 
+def tuned(folder):
+    """Tunings are for this machine; one that is lost is made again, the others must stay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        tuning.remember("one more", "fused")
+
+
+def compared(folder):
+    classes = Classes(lambda: folder / "cache" / "nbtool" / "widths.json")
+    classes.settle("one more", 4)
+    classes.save()
+
+
 def checked(folder):
     for problem in opened(folder).check():
         warnings.warn(problem, stacklevel=1)
@@ -95,6 +111,8 @@ OPERATIONS = {
     "note": lambda folder: marked(folder, note="better"),
     "unmark": lambda folder: marked(folder, starred=False, note=""),
     "pixels": lambda folder: [image.image.tobytes() for image in opened(folder)],
+    "keep a tuning": tuned,
+    "keep a width": compared,
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)
@@ -120,6 +138,9 @@ def made(tmp_path_factory):
     for name in ("png", "html", "zip", "svg"):
         (folder / "saved" / f"grid.{name}").write_bytes(b"before")
     opened(folder)[key(1)].save(folder / "saved" / "image.png")
+    (folder / "cache" / "nbtool").mkdir(parents=True)
+    (folder / "cache" / "nbtool" / "tuning.json").write_text(json.dumps({"a": "fused"}))
+    (folder / "cache" / "nbtool" / "widths.json").write_text(json.dumps({"a": {"best": 4}}))
     return folder
 
 

@@ -207,9 +207,10 @@ def test_a_file_that_a_copy_program_is_writing_is_left(gen, image, monkeypatch, 
             path.write_bytes(whole[: next(written)])
         return real(name, *rest, **options)
 
-    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="is being written"):
-        patch.setattr(os, "open", grown)
+    monkeypatch.setattr(os, "open", grown)
+    with pytest.warns(UserWarning, match="is being written"):
         assert gen.store.get(image.recipe.key) is None
+    monkeypatch.setattr(os, "open", real)
     path.write_bytes(whole)
     assert gen.store[image.recipe.key].png == image.png
 

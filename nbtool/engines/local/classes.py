@@ -10,6 +10,7 @@ assumed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -98,7 +99,10 @@ class Classes:
         """Keeps what is new for later processes; where that cannot be done it is lost."""
         if not self._fresh:
             return
-        kept = _read(self._path())
+        try:
+            kept = files.kept(self._path())
+        except OSError:
+            return
         for key in sorted(self._fresh):
             if key.startswith(HERE):
                 continue
@@ -110,7 +114,10 @@ class Classes:
 
     def _of(self, key: str) -> _Entry:
         if self._kept is None:
-            self._kept = {key: _Entry(given) for key, given in _read(self._path()).items()}
+            self._kept = {}
+            with contextlib.suppress(OSError):
+                kept = files.kept(self._path())
+                self._kept = {key: _Entry(given) for key, given in kept.items()}
         if key not in self._kept:
             self._kept[key] = _Entry({})
         return self._kept[key]
@@ -141,11 +148,3 @@ class _Entry:
 
 def _widths(given: Any) -> list[int]:
     return [w for w in given if type(w) is int and w in LADDER] if isinstance(given, list) else []
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # gone, or nonsense
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -167,21 +167,16 @@ def unswitch(denoiser: Any, name: str) -> None:
 
 def remembered(key: str) -> str:
     """What was chosen for a model on this machine; "as it is" if nothing was."""
-    chosen = _memory().get(key, "as it is")
+    chosen = "as it is"
+    with contextlib.suppress(OSError):
+        chosen = files.kept(_file()).get(key, chosen)
     return chosen if chosen in WORDS else "as it is"
 
 
 def remember(key: str, name: str) -> None:
     """Keeps a choice for later processes; where it cannot be kept, it is lost with this one."""
-    files.keep(_file(), json.dumps(_memory() | {key: name}, indent=1).encode())
-
-
-def _memory() -> dict[str, str]:
-    try:
-        found = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # gone, or nonsense
-        return {}
-    return found if isinstance(found, dict) else {}
+    with contextlib.suppress(OSError):  # what cannot be read now is not written over
+        files.keep(_file(), json.dumps(files.kept(_file()) | {key: name}, indent=1).encode())
 
 
 def _file() -> Path:

@@ -337,6 +337,26 @@ def test_fault_57_what_asks_for_a_newer_reader_is_not_written_again(gen, image):
     assert record_of(image).exists()
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"note": {"text": "x"}},
+        {"note": None},
+        {"starred": 0.5},
+        {"key": 5, "schema": 2},
+        {"key": 5, "image": "y"},
+    ],
+    ids=str,
+)
+def test_fault_57_a_mark_of_another_kind_is_left(gen, image, value):
+    image.note = "x"
+    edit(mark_of(image), lambda said: said.update(value))
+    before = contents(gen.store.path)
+    with pytest.raises(StoreError, match="is not changed: a newer nbtool wrote it"):
+        image.starred = True
+    assert contents(gen.store.path) == before
+
+
 # PNGs that other programs rewrote
 
 
@@ -491,6 +511,9 @@ def test_a_tilde_is_the_home_folder(image, tmp_path, monkeypatch):
     grid = nbtool.Generator(engine=FakeEngine(), store="~/y").grid("a star", seed=[1, 2])
     assert grid.save("~/a.html") == tmp_path / "a.html"
     assert not (tmp_path / "~").exists()
+    for use in (lambda: Store("a\0b"), lambda: image.save("a\0.png")):
+        with pytest.raises(StoreError, match="NUL"):
+            use()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a working folder")

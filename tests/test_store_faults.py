@@ -399,6 +399,16 @@ def test_a_png_rewritten_with_the_same_pixels_is_not_damaged(gen, image, tmp_pat
     assert contents(gen.store.path) == before
 
 
+def test_a_json_rewritten_by_an_editor_is_not_damaged(gen):
+    image = gen("ein grüner Stern ★", seed=1)
+    image.note = "schön"
+    for path in (record_of(image), mark_of(image)):
+        said = json.dumps(json.loads(path.read_text()), ensure_ascii=False, indent=4)
+        path.write_bytes(b"\xef\xbb\xbf" + said.replace("\n", "\r\n").encode())
+    assert gen.store[image.recipe.key].note == "schön"
+    assert gen.store.check() == []
+
+
 def test_a_png_rewritten_with_other_pixels_is_damaged(gen, image):
     image.path.write_bytes(rewritten(image.png, pixel=(1, 2, 3)))
     with pytest.raises(StoreError, match="does not match its hash"):

@@ -360,14 +360,14 @@ def test_fault_57_a_mark_of_another_kind_is_left(gen, image, value):
 # PNGs that other programs rewrote
 
 
-def rewritten(png, *, texts=True, extra=False, mode="RGB", pixel=None, **options):
+def rewritten(png, *, texts=True, extra=False, instead=(), mode="RGB", pixel=None, **options):
     with Image.open(io.BytesIO(png)) as opened:
         opened.load()
         kept = PngInfo()
         if extra:
             kept.add_text("Software", "an optimizer")
         for name, text in opened.text.items() if texts else ():
-            kept.add_text(name, text)
+            kept.add_text(name, "theirs" if name in instead else text)
         picture = opened.convert(mode)
     if pixel:
         picture.putpixel((0, 0), pixel)
@@ -384,6 +384,8 @@ def rewritten(png, *, texts=True, extra=False, mode="RGB", pixel=None, **options
         {"compress_level": 9},
         {"texts": False},
         {"extra": True},
+        {"instead": ["parameters"]},
+        {"instead": ["nbtool", "parameters"]},
         {"mode": "RGBA"},
         {"dpi": (72, 72), "texts": False},
     ],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbtool import files, metadata
 from nbtool._version import __version__
-from nbtool.errors import GenerationError, MetadataError, RecipeError, StoreError
+from nbtool.errors import GenerationError, RecipeError, StoreError
 from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
@@ -193,17 +194,11 @@ def as_written(data: bytes, sha256: str, recipe: Recipe, provenance: Provenance)
     What another program has made of it, without its recipe or smaller, still is that image if
     every pixel is as it was: then the very same PNG comes out of it.
     """
-    if _has(data, sha256):
-        return data
-    given = recipe.to_dict()
-    terms, version = infotext_terms(given), provenance.versions.get("nbtool", __version__)
-    with contextlib.suppress(MetadataError):
-        data = metadata.restored(data, given, provenance.to_dict(), version, terms=terms)
-    return data if _has(data, sha256) else None
-
-
-def _has(data: bytes, sha256: str) -> bool:
-    return hashlib.sha256(data).hexdigest() == sha256
+    given, made = recipe.to_dict(), provenance.to_dict()
+    version = provenance.versions.get("nbtool", __version__)
+    others = metadata.restored(data, given, made, version, terms=infotext_terms(given))
+    candidates = itertools.chain([data], others)
+    return next((png for png in candidates if hashlib.sha256(png).hexdigest() == sha256), None)
 
 
 def settings(recipe: Recipe) -> list[str]:

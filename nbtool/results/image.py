@@ -183,9 +183,7 @@ class GeneratedImage:
 
 def encoded(image: Image, recipe: Recipe, provenance: Provenance) -> bytes:
     """The image as a PNG file's bytes, with all that is known of it inside."""
-    given = recipe.to_dict()
-    terms = infotext_terms(given)
-    return metadata.encode(image, given, provenance.to_dict(), __version__, terms=terms)
+    return metadata.encode(image, **_texts(recipe, provenance))
 
 
 def as_written(data: bytes, sha256: str, recipe: Recipe, provenance: Provenance) -> bytes | None:
@@ -194,11 +192,20 @@ def as_written(data: bytes, sha256: str, recipe: Recipe, provenance: Provenance)
     What another program has made of it, without its recipe or smaller, still is that image if
     every pixel is as it was: then the very same PNG comes out of it.
     """
-    given, made = recipe.to_dict(), provenance.to_dict()
-    version = provenance.versions.get("nbtool", __version__)
-    others = metadata.restored(data, given, made, version, terms=infotext_terms(given))
+    others = metadata.restored(data, **_texts(recipe, provenance))
     candidates = itertools.chain([data], others)
     return next((png for png in candidates if hashlib.sha256(png).hexdigest() == sha256), None)
+
+
+def _texts(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
+    """What an image's file says of it."""
+    given = recipe.to_dict()
+    return {
+        "recipe": given,
+        "provenance": provenance.to_dict(),
+        "version": str(provenance.versions.get("nbtool", __version__)),
+        "terms": infotext_terms(given),
+    }
 
 
 def settings(recipe: Recipe) -> list[str]:

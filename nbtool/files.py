@@ -26,8 +26,14 @@ _LOST = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path that is meant: `~` is the home folder."""
-    return Path(os.path.expanduser(os.fspath(path)))
+    """The path that is meant: `~` is the home folder.
+
+    Raises:
+        StoreError: No file can have such a name.
+    """
+    if "\0" in os.fspath(path):
+        raise StoreError(f"no file can have the name {path!r}: it has a NUL in it")
+    return Path(os.path.expanduser(path))
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:

@@ -309,3 +309,23 @@ def test_fault_36_a_recipe_prints_on_one_line_without_control_characters(prompt)
 def test_fault_36_escapes_and_line_breaks_are_spelled_out():
     assert str(Recipe(prompt="a\x1b[31m\nred\u202e")) == r"a\x1b[31m\nred\u202e"
     assert str(Recipe()) == "(no prompt)"
+
+
+def test_fault_57_what_a_newer_nbtool_wrote_is_part_of_a_recipe(complete):
+    given = complete.to_dict()
+    newer = Recipe.from_record(given | {"loras": {"b": 1, "a": [True, None]}})
+    assert newer != complete
+    assert newer.key != complete.key
+    assert newer.to_json().startswith('{"guidance_scale":5.0,"height":32,"loras":{"a":[true,null],')
+    assert newer == Recipe.from_record(newer.to_dict())
+    assert len({newer, Recipe.from_record(newer.to_dict()), complete}) == 2
+    changed = newer.replace(seed=8)
+    assert (changed.unknown, changed.seed) == (newer.unknown, 8)
+    assert newer.with_past({"unet": 4}).unknown == newer.unknown
+    assert (
+        Recipe.from_record(given | {"odd": 1}).key != Recipe.from_record(given | {"odd": True}).key
+    )
+    assert Recipe.from_record(given) == complete
+    complete.require_known()
+    with pytest.raises(RecipeError, match="did you mean 'prompt'"):
+        Recipe.from_dict(given | {"promt": "x"})

@@ -337,17 +337,37 @@ def test_fault_57_what_asks_for_a_newer_reader_is_not_written_again(gen, image):
     assert record_of(image).exists()
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"note": {"text": "x"}},
+        {"note": None},
+        {"starred": 0.5},
+        {"key": 5, "schema": 2},
+        {"key": 5, "image": "y"},
+    ],
+    ids=str,
+)
+def test_fault_57_a_mark_of_another_kind_is_left(gen, image, value):
+    image.note = "x"
+    edit(mark_of(image), lambda said: said.update(value))
+    before = contents(gen.store.path)
+    with pytest.raises(StoreError, match="is not changed: a newer nbtool wrote it"):
+        image.starred = True
+    assert contents(gen.store.path) == before
+
+
 # PNGs that other programs rewrote
 
 
-def rewritten(png, *, texts=True, extra=False, mode="RGB", pixel=None, **options):
+def rewritten(png, *, texts=True, extra=False, instead=(), mode="RGB", pixel=None, **options):
     with Image.open(io.BytesIO(png)) as opened:
         opened.load()
         kept = PngInfo()
         if extra:
             kept.add_text("Software", "an optimizer")
         for name, text in opened.text.items() if texts else ():
-            kept.add_text(name, text)
+            kept.add_text(name, "theirs" if name in instead else text)
         picture = opened.convert(mode)
     if pixel:
         picture.putpixel((0, 0), pixel)
@@ -364,6 +384,8 @@ def rewritten(png, *, texts=True, extra=False, mode="RGB", pixel=None, **options
         {"compress_level": 9},
         {"texts": False},
         {"extra": True},
+        {"instead": ["parameters"]},
+        {"instead": ["nbtool", "parameters"]},
         {"mode": "RGBA"},
         {"dpi": (72, 72), "texts": False},
     ],
@@ -377,6 +399,16 @@ def test_a_png_rewritten_with_the_same_pixels_is_not_damaged(gen, image, tmp_pat
     assert gen("a star", seed=1).png == png
     assert Recipe.from_file(gen.store[image.recipe.key].save(tmp_path / "a.png")) == image.recipe
     assert contents(gen.store.path) == before
+
+
+def test_a_json_rewritten_by_an_editor_is_not_damaged(gen):
+    image = gen("ein grüner Stern ★", seed=1)
+    image.note = "schön"
+    for path in (record_of(image), mark_of(image)):
+        said = json.dumps(json.loads(path.read_text()), ensure_ascii=False, indent=4)
+        path.write_bytes(b"\xef\xbb\xbf" + said.replace("\n", "\r\n").encode())
+    assert gen.store[image.recipe.key].note == "schön"
+    assert gen.store.check() == []
 
 
 def test_a_png_rewritten_with_other_pixels_is_damaged(gen, image):
@@ -491,6 +523,9 @@ def test_a_tilde_is_the_home_folder(image, tmp_path, monkeypatch):
     grid = nbtool.Generator(engine=FakeEngine(), store="~/y").grid("a star", seed=[1, 2])
     assert grid.save("~/a.html") == tmp_path / "a.html"
     assert not (tmp_path / "~").exists()
+    for use in (lambda: Store("a\0b"), lambda: image.save("a\0.png")):
+        with pytest.raises(StoreError, match="NUL"):
+            use()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a working folder")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +94,23 @@ def test_an_image_that_cannot_be_saved_leaves_the_file_that_was_there(
         image.save(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["kept.png"]
+
+
+def writes(call):
+    """Whether a call, as the source has it, opens or makes a file to write into."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    modes = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    return name in {"copy2", "copyfile", "move", "tofile", "write_bytes", "write_text"} or (
+        name in {"fdopen", "open"} and any(set(mode) & set("wxa+") for mode in modes)
+    )
+
+
+def test_there_is_one_way_to_write_a_file():
+    package = Path(files.__file__).parent
+    found = [
+        (path.name, ast.unparse(node))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and writes(node)
+    ]
+    assert found == [("files.py", "partial.open('xb')")]

@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
 
     lab = commands.add_parser("lab", help="open JupyterLab on a copy of the notebooks")
-    lab.add_argument("folder", nargs="?", type=Path, default=Path("nbtool-notebooks"))
+    lab.add_argument("folder", nargs="?", type=files.expanded, default=Path("nbtool-notebooks"))
     lab.set_defaults(run=_lab)
     return parser
 
@@ -267,15 +267,13 @@ def _values(name: str, text: str) -> Any:
 
 def _lab(options: argparse.Namespace) -> int:
     notebooks = _notebooks()
-    folder = files.absolute(options.folder)
-    with files.explained(f"write notebooks in {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for notebook in sorted(notebooks.glob("*.ipynb")):
-            if not (folder / notebook.name).exists():
-                files.write(folder / notebook.name, notebook.read_bytes())
-    print(f"the notebooks are in {folder}; changes there are yours to keep")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for notebook in sorted(notebooks.glob("*.ipynb")):
+        if not (options.folder / notebook.name).exists():
+            files.write(options.folder / notebook.name, notebook.read_bytes())
+    print(f"the notebooks are in {options.folder.absolute()}; changes there are yours to keep")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyter", "lab", *root, str(folder)]
+    command = [sys.executable, "-m", "jupyter", "lab", *root, str(options.folder)]
     return subprocess.run(command, check=False).returncode  # noqa: S603
 
 

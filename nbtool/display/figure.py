@@ -36,7 +36,7 @@ class GridFigure(Figure):
         width, height = (side * POINTS for side in self.get_size_inches())
         sharp = min(SHARP, math.sqrt(SHOWN / (width * height)))
         buffer = io.BytesIO()
-        write_figure(self, buffer, "png", dpi=POINTS * sharp)
+        save_figure(self, buffer, format="png", dpi=POINTS * sharp)
         return buffer.getvalue(), {"width": round(width), "height": round(height)}
 
 
@@ -81,33 +81,33 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     return result
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+def save_figure(
+    figure: Figure, file: str | os.PathLike[str] | IO[bytes], *,
+    format: str | None = None, dpi: float | Literal["figure"] = "figure",
+) -> None:  # fmt: skip
     """Writes a figure as .pdf or .svg with text that can be selected and searched.
 
     Raises:
         StoreError: The file cannot be written; what was there stays.
     """
-    path = files.expanded(path)
-    with files.explained(f"write {path}"), files.writing(path) as file:
-        write_figure(figure, file, path.suffix[1:].lower())
-
-
-def write_figure(
-    figure: Figure, file: IO[bytes], format: str, dpi: float | Literal["figure"] = "figure"
-) -> None:
-    """The same into an open file."""
     import matplotlib as mpl
 
+    if isinstance(file, (str, os.PathLike)):
+        path = files.expanded(file)
+        with files.explained(f"write {path}"), files.writing(path) as opened:
+            save_figure(figure, opened, format=format or path.suffix[1:], dpi=dpi)
+        return
     settings: Any = {
         "pdf.fonttype": 42,
         "svg.fonttype": "none",
         "svg.hashsalt": "nbtool",
         "savefig.bbox": None,
     }
+    kind = (format or "pdf").lower()
     # The date would make two files of one grid differ.
-    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    undated: dict[str, None] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
     with mpl.rc_context(settings), silence.quiet_figures():
-        figure.savefig(file, format=format, dpi=dpi, facecolor="white", metadata=dates.get(format))
+        figure.savefig(file, format=kind, dpi=dpi, facecolor="white", metadata=undated)
 
 
 def _resolution(places: list[Place]) -> float:

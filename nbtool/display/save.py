@@ -74,9 +74,9 @@ def _write_page(grid: Labelled, file: IO[bytes], _: str) -> None:
 
 
 def _write_figure(grid: Labelled, file: IO[bytes], suffix: str) -> None:
-    from nbtool.display.figure import figure, write_figure
+    from nbtool.display.figure import figure, save_figure
 
-    write_figure(figure(grid), file, suffix[1:])
+    save_figure(figure(grid), file, format=suffix[1:])
 
 
 def _write_zip(grid: Labelled, file: IO[bytes], _: str) -> None:

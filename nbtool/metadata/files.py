@@ -8,10 +8,11 @@ ever compressed, since Pillow refuses long compressed text when reading.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -86,27 +87,26 @@ def restored(
     version: str,
     *,
     terms: Mapping[str, object] = MappingProxyType({}),
-) -> bytes:
-    """The PNG that `encode` wrote, out of what another program made of it.
+) -> Iterator[bytes]:
+    """What `encode` may have written, out of what another program made of it.
 
-    Where its pixels are the same it is the same to the byte: its texts are taken from the file as
-    far as they are still there, and else written again.
-
-    Raises:
-        MetadataError: It is no whole PNG.
+    If the pixels are the same, one of these is the same to the byte: the texts are taken from the
+    file, or else written again. It is nothing where the file is no whole PNG.
     """
     from PIL import Image as PILImage
 
     if not data.endswith(_PNG_END):  # Pillow reads on where the last bytes are missing
-        raise MetadataError("no whole PNG")
+        return
     try:
         with PILImage.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.load()
-            ours = image.info.get("nbtool") or _ours(recipe, provenance)
-            theirs = image.info.get("parameters") or to_infotext(recipe, version, terms)
-            return _png(image.convert("RGB"), str(ours), str(theirs))
-    except Exception as error:  # of damaged files Pillow raises what it likes
-        raise MetadataError(f"no whole PNG: {error}") from None
+            pixels, found = image.convert("RGB"), image.info
+        ours = [found.get("nbtool"), _ours(recipe, provenance)]
+        infotexts = [found.get("parameters"), to_infotext(recipe, version, terms)]
+    except Exception:  # of damaged files Pillow raises what it likes
+        return
+    for texts in itertools.product(filter(None, ours), filter(None, infotexts)):
+        yield _png(pixels, *map(str, texts))
 
 
 def read(path: str | Path) -> dict[str, Any]:

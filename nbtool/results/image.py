@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbtool import files, metadata
 from nbtool._version import __version__
-from nbtool.errors import GenerationError, MetadataError, RecipeError, StoreError
+from nbtool.errors import GenerationError, RecipeError, StoreError
 from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
@@ -192,9 +193,7 @@ def format_of(path: Path) -> str:
 
 def encoded(image: Image, recipe: Recipe, provenance: Provenance) -> bytes:
     """The image as a PNG file's bytes, with all that is known of it inside."""
-    given = recipe.to_dict()
-    terms = infotext_terms(given)
-    return metadata.encode(image, given, provenance.to_dict(), __version__, terms=terms)
+    return metadata.encode(image, **_texts(recipe, provenance))
 
 
 def as_written(data: bytes, sha256: str, recipe: Recipe, provenance: Provenance) -> bytes | None:
@@ -203,17 +202,20 @@ def as_written(data: bytes, sha256: str, recipe: Recipe, provenance: Provenance)
     What another program has made of it, without its recipe or smaller, still is that image if
     every pixel is as it was: then the very same PNG comes out of it.
     """
-    if _has(data, sha256):
-        return data
+    others = metadata.restored(data, **_texts(recipe, provenance))
+    candidates = itertools.chain([data], others)
+    return next((png for png in candidates if hashlib.sha256(png).hexdigest() == sha256), None)
+
+
+def _texts(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
+    """What an image's file says of it."""
     given = recipe.to_dict()
-    terms, version = infotext_terms(given), provenance.versions.get("nbtool", __version__)
-    with contextlib.suppress(MetadataError):
-        data = metadata.restored(data, given, provenance.to_dict(), version, terms=terms)
-    return data if _has(data, sha256) else None
-
-
-def _has(data: bytes, sha256: str) -> bool:
-    return hashlib.sha256(data).hexdigest() == sha256
+    return {
+        "recipe": given,
+        "provenance": provenance.to_dict(),
+        "version": str(provenance.versions.get("nbtool", __version__)),
+        "terms": infotext_terms(given),
+    }
 
 
 def settings(recipe: Recipe) -> list[str]:

@@ -104,13 +104,16 @@ def _mark_in(path: Path) -> tuple[Mark, dict[str, Any]]:
     Raises:
         FileNotFoundError: It is not there.
         DamagedError: It is not what was written.
-        UnusableError: It cannot be read now.
+        UnusableError: It cannot be read now, or by a newer nbtool only.
     """
     data = records.read(path)
     said = records.fields(path, data)
-    key = said.get("key")
-    if not (
+    key, mark = said.get("key"), Mark(said.get("starred", False), said.get("note", ""))
+    named = (
         isinstance(key, str) and SHA256.fullmatch(key) and path.name.startswith(key[:KEY_DIGITS])
-    ):
-        raise DamagedError("its JSON cannot be used (it names no image)", {path: data})
-    return Mark(said.get("starred") is True, str(said.get("note", ""))), said
+    )
+    if named and isinstance(mark.starred, bool) and isinstance(mark.note, str):
+        return mark, said
+    if named or records.needs_newer(said) or records.unknown(said, FIELDS):
+        raise UnusableError(NEWER)
+    raise DamagedError("its JSON cannot be used (it names no image)", {path: data})

@@ -12,6 +12,7 @@ nbtool, never damage, and is kept as it stands when a file is written again.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -72,23 +73,14 @@ def read(path: Path, what: str = "its JSON") -> bytes:
         FileNotFoundError: It is not there.
         UnusableError: It cannot be read.
     """
-    try:
+    with contextlib.suppress(OSError):
         return files.read(path)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        return _read_again(path, what)
-
-
-def _read_again(path: Path, what: str) -> bytes:
     try:
         return files.read(path)
     except FileNotFoundError:
         raise
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise _linked(what) from None
-        raise _unreadable(what, error) from None
+        raise (_linked(what) if error.errno == errno.ELOOP else _unreadable(what, error)) from None
 
 
 def size(path: Path, what: str) -> int:
@@ -124,7 +116,7 @@ def fields(path: Path, data: bytes) -> dict[str, Any]:
         DamagedError: They are no JSON.
     """
     try:
-        return metadata.strict_json(data.decode("ascii"))
+        return metadata.strict_json(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, MetadataError) as error:
         raise DamagedError(f"its JSON cannot be read ({error})", {path: data}) from None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import re
 import warnings
 import xml.etree.ElementTree as ET
@@ -7,6 +8,7 @@ import xml.etree.ElementTree as ET
 import matplotlib as mpl
 import pytest
 
+from nbtool import StoreError
 from nbtool.display.figure import save_figure
 
 
@@ -39,6 +41,19 @@ def test_a_pdf_embeds_fonts_that_can_be_searched(grid, tmp_path):
     path = tmp_path / "grid.pdf"
     save_figure(grid.figure(), path)
     assert re.search(rb"/Subtype\s*/(TrueType|CIDFontType2)", path.read_bytes())
+
+
+def test_a_figure_that_cannot_be_written_leaves_what_was_there(grid, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "grid.svg"
+    path.write_text("before")
+    figure = grid.figure()
+    monkeypatch.setattr(figure, "savefig", full)
+    with pytest.raises(StoreError, match=r"cannot write .*grid\.svg: No space left"):
+        save_figure(figure, path)
+    assert path.read_text() == "before"
 
 
 def test_equal_figures_give_equal_files(grid, tmp_path):

@@ -153,6 +153,27 @@ def test_fault_07_08_09_bad_values_are_refused_before_loading(gen, no_loading, p
     assert not gen.store.path.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stor": "x"}, "unknown option 'stor'; did you mean 'store'"),
+        ({"devise": "cpu"}, "unknown option 'devise'; did you mean 'device'"),
+        ({"guidance": 5}, "unknown option 'guidance'; did you mean 'guidance_scale'"),
+        ({"steps": 5}, "unknown option 'steps'; did you mean 'num_inference_steps'"),
+    ],
+)
+def test_a_misspelt_option_is_refused_with_the_near_one(options, message):
+    with pytest.raises(nbtool.RecipeError, match=message):
+        nbtool.Generator(**options)
+
+
+@pytest.mark.parametrize("name", ["store", "stores", "device", "devices"])
+def test_an_option_of_the_generator_is_refused_in_a_call_with_its_place(gen, name):
+    with pytest.raises(nbtool.RecipeError, match=rf"nbtool\.Generator\({name.rstrip('s')}=…\)"):
+        gen(PROMPT, **{name: "cpu"})
+    assert gen.plan(f"a {{{name}}}", **{name: ["red", "blue"]}).cells == 2
+
+
 def test_a_recipe_of_another_model_or_revision_is_refused(gen, no_loading):
     for change in ({"model": "sd-v1-5"}, {"revision": "0" * 12}):
         recipe = nbtool.Recipe(prompt=PROMPT).replace(**change)

@@ -266,6 +266,7 @@ def test_labels_are_asked_for_as_they_were_given():
     ):
         assert grid.sel(n=n, scheduler=scheduler).recipe.prompt == "2.5 stars"
     assert grid.sel(n=1.0, scheduler="euler_a").recipe.prompt == "1 stars"
+    assert grid.matching(n=2.5, scheduler=["Euler a"]) == [(1, 0)]  # as job.cancel asks
     sizes = grid_of(width=[64, 128], size=nbtool.paired(seed=[1, 2], eta=[0.5, 0.1 + 0.2]))
     assert sizes.sel(width="128", size=(2, 0.3)) is sizes.sel(width=128.0, seed="2", eta=0.3)
     assert sizes.sel(width=128, size="2 × 0.3") is sizes[1, 1]

@@ -6,12 +6,13 @@ import doctest
 import re
 from pathlib import Path
 
+import pytest
 import readme
 
 from nbtool.recipes.parameters import PARAMETERS
 
 README = Path(__file__).parents[1] / "README.md"
-GUIDE = README.parent / "docs" / "models.md"
+DOCS = README.parent / "docs"
 
 
 def test_the_session_in_the_readme_is_true(tmp_path, monkeypatch):
@@ -24,9 +25,12 @@ def test_the_session_in_the_readme_is_true(tmp_path, monkeypatch):
     assert results.failed == 0
 
 
-def test_the_examples_in_the_guide_are_true(monkeypatch):
+@pytest.mark.parametrize("page", ["labels.md", "models.md"])
+def test_the_examples_in_the_guide_are_true(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
     monkeypatch.setattr("nbtool.catalogue._added", {})
-    results = doctest.testfile(str(GUIDE), module_relative=False)
+    results = doctest.testfile(str(DOCS / page), module_relative=False)
     assert results.attempted >= 5
     assert results.failed == 0
 

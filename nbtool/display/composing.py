@@ -169,7 +169,9 @@ class _Composer:
             self._lines([fitted(more, self.letters, self.room)], self.letters)
         size = self.letters * 0.85
         self._lines(wrapped(footer, size, self.room, 3), size, QUIET)
-        if fonts.missing("".join([grid.title, footer, *headings, *self.rows, *self.cols])):
+        if fonts.missing(
+            "".join([printable(grid.title), footer, *headings, *self.rows, *self.cols])
+        ):
             self._lines(wrapped(SPELLED, size, self.room, 3), size, QUIET)
         full = self.room + 2 * self.margin
         return Sheet(scale, full, self.y + self.margin * 0.8, self.texts, self.places)

@@ -95,7 +95,11 @@ def _others(lacking: frozenset[str], _: int) -> tuple[Face, ...]:
 
 
 def _candidates() -> list[Face]:
-    """This machine's fonts, the plain ones first; matplotlib's own have mathematics or no letters."""
+    """This machine's fonts, the plain ones first.
+
+    Not those that come with matplotlib, which are for formulas, nor any "Last Resort": it has a box
+    for every letter.
+    """
     import matplotlib as mpl
     from matplotlib.font_manager import fontManager
 
@@ -104,10 +108,14 @@ def _candidates() -> list[Face]:
         special = entry.style != "normal" or entry.stretch != "normal" or "Sans" not in entry.name
         return abs(weight - NORMAL), special, entry.name, entry.fname
 
-    own = mpl.get_data_path()
-    entries = (e for e in fontManager.ttflist if not e.fname.startswith(own))
-    first = (e for e in entries if not getattr(e, "index", 0))  # of the faces in one file
-    return list(dict.fromkeys(Face(e.name, e.fname) for e in sorted(first, key=plain)))
+    entries = [
+        entry
+        for entry in fontManager.ttflist
+        if not entry.fname.startswith(mpl.get_data_path())
+        and "lastresort" not in entry.name.lower().replace(" ", "")
+        and not getattr(entry, "index", 0)  # the first of the faces in one file
+    ]
+    return list(dict.fromkeys(Face(e.name, e.fname) for e in sorted(entries, key=plain)))
 
 
 def _count() -> int:

@@ -317,22 +317,21 @@ def _refuse_unfilled(names: set[str]) -> None:
 
 def _refuse_swaps(result: Sweep) -> None:
     """Refuses replacements that find nothing, and two that would change the same letters."""
-    swaps = [axis for axis in result.axes if axis.edits[0].swap]
-    if not swaps:
+    searched = [swap[0] for axis in result.axes if (swap := axis.edits[0].swap)]
+    others = tuple(axis for axis in result.axes if not axis.edits[0].swap)
+    if not searched:
         return
-    searched = [axis.edits[0].swap[0] for axis in swaps if axis.edits[0].swap]
-    others = tuple(axis for axis in result.axes if axis not in swaps)
     unseen, alike = set(searched), set[str]()
     for _, cell in Sweep(result.base, others, result.words):
         for prompt in (cell.prompt, cell.negative_prompt):
             unseen -= {text for text in unseen if text in prompt}
             alike |= {text for text in unseen if canonical(text) in canonical(prompt)}
-            if len(swaps) > 1 and (both := templates.overlap(prompt, searched)):
+            if len(searched) > 1 and (both := templates.overlap(prompt, searched)):
                 raise AxisError(
                     f"replace: {both[0]!r} and {both[1]!r} overlap in {shown(prompt)}; "
                     f"replace them in one: nbtool.replace(…, […])"
                 )
-        if not unseen and len(swaps) == 1:
+        if not unseen and len(searched) == 1:
             break
     for text in sorted(unseen):
         hint = " in this Unicode form" if text in alike else ""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib.font_manager import fontManager
 from PIL import Image, ImageDraw
 
 from nbtool import metadata
+from nbtool.display import fonts
 from nbtool.errors import GenerationError
 from nbtool.grid import Grid
 from nbtool.recipes import axes
@@ -83,3 +88,41 @@ def hostile(make_grid):
         reason=everything,
         negative_prompt=everything,
     )
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """A machine with no fonts but those that come with matplotlib."""
+    own = [entry for entry in fontManager.ttflist if entry.fname.startswith(mpl.get_data_path())]
+    monkeypatch.setattr(fontManager, "ttflist", own)
+    monkeypatch.setattr(fonts, "_look_again", lambda: None)
+    fonts._others.cache_clear()
+
+
+@pytest.fixture
+def install(bare, tmp_path):
+    """A function that gives it a font in which letters are wedges, each of its own."""
+
+    def make(family, letters):
+        names = [".notdef", *(f"u{ord(letter):04x}" for letter in letters)]
+        glyphs = {}
+        for number, name in enumerate(names):
+            pen = TTGlyphPen(None)
+            pen.moveTo((100, 0))
+            pen.lineTo((100, 700))
+            pen.lineTo((900, 600 - 90 * number))
+            pen.closePath()
+            glyphs[name] = pen.glyph()
+        font = FontBuilder(1000)
+        font.setupGlyphOrder(names)
+        font.setupCharacterMap({ord(letter): f"u{ord(letter):04x}" for letter in letters})
+        font.setupGlyf(glyphs)
+        font.setupHorizontalMetrics(dict.fromkeys(names, (1000, 0)))
+        font.setupHorizontalHeader(ascent=800, descent=-200)
+        font.setupNameTable({"familyName": family, "styleName": "Regular"})
+        font.setupOS2(usWeightClass=400)
+        font.setupPost()
+        font.save(tmp_path / f"{family}.ttf")
+        fontManager.addfont(tmp_path / f"{family}.ttf")
+
+    return make

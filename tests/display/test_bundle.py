@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from nbtool.display.bundle import MAX_THUMBNAILS, grid_bundle
+from nbtool.display.progress import line
+from nbtool.text import card
 
 
 class Reader(HTMLParser):
@@ -66,6 +68,25 @@ def test_the_html_holds_labels_thumbnails_and_reasons(bundle):
     assert not {"script", "link", "iframe"} & set(page.tags)
 
 
+def test_labels_that_are_cut_are_told_apart(make_grid):
+    base = (
+        "a calm harbour in the morning, boats with folded sails, wet stones and gulls over it " * 4
+    )
+    prompts = [base, f"{base}, at night", f"{base}, at noon"]
+    for grid in (
+        make_grid(prompts, seed=[1, 2]),
+        make_grid([*prompts, *"abcdefghij"]),
+        make_grid(prompts, seed=[1, 2], guidance_scale=[1, 2]),
+    ):
+        bundle = grid_bundle(grid)
+        page = Reader(bundle["text/html"])
+        shown = {text for text in page.texts if "at n" in text}
+        assert len(shown) == 2
+        assert all("…" in text and len(text) <= 300 for text in shown)
+        lines = bundle["text/plain"].splitlines()[2:]
+        assert len(grid.axes) > 2 or len(set(lines)) == len(lines)
+
+
 def test_further_axes_become_sections_with_headings(make_grid):
     grid = make_grid("a {color} star", color=["red", "blue"], seed=[1, 2], guidance_scale=[1, 3])
     page = Reader(grid_bundle(grid)["text/html"])
@@ -116,3 +137,10 @@ def test_fault_36_hostile_text_stays_text(hostile):
     assert all(
         value.startswith("data:image/") for _, name, value in page.attributes if name == "src"
     )
+
+
+def test_fault_36_no_notebook_makes_formulas_of_a_text(hostile):
+    bundles = grid_bundle(hostile), line("$x$"), card({"Prompt": "$x$"})
+    for bundle in bundles:
+        outermost = re.match(r'<\w+ class="([^"]*)"', bundle["text/html"])
+        assert "mathjax_ignore" in outermost[1].split()

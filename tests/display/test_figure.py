@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 import warnings
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from PIL import Image
 
 from nbtool import StoreError
-from nbtool.display.figure import save_figure
+from nbtool.display.composing import SPELLED
+from nbtool.display.figure import SHOWN, save_figure
 
 
 @pytest.fixture
@@ -62,6 +66,44 @@ def test_equal_figures_give_equal_files(grid, tmp_path):
         save_figure(grid.figure(), first)
         save_figure(grid.figure(), second)
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_it_shows_itself_as_a_picture_in_a_notebook(grid, make_grid):
+    large = make_grid("a star", seed=range(2500), missing=range(1, 2500))
+    for figure in (grid.figure(), large.figure()):
+        data, metadata = DisplayFormatter().format(figure)
+        picture = Image.open(io.BytesIO(data["image/png"]))
+        assert picture.width * picture.height <= SHOWN * 1.01
+        assert metadata["image/png"]["width"] == round(figure.get_figwidth() * 72)
+
+
+def test_letters_are_text_in_a_font_that_has_them(make_grid, install, tmp_path):
+    install("Wedge Sans", "赤星")
+    figure = make_grid("a {word}", word=["赤 star", "한"], seed=[1]).figure()
+    save_figure(figure, tmp_path / "grid.svg")
+    save_figure(figure, tmp_path / "grid.pdf")
+    texts = {
+        element.text: element.get("style")
+        for element in ET.parse(tmp_path / "grid.svg").iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert "'DejaVu Sans', 'Wedge Sans'" in texts["赤 star"]
+    assert "Wedge" not in texts[r"\ud55c"]
+    assert any(text.startswith(SPELLED[:20]) for text in texts)
+
+
+def test_labels_that_are_cut_differ(make_grid):
+    base = (
+        "a calm harbour in the morning, boats with folded sails, wet stones and gulls over it " * 3
+    )
+    axes = make_grid([base, base + "at night"], seed=[1, 2]).figure().axes[0]
+    tops = sorted({round(image.get_extent()[3]) for image in axes.images})
+    left = min(image.get_extent()[0] for image in axes.images)
+    labels = [
+        [t.get_text() for t in axes.texts if t.get_position()[0] < left and low <= t.get_position()[1] < high]
+        for low, high in zip(tops, [*tops[1:], tops[-1] + 96], strict=True)
+    ]  # fmt: skip
+    assert labels[0] != labels[1]
+    assert labels[1][-1].endswith("night")
 
 
 def test_rows_and_columns_can_be_chosen(grid):

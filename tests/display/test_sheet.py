@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 from PIL import Image, ImageChops
 
-from nbtool.display import sheet
+from nbtool.display import fonts, sheet
 from nbtool.display.layout import arrange
-from nbtool.display.lettering import fitted, width, wrapped
+from nbtool.display.lettering import fitted, told_apart, width, wrapped
 from nbtool.errors import AxisError
 from nbtool.grid import Grid
 from nbtool.recipes.axes import paired
+from nbtool.text import ellipsized
 
 AXES = {"color": ("red", "blue"), "seed": (0, 1, 2), "eta": (0.0, 0.5)}
 
@@ -65,6 +66,77 @@ def test_text_is_wrapped_and_shortened_to_fit():
     assert all(width(line, 14) <= 200 for line in lines)
     assert fitted("short", 14, 200) == "short"
     assert len(wrapped("x" * 5000, 14, 100, 4)) == 4
+
+
+LONG = "boats with folded sails, wet stones, gulls over the pier, thin fog, a lighthouse far away"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [LONG, f"{LONG}, at night"],
+        [f"{LONG}, at night", f"{LONG}, at noon", LONG],
+        [f"{n} {LONG} {m}" for n in range(3) for m in range(3)],
+        [f"{LONG} {LONG} {word} {LONG}" for word in ("red", "blue")],
+        [f"{LONG} {n:05}" for n in range(300)],
+        [LONG[:-1] + end for end in ("e\u0301", "e\u0300")],
+        ["x" * n for n in range(40, 50)],
+        [f"{LONG}\n{n}" for n in "ab"],
+        [*(f"a{LONG}{n}" for n in "ab"), *(f"b{LONG}{n}" for n in "ab")],
+    ],
+    ids=lambda texts: f"{len(texts)}-{len(texts[0])}",
+)
+@pytest.mark.parametrize("length", [8, 24])
+def test_cut_texts_are_told_apart(texts, length):
+    short = told_apart(texts, lambda text: ellipsized(text, length))
+    assert list(short) == texts
+    assert len(set(short.values())) == len(texts)
+    assert all(len(text) <= length for text in short.values())
+
+
+def test_what_is_cut_out_is_what_texts_have_in_common():
+    short = told_apart([LONG, f"{LONG}, at night", "a star"], lambda text: ellipsized(text, 24))
+    assert list(short.values()) == ["boats with…away", "boats with…away, at nig…", "a star"]
+
+
+@pytest.mark.parametrize("rows", [None, "prompt", "seed"])
+def test_fault_59_labels_that_are_cut_differ_on_the_sheet(make_grid, rows):
+    prompts = [f"{LONG}, {LONG}{end}" for end in ("", " at night")]
+    one, other = (
+        make_grid(given, seed=[1], missing=[0, 1]).to_image(rows=rows)
+        for given in (prompts, prompts[::-1])
+    )
+    assert one.tobytes() != other.tobytes()
+
+
+def test_letters_are_drawn_with_a_font_that_has_them(make_grid, install):
+    install("Wedge Sans", "赤星")
+    install("Other Wedges", "别กข")
+    words = ["赤 star 星", "别", "กข赤", "красный"]
+    grid = make_grid("a {word}", word=words, seed=[1])
+    used = [[(face.family, piece) for face, piece in fonts.pieces(word)] for word in words]
+    usual = "DejaVu Sans"
+    assert used == [
+        [("Wedge Sans", "赤"), (usual, " star "), ("Wedge Sans", "星")],
+        [("Other Wedges", "别")],
+        [("Other Wedges", "กข"), ("Wedge Sans", "赤")],
+        [(usual, "красный")],
+    ]
+    assert width("赤星", 20) == 40
+    turned = make_grid("a {word}", word=["星 star 赤", *words[1:]], seed=[1])
+    assert grid.to_image().tobytes() != turned.to_image().tobytes()
+
+
+def test_letters_that_no_font_has_are_spelled_out_and_it_is_said_once(make_grid, bare):
+    assert fitted("赤い x", 12, 500) == r"\u8d64\u3044 x"
+    assert fitted("🌟", 12, 500) == r"\U0001f31f"
+    plain = make_grid("a {word}", word=["a", "b"], seed=[1]).to_image()
+    one, other = (
+        make_grid("a {word}", word=words, seed=[1]).to_image()
+        for words in (["赤", "星"], ["星", "赤"])
+    )
+    assert one.tobytes() != other.tobytes()
+    assert one.height > plain.height
 
 
 def test_pictures_stand_unchanged_on_the_sheet(make_grid):

@@ -218,3 +218,23 @@ def test_ten_thousand_cells_open_with_few_nodes_and_few_thumbnails(lab):
     expect(view.locator(".cell.pictured").first).to_be_visible()
     assert view.locator("*").count() < 1500
     assert notebook.errors == []
+
+
+def test_fault_36_a_notebook_makes_no_formulas_and_shows_a_figure(lab):
+    made = (
+        "import nbtool\n"
+        "from IPython.display import HTML, display\n"
+        "from nbtool.text import card\n"
+        "gen = nbtool.Generator()\n"
+        "grid = gen.grid('a $x$ {c}', c=['$y$', 'b'], seed=[1], num_inference_steps=1)\n"
+        "display(card({'Prompt': '$w$'}), raw=True)\n"
+        "HTML('<p>$z$</p>')"
+    )
+    notebook = lab.notebook([made, "grid", "grid.figure()"])
+    for cell in range(3):
+        notebook.run(cell)
+    expect(notebook.output(0).locator("mjx-container").first).to_be_visible()  # of $z$ alone
+    expect(notebook.output(1).get_by_role("rowheader", name="$y$")).to_be_visible()
+    expect(notebook.output(2).locator("img")).to_be_visible()
+    for cell, count in ((0, 1), (1, 0)):
+        expect(notebook.output(cell).locator("mjx-container")).to_have_count(count)

@@ -6,6 +6,7 @@ without asking the hub.
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 import time
@@ -28,6 +29,7 @@ BRANCH = "main"
 WORKERS = 4  # files at once
 TRIES = 3  # of a file whose connection breaks
 TOLD_EVERY = 0.2  # seconds
+LEAVING = 5  # seconds that the end of the process waits for connections
 _CONFIGS = ("config.json", "scheduler_config.json")
 Report = Callable[[str], None]  # may raise to stop
 
@@ -155,7 +157,7 @@ class Repository:
                     return
                 except errors.HTTPError as error:  # type: ignore[attr-defined] # it is there, not exported
                     # A connection that was reset; of those that end early the client goes on itself.
-                    if hasattr(error, "response") or attempt + 1 == TRIES:
+                    if tally.stopped or hasattr(error, "response") or attempt + 1 == TRIES:
                         raise
 
         with quiet_hub():
@@ -197,6 +199,7 @@ def _side_by_side(get: Callable[[str], None], names: list[str], tally: _Tally) -
             left -= 1
     except BaseException:
         tally.stopped = True
+        atexit.register(loop.join, LEAVING)  # each removes the half of a file that it has
         raise
 
 

@@ -69,13 +69,13 @@ def _of_the_disk(error: BaseException) -> str:
     code, name = getattr(error, "errno", None), str(getattr(error, "filename", None) or "")
     if found := _RUST.search(str(error)):
         code = int(found[1] or found[2])
-    if code not in _DISK and (not name or code in (None, errno.ENOENT)):
+    if code is None or not (name or code in _DISK):
         return ""
     cache = str(constants.HF_HUB_CACHE)
     why = _DISK.get(code) or _NAMED.get(code) or os.strerror(code)
     if code == errno.ENOSPC:
         why += f", {files.size(files.free(Path(cache)))} are free"
-    if not (name.startswith(cache) or cache.startswith(name)):
+    if not (name.startswith(os.path.dirname(cache)) or cache.startswith(name)):
         return f"{name} cannot be used: {why}"
     return f"its cache {cache} cannot be used: {why}; change that, or set HF_HUB_CACHE to another folder"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import huggingface_hub
 import pytest
-from fake_hub import FakeHub
+from fake_hub import FakeHub, let_connections_end
 from huggingface_hub import constants, hf_api
 
 
@@ -36,4 +36,5 @@ def cache(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # else it asks for a list
     monkeypatch.setattr(hf_api.api, "endpoint", hub.url)  # that of `huggingface_hub.model_info`
     yield home / "hub"
+    let_connections_end()  # which know the hub by what is patched here
     huggingface_hub.close_session()  # its open connections would outlive the hub

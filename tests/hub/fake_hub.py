@@ -82,6 +82,13 @@ class FakeHub(ThreadingHTTPServer):
         return None
 
 
+def let_connections_end():
+    """Waits for what a download that failed or was left has still under way."""
+    for thread in threading.enumerate():
+        if thread.name == "nbtool download":
+            thread.join()
+
+
 class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FakeHub

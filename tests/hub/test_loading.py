@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import os
 import pickle
 import shutil
 import threading
 import traceback
+import warnings
+from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import tiny
 import torch
+from fake_hub import let_connections_end
 from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.utils import are_progress_bars_disabled
+from huggingface_hub.utils import logging as hub_logging
 from machines import MACHINES
 from original import save_checkpoint
 from safetensors.torch import load_file, save_file
@@ -191,7 +200,119 @@ def test_a_download_stops_when_the_job_is_cancelled(hub, cache, published, gener
     job = generator("org/model").submit("a", **SMALL)
     assert len(job.wait()) == 0
     assert job.cancelled
+    let_connections_end()
     assert not list(cache.rglob("*.incomplete"))
+
+
+@pytest.fixture
+def here(hub, cache, published):
+    """The cache of a client for whom there is a model on the hub."""
+    hub.add("org/model", published / "sd")
+    return cache
+
+
+@pytest.fixture
+def connection(here, monkeypatch):
+    """Something to do in the place of a download, by the name of the file."""
+    real, instead = huggingface_hub.hf_hub_download, {}
+
+    def download(repository, name, **options):
+        return instead.get(name, real)(repository, name, **options)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    return instead
+
+
+@pytest.fixture
+def stalled(connection):
+    """A connection on which nothing comes, until the test is over."""
+    over, waits = threading.Event(), threading.Event()
+
+    def wait(*_, **__):
+        waits.set()
+        over.wait()
+        raise InterruptedError
+
+    connection[UNET] = wait
+    yield waits
+    over.set()
+
+
+def raising(error, after):
+    def fail(*_, **__):
+        assert after.wait(60)
+        raise error
+
+    return fail
+
+
+UNET, VAE = (f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "vae"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_the_first_error_is_heard_while_another_connection_waits(
+    generator, connection, stalled, number
+):
+    connection[VAE] = raising(OSError(number, os.strerror(number)), after=stalled)
+    refused("org/model", generator, "is full|is used up")
+
+
+def test_a_cancelled_download_is_left_while_its_connection_waits(generator, stalled):
+    job = generator("org/model").submit("a", **SMALL)
+    assert stalled.wait(60)
+    job.cancel()
+    assert len(job.wait()) == 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_is_heard_while_a_connection_waits(generator, connection, error, monkeypatch):
+    over = threading.Event()
+    connection["unet/config.json"] = lambda *_, **__: over.wait()
+
+    def interrupt(*_, **__):
+        raise error
+
+    monkeypatch.setattr("nbtool.catalogue.hub._Tally.tell", interrupt)  # where the signal arrives
+    with pytest.raises(error):
+        _ = generator("org/model").engine.defaults()
+    over.set()
+
+
+def noise():
+    """What of the process a download changes while it lasts."""
+    bars = are_progress_bars_disabled()
+    return list(warnings.filters), hub_logging.get_verbosity(), bars, huggingface_hub.utils.tqdm
+
+
+@pytest.mark.parametrize("failing", [(), (UNET,), ("model_index.json",)])
+def test_downloads_that_overlap_leave_the_process_as_it_was(
+    hub, published, generator, connection, failing
+):
+    """Both are under way at once, whichever ends first and however."""
+    for name in ("org/one", "org/two"):
+        hub.add(name, published / "sd")
+    meeting, real = threading.Barrier(2), huggingface_hub.file_download.hf_hub_download
+
+    def meet(repository, name, **options):
+        meeting.wait(60)
+        if repository == "org/two" and name in failing:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(repository, name, **options)
+
+    connection.update(dict.fromkeys(failing or (UNET,), meet))
+    before = noise()
+    jobs = [threading.Thread(target=get, args=(generator(f"org/{n}"),)) for n in ("one", "two")]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert noise() == before
+
+
+def get(gen):
+    """Gets a model's files, or fails."""
+    with contextlib.suppress(ModelError):
+        gen.engine.model.fetch(lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -357,8 +478,106 @@ def test_fault_24_a_disk_that_fills_up_leaves_no_partial_file(
     generator("org/model").engine.defaults()  # the small files
     monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
     refused("org/model", generator, "is full")
+    let_connections_end()
     assert not list(cache.rglob("*.incomplete"))
     assert not list(cache.rglob("*.safetensors"))
+
+
+SYSTEM = {
+    errno.ENOSPC: "is full", errno.EDQUOT: "quota", errno.EFBIG: "as large", errno.EIO: "a fault",
+    errno.EROFS: "only be read", errno.EACCES: "no right", errno.EPERM: "no right",
+    errno.ENAMETOOLONG: "too long", errno.EMFILE: "too many files", errno.ESTALE: "(?i)stale",
+}  # fmt: skip
+
+
+def bare(error):
+    return error
+
+
+def wrapped(error):
+    """As the client does where it believes that the network is the cause."""
+    outer = LocalEntryNotFoundError("cannot find the file on the disk; check your connection")
+    outer.__cause__ = error
+    return outer
+
+
+def hidden(error):
+    outer = ValueError("something else")
+    outer.__context__ = error
+    return outer
+
+
+def rust(error):
+    """As Xet's own client says it, without a number."""
+    return RuntimeError(
+        f"Data processing error: IO Error: {error.strerror} (os error {error.errno})"
+    )
+
+
+@pytest.mark.parametrize("wrap", [bare, wrapped, hidden, rust])
+@pytest.mark.parametrize("number", SYSTEM)
+def test_fault_58_a_cache_that_cannot_be_used_is_named_with_its_cause(
+    here, generator, connection, number, wrap
+):
+    if wrap is rust and number in (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ESTALE):
+        return  # without the name of a file it may be the network's
+
+    def fail(*_, **__):
+        raise wrap(OSError(number, os.strerror(number), str(here / "blobs" / "x")))
+
+    connection[UNET] = fail
+    message = refused("org/model", generator, SYSTEM[number])
+    assert str(here) in message
+    assert "HF_HUB_CACHE" in message
+    assert "connection" not in message
+
+
+PLACES = {
+    "a file in its place": lambda cache: (cache.parent.mkdir(), cache.touch()),
+    "a file above it": lambda cache: cache.parent.touch(),
+    "a file in the place of the model": lambda cache: (
+        cache.mkdir(parents=True), (cache / "models--org--model").touch()
+    ),
+    "a file in the place of its pieces": lambda cache: (
+        (cache / "models--org--model").mkdir(parents=True),
+        (cache / "models--org--model" / "blobs").touch(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_fault_58_what_lies_in_the_place_of_the_cache_is_told(here, generator, place):
+    PLACES[place](here)
+    message = refused("org/model", generator, "a file lies where a folder should be")
+    assert str(here) in message
+
+
+def test_fault_58_a_cache_that_cannot_be_read_is_told(here, generator, monkeypatch):
+    generator("org/model").engine.model.fetch(lambda _: None)
+    exists = Path.exists
+
+    def denied(path, **options):
+        if here in path.parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return exists(path, **options)
+
+    monkeypatch.setattr(Path, "exists", denied)
+    assert str(here) in refused("org/model", generator, "no right")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)),
+        PermissionError(errno.EPERM, os.strerror(errno.EPERM)),  # a firewall's
+        TimeoutError("timed out"),
+    ],
+)
+def test_what_the_network_says_is_not_taken_for_the_disk(here, generator, connection, error):
+    go_on = threading.Event()
+    go_on.set()
+    connection[UNET] = raising(wrapped(error), after=go_on)
+    assert str(here) not in refused("org/model", generator, "check the connection")
 
 
 def test_the_safety_checker_can_be_left_out_by_name(hub, cache, published, generator, tmp_path):

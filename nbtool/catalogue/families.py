@@ -9,7 +9,6 @@ from typing import Any
 
 from nbtool.errors import ModelError
 
-FLOW = "FlowMatch"  # how the names of the schedulers for flow matching begin
 # What the table below speaks of; of any other argument the pipeline's own signature is asked.
 TABLED = ("negative_prompt", "guidance_rescale", "clip_skip", "eta")
 
@@ -25,6 +24,7 @@ class Family:
         guidance: What it calls the guidance that a negative prompt works with.
         multiple: Of pixels, for width and height.
         tokens: That it reads of a prompt; None: as many as its tokenizer says.
+        sigmas: Whether it decides the noise levels of its steps itself.
         several: Whether one call makes several images, each as it would be alone.
     """
 
@@ -34,6 +34,7 @@ class Family:
     guidance: str = "guidance_scale"
     multiple: int = 8
     tokens: int | None = None
+    sigmas: bool = False
     several: bool = True
 
 
@@ -44,11 +45,19 @@ _FAMILIES = {
     "StableDiffusion3Pipeline": Family(
         28, 7.0, frozenset({"negative_prompt", "clip_skip"}), multiple=16, tokens=256
     ),
-    "FluxPipeline": Family(28, 3.5, multiple=16, tokens=512),
-    "Flux2KleinPipeline": Family(50, 4.0, multiple=16, tokens=512),
-    "ZImagePipeline": Family(50, 5.0, frozenset({"negative_prompt"}), multiple=16, tokens=512),
+    "FluxPipeline": Family(28, 3.5, multiple=16, tokens=512, sigmas=True),
+    "Flux2KleinPipeline": Family(50, 4.0, multiple=16, tokens=512, sigmas=True),
+    "ZImagePipeline": Family(
+        50, 5.0, frozenset({"negative_prompt"}), multiple=16, tokens=512, sigmas=True
+    ),
     "QwenImagePipeline": Family(
-        50, 4.0, frozenset({"negative_prompt"}), "true_cfg_scale", multiple=16, tokens=512
+        50,
+        4.0,
+        frozenset({"negative_prompt"}),
+        "true_cfg_scale",
+        multiple=16,
+        tokens=512,
+        sigmas=True,
     ),
     "SanaPipeline": Family(20, 4.5, frozenset({"negative_prompt", "eta"}), multiple=32, tokens=300),
 }
@@ -72,6 +81,7 @@ def family(pipeline: str) -> Family:
         takes=frozenset(name for name in TABLED if name in call),
         guidance=guidance,
         multiple=16,
+        sigmas="sigmas" in call,
         several=False,  # not tried
     )
 

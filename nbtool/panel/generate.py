@@ -62,7 +62,7 @@ class GenerateTab:
         self._planning = Latest(self.outlook.fail)
         self._opening = Latest(notice.fail)
         self._follower = Follower(self._look, notice.fail)
-        self.generate.on_click(notice.click(self.run))
+        self.generate.on_click(notice.click(lambda: session.once_there(self.run)))
         self.cancel.on_click(notice.click(self.stop))
         self.gallery.observe(self._chosen, "selected")
         settings = session.settings

@@ -63,7 +63,7 @@ class SweepTab:
         self._planning = Latest(self.outlook.fail)
         self._follower = Follower(self._look, notice.fail)
         self.add.on_click(notice.click(self._add))
-        self.run_button.on_click(notice.click(self.run))
+        self.run_button.on_click(notice.click(lambda: session.once_there(self.run)))
         self.cancel.on_click(notice.click(self.stop))
         self.resume.on_click(notice.click(self._resume))
         session.settings.on_change(self.outlook.guarded(self.foresee))

@@ -18,6 +18,7 @@ class Provenance:
 
     Attributes:
         engine: "local": diffusers on this machine.
+        pipeline: The class of the pipeline in diffusers; "" where it is not known.
         device: Such as "cuda" or "cpu".
         dtype: Such as "bfloat16".
         placement: What else of how the model was placed can move a pixel, in words.
@@ -32,6 +33,7 @@ class Provenance:
     """
 
     engine: str = ""
+    pipeline: str = ""
     device: str = ""
     dtype: str = ""
     placement: str = ""
@@ -45,8 +47,9 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         values = {f.name: getattr(self, f.name) for f in fields(self)} | {"notes": list(self.notes)}
-        if not self.widths:  # as versions wrote it that did not know them
-            del values["widths"]
+        for name in ("pipeline", "widths"):  # as versions wrote it that did not know them
+            if not values[name]:
+                del values[name]
         return values
 
     @classmethod
@@ -66,6 +69,7 @@ class Provenance:
 
 _KINDS: dict[str, Any] = {
     "engine": str,
+    "pipeline": str,
     "device": str,
     "dtype": str,
     "placement": str,

@@ -171,7 +171,7 @@ def encoded(image: Image, recipe: Recipe, provenance: Provenance, *, format: str
     given = recipe.to_dict()
     return metadata.encode(
         image, given, provenance.to_dict(), __version__,
-        terms=infotext_terms(given), format=format,
+        terms=infotext_terms(given, provenance.pipeline), format=format,
     )  # fmt: skip
 
 

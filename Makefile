@@ -18,7 +18,7 @@ check: venv
 lab: venv
 	$(BIN)/nbtool lab
 
-readme: venv # what it says of the parameters
+readme: venv # what it and docs/schedulers.md say from tables
 	$(BIN)/python tests/readme.py
 
 notebooks: venv # and the picture in the README

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
-from nbtool.results.store import Store
+from nbtool.results.store import Listing, Store
 from nbtool.text import card
 from nbtool.watch import watch
 
@@ -111,15 +112,16 @@ class Generator:
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else default_store(store)
         self.reason = ""  # why this model, where it was not named
-        options: dict[str, Any] = {
-            "revision": revision,
+        self._paces: dict[str | None, tuple[Listing | None, float | None]] = {}
+        self._asked = dict(self.defaults)  # also those that this model does not take
+        self._options: dict[str, Any] = {  # that another model can have too
             "device": device,
             "dtype": dtype,
-            "exact": exact,
             "safety_checker": safety_checker,
             "quantization": quantization,
             "allow_pickle": allow_pickle,
         }
+        options = {**self._options, "revision": revision, "exact": exact}
         if engine is not None:
             if isinstance(engine, type) or not hasattr(engine, "run"):
                 raise RecipeError(
@@ -206,7 +208,7 @@ class Generator:
             cells=len(sweep),
             images=len(keys),
             stored=len(keys) - missing,
-            seconds=self._estimate(work, sweep.base.model),
+            seconds=self._estimate(work, sweep.base.model, stored),
             disk_bytes=pixels * 3,
         )
 
@@ -265,12 +267,33 @@ class Generator:
         return new
 
     def with_model(self, name: str) -> Generator:
-        """A generator of another model with the same store; nothing else is taken along.
+        """A generator of another model: the same store, and every option of this one.
+
+        That is device, dtype, safety_checker, quantization, allow_pickle, exact and the defaults;
+        not the revision, which is this model's own. Defaults that the other model does not take,
+        such as a scheduler that is not made for it, are left out of its `defaults`; they are there
+        again with a further model that takes them. An engine of one's own has one model: the other
+        runs on this machine.
+
+        Args:
+            name: As in `nbtool.Generator`.
 
         Raises:
-            ModelError: There is no such model.
+            ModelError: There is no such model; or it cannot be had, where there are defaults that
+                it may not take.
         """
-        return Generator(name, store=self.store)
+        new = Generator(name, store=self.store, exact=self.exact, **self._options)
+        new._asked = self._asked
+        new.defaults = {n: value for n, value in self._asked.items() if new._takes(n, value)}
+        return new
+
+    def _takes(self, name: str, value: Any) -> bool:
+        """Whether the model takes a parameter."""
+        try:
+            self.engine.check(Recipe(**{**self.engine.defaults(), name: value}))
+        except RecipeError:
+            return False
+        return True
 
     def panel(self) -> Panel:
         """A widget panel with every parameter, live previews, a gallery and sweeps.
@@ -329,18 +352,24 @@ class Generator:
             warn(note, stacklevel=3)
         return grid
 
-    def _estimate(self, work: float, model: str | None) -> float | None:
+    def _estimate(self, work: float, model: str | None, stored: Listing) -> float | None:
         """Seconds for so much work, from the pace of stored images of the same model."""
         if not work:
             return 0.0
+        at, pace = self._paces.get(model, (None, None))
+        if at != stored:  # images are read once for each state of the store
+            pace = self._pace(model)
+            self._paces[model] = stored, pace
+        return None if pace is None else pace * work
+
+    def _pace(self, model: str | None) -> float | None:
+        """Seconds for each unit of work, as newly stored images of a model took."""
         paces = [
             image.provenance.seconds / _work(image.recipe)
             for image in self.store.latest(20)
             if image.recipe.model == model
         ]
-        if not paces:
-            return None
-        return sorted(paces)[len(paces) // 2] * work
+        return statistics.median_high(paces) if paces else None
 
     def __repr__(self) -> str:
         return f"<Generator {self.engine.name}, images in {self.store.path.name}>"

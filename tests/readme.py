@@ -1,4 +1,4 @@
-"""What the README says of the parameters, from their table; `make readme` writes it there."""
+"""What the documentation says from tables in the code; `make readme` writes it there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 import textwrap
 from pathlib import Path
 
+from nbtool import schedulers
 from nbtool.recipes.parameters import ROWS
 
 README = Path(__file__).parents[1] / "README.md"
+SCHEDULERS = README.parent / "docs" / "schedulers.md"
 SENTENCE = re.compile(r"The parameters are those of diffusers:(?:\s+`\w+`[,.])+")
 
 
@@ -17,5 +19,39 @@ def sentence():
     return textwrap.fill(f"The parameters are those of diffusers: {names}.", 95)
 
 
+def scheduler_table():
+    lines = [
+        "| name | class | decides | refuses | models | elsewhere |",
+        "|---|---|---|---|---|---|",
+    ]
+    short = schedulers.SHORT_NAMES
+    for name in [*short, *sorted(schedulers.CLASS_NAMES)]:
+        class_name, options, sampler, schedule = schedulers.resolve(name)
+        kind = schedulers.CLASSES[class_name]
+        chosen = {n: v for n, v in options.items() if v or n not in schedulers.SPACINGS}
+        spacing = ["no other spacing"] if schedulers.SPACINGS & options.keys() else []
+        decides = [*(f"`{n}={v!r}`" for n, v in chosen.items()), *spacing]
+        refuses = [f"`{n}=None`" for n in kind.numbers]
+        refuses += [f"`{n}` without `use_flow_sigmas`" for n in kind.of_flow]
+        if kind.algorithms and name not in short:
+            known = ", ".join(f"`{a}`" for a in kind.algorithms)
+            more = ", ".join(f"`{a}`" for a in kind.not_to_zero)
+            beside = f" (and {more} beside `final_sigmas_type='sigma_min'`)" if more else ""
+            refuses.append(f"`algorithm_type` but {known}{beside}")
+        models = "flow" if kind.predictions == (schedulers.FLOW_PREDICTION,) else "noise"
+        if schedulers.FLOW_PREDICTION in kind.predictions[1:]:
+            models = "noise" if options.get("use_karras_sigmas") else "noise, flow"
+        elsewhere = f"{sampler}, {schedule}" if name in short else ""
+        cells = [
+            f"`{name}`",
+            class_name if name in short else "",
+            *map("; ".join, (decides, refuses)),
+        ]
+        lines.append("| " + " | ".join([*cells, models, elsewhere]) + " |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
+    text = SCHEDULERS.read_text("utf-8")
+    SCHEDULERS.write_text(text.partition("| name |")[0] + scheduler_table(), "utf-8")
     README.write_text(SENTENCE.sub(sentence(), README.read_text("utf-8")), "utf-8")

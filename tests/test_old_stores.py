@@ -14,6 +14,7 @@ import nbtool
 from nbtool import Provenance, Recipe, Store
 from nbtool.results import folder as module
 from nbtool.results.image import encoded
+from nbtool.schedulers import SHORT_NAMES
 
 # Written by nbtool 0.1.0 at commit ae951cc, with the embedded model: three images and a mark.
 OLD = Path(__file__).parent / "stores" / "0.1"
@@ -68,8 +69,13 @@ def test_its_images_are_made_again(old, tmp_path, monkeypatch):
         assert once_more.image.tobytes() == again.image.tobytes()
 
 
-def test_what_it_holds_is_written_the_same_today(old, tmp_path):
-    """Keys, names and bytes: a store that is copied image by image is the same store."""
+def test_what_it_holds_is_written_the_same_today(old, tmp_path, monkeypatch):
+    """Keys, names and bytes: a store that is copied image by image is the same store.
+
+    But for the schedule in the infotext, which was wrong then.
+    """
+    then = SHORT_NAMES["dpm++2m"]._replace(schedule_type="Automatic")
+    monkeypatch.setitem(SHORT_NAMES, "dpm++2m", then)
     new = Store(tmp_path / "new")
     new.prepare()
     for image in old:

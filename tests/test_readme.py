@@ -35,6 +35,10 @@ def test_the_examples_in_the_guide_are_true(page, tmp_path, monkeypatch):
     assert results.failed == 0
 
 
+def test_the_page_of_schedulers_has_their_table():
+    assert readme.SCHEDULERS.read_text("utf-8").endswith(readme.scheduler_table()), "make readme"
+
+
 def test_the_readme_names_every_parameter_and_every_link_leads_somewhere():
     text = README.read_text(encoding="utf-8")
     for name in PARAMETERS:

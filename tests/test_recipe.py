@@ -280,8 +280,7 @@ def test_every_scheduler_name_is_its_own_and_is_found_by_its_infotext_name():
     for name, scheduler in SHORT_NAMES.items():
         assert canonical(name) == name
         schedule = scheduler.schedule_type.replace("Automatic", "")
-        if name != "pndm":  # its sampler is called PLMS there
-            assert canonical(f"{scheduler.sampler} {schedule}") == name
+        assert canonical(f"{scheduler.sampler} {schedule}") == name
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ class Facts:
         num_inference_steps: By default.
         guidance_scale: By default.
         scheduler: By default: a short name, or a class name of diffusers.
+        prediction_type: What the denoiser predicts, as its scheduler's configuration has it.
         parameters: Of each component that has weights.
         download_gb: What is downloaded, in 10⁹ bytes; None for what is on disk already.
         dtypes: Those in which its images come out right.
@@ -43,6 +44,7 @@ class Facts:
     num_inference_steps: int = 30
     guidance_scale: float = 7.5
     scheduler: str = "euler"
+    prediction_type: str = "epsilon"
     parameters: Mapping[str, int] = field(default_factory=dict)
     download_gb: float | None = None
     dtypes: tuple[str, ...] = tuple(DTYPE_BYTES)

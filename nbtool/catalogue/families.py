@@ -15,7 +15,6 @@ HANDED = (  # what every image is made with
 )  # fmt: skip
 # Components that people leave out to save memory, all together, and the pipeline does without.
 SPARE = {"StableDiffusion3Pipeline": frozenset({"text_encoder_3", "tokenizer_3"})}
-FLOW = "FlowMatch"  # how the names of the schedulers for flow matching begin
 # What the table below speaks of; of any other argument the pipeline's own signature is asked.
 TABLED = ("negative_prompt", "guidance_rescale", "clip_skip", "eta")
 
@@ -43,6 +42,7 @@ class Family:
         guidance: What it calls the guidance that a negative prompt works with.
         multiple: Of pixels, for width and height.
         tokens: That it reads of a prompt; None: as many as its tokenizer says.
+        sigmas: Whether it decides the noise levels of its steps itself.
         several: Whether one call makes several images, each as it would be alone.
     """
 
@@ -52,6 +52,7 @@ class Family:
     guidance: str = "guidance_scale"
     multiple: int = 8
     tokens: int | None = None
+    sigmas: bool = False
     several: bool = True
 
 
@@ -62,11 +63,19 @@ _FAMILIES = {
     "StableDiffusion3Pipeline": Family(
         28, 7.0, frozenset({"negative_prompt", "clip_skip"}), multiple=16, tokens=256
     ),
-    "FluxPipeline": Family(28, 3.5, multiple=16, tokens=512),
-    "Flux2KleinPipeline": Family(50, 4.0, multiple=16, tokens=512),
-    "ZImagePipeline": Family(50, 5.0, frozenset({"negative_prompt"}), multiple=16, tokens=512),
+    "FluxPipeline": Family(28, 3.5, multiple=16, tokens=512, sigmas=True),
+    "Flux2KleinPipeline": Family(50, 4.0, multiple=16, tokens=512, sigmas=True),
+    "ZImagePipeline": Family(
+        50, 5.0, frozenset({"negative_prompt"}), multiple=16, tokens=512, sigmas=True
+    ),
     "QwenImagePipeline": Family(
-        50, 4.0, frozenset({"negative_prompt"}), "true_cfg_scale", multiple=16, tokens=512
+        50,
+        4.0,
+        frozenset({"negative_prompt"}),
+        "true_cfg_scale",
+        multiple=16,
+        tokens=512,
+        sigmas=True,
     ),
     "SanaPipeline": Family(20, 4.5, frozenset({"negative_prompt", "eta"}), multiple=32, tokens=300),
 }
@@ -90,6 +99,7 @@ def family(pipeline: str) -> Family:
         takes=frozenset(name for name in TABLED if name in call),
         guidance=guidance,
         multiple=16,
+        sigmas="sigmas" in call,
         several=False,  # not tried
     )
 

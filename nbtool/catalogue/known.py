@@ -136,6 +136,7 @@ KNOWN: dict[str, tuple[str, Facts]] = {
             num_inference_steps=20,
             guidance_scale=4.5,
             scheduler="dpm++2m",
+            prediction_type="flow_prediction",
             parameters={
                 "text_encoder": 2_614_340_000,
                 "transformer": 1_604_460_000,

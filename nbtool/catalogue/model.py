@@ -12,7 +12,7 @@ from typing import Any
 from nbtool import schedulers
 from nbtool.catalogue import checkpoints, identity, weights
 from nbtool.catalogue.facts import DENOISERS, Facts
-from nbtool.catalogue.families import FLOW, SPARE, Family, family, takes, why_not
+from nbtool.catalogue.families import SPARE, Family, family, takes, why_not
 from nbtool.catalogue.hub import Report, Repository
 from nbtool.catalogue.weights import CHECKER
 from nbtool.errors import ModelError, RecipeError
@@ -308,16 +308,17 @@ class Model:
                     f"{self.name} has no {name} (its pipeline, {self.facts.pipeline}, does not "
                     f"take it); leave it out"
                 )
-        if recipe.clip_skip > self._text_layers:
+        if recipe.clip_skip and recipe.clip_skip > self._text_layers:
             raise RecipeError(
                 f"clip_skip must be at most {self._text_layers}, the layers of "
                 f"{self.name}'s text encoder; got {recipe.clip_skip}"
             )
-        if self.facts.scheduler.startswith(FLOW) and not str(recipe.scheduler).startswith(FLOW):
-            raise RecipeError(
-                f"{self.name} is a flow-matching model, for which the scheduler "
-                f"{recipe.scheduler} is not made; leave it out"
-            )
+        name, facts = str(recipe.scheduler), self.facts
+        unfit = schedulers.unfit(name, facts.scheduler, facts.prediction_type)
+        if name in schedulers.OWN_SIGMAS and self.family.sigmas and name != facts.scheduler:
+            unfit = f"decides its noise levels itself, which the scheduler {name} does not take"
+        if unfit:
+            raise RecipeError(f"{self.name} {unfit}; leave it out")
 
     def fetch(self, report: Report) -> None:
         """Gets what is missing of its files, and checks those that hold weights.
@@ -388,6 +389,7 @@ class Model:
             num_inference_steps=kind.num_inference_steps,
             guidance_scale=kind.guidance_scale,
             scheduler=schedulers.name_of(scheduler),
+            prediction_type=scheduler.get("prediction_type", "epsilon"),
             wide_vae=bool(vae.get("force_upcast")),
         )
 

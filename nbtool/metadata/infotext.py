@@ -34,8 +34,9 @@ def to_infotext(
         "Seed": recipe["seed"],
         "Size": f"{recipe['width']}x{recipe['height']}",
         "Model": recipe["model"],
-        "RNG": "CPU",
     }
+    if recipe["scheduler"] not in schedulers.NOISE_PER_CALL:  # they draw by themselves
+        values["RNG"] = "CPU"
     values |= {name: terms[name] for name in sorted(terms, key=_place)}
     values["Version"] = f"nbtool {version}"
 

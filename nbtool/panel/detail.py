@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from nbtool import files
 from nbtool.display.details import as_python
 from nbtool.errors import StoreError
 from nbtool.panel.gallery import Stage
+from nbtool.panel.mark import Mark
 from nbtool.recipes.checks import TEXT
 from nbtool.recipes.parameters import ROWS
 from nbtool.text import duration, printable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from nbtool.recipes.recipe import Recipe
     from nbtool.results.image import GeneratedImage
 SIZE = ("width", "height")  # shown as one
+STARS = {False: "☆ Star", True: "★ Starred"}
 WIDE = {row.label for row in ROWS.values() if row.kind == TEXT and not row.network}
 
 
@@ -38,7 +41,7 @@ class Detail:
         self._gallery = gallery
         self._notice = notice
         self._copy = copy
-        self._filling = False
+        self._showing = threading.RLock()  # a run and somebody's choice may show at once
         self.stage = Stage()
         self.recipe = ipywidgets.HTML()
         self.recipe.add_class("nbtool-recipe")
@@ -46,16 +49,12 @@ class Detail:
         self.vary = _button("Vary the seed", "Four more images of this recipe with new seeds")
         self.sweep = _button("Sweep around this", "Fill the Sweep tab with values around these")
         self.python = _button("Copy as Python code", "Copy code that makes this image again")
-        self.star = ipywidgets.ToggleButton(description="☆ Star", tooltip="Keep it in mind")
-        self.note = ipywidgets.Text(
-            description="Note", placeholder="A note to keep with it", continuous_update=False
-        )
+        self.star = Mark(False, STARS[False], "Keep it in mind", self._mark_star)
+        self.note = Mark("", "Note", "A note to keep with it", self._mark_note)
         self.file = ipywidgets.Text(description="Save as", continuous_update=True)
         self.save = _button("Save", "Write the file, with its recipe inside")
         self.python.on_click(notice.click(self._copy_python))
         self.save.on_click(notice.click(self._save))
-        self.star.observe(notice.guarded(self._mark_star), "value")
-        self.note.observe(notice.guarded(self._mark_note), "value")
         self._tools = self._arranged()
         self.widget = ipywidgets.Box([self.stage, self._tools])
         self.widget.add_class("nbtool-detail")
@@ -77,33 +76,46 @@ class Detail:
 
     def show(self) -> None:
         """Shows the image that is selected in the gallery."""
-        image = self.image
-        self.stage.show(image)
-        self._tools.layout.visibility = "visible" if image else "hidden"
-        self.recipe.value = _words(image) if image else ""
-        if image is None:
-            return
-        self._filling = True
-        try:
-            self.star.value = image.starred
-            self._name_star()
-            self.note.value = image.note
-            self.file.value = f"{_stem(image)}.png"
-        finally:
-            self._filling = False
+        with self._showing:
+            image = self.image
+            self.stage.show(image)
+            self._tools.layout.visibility = "visible" if image else "hidden"
+            self.recipe.value = _words(image) if image else ""
+            if image:
+                self._show_star(image)
+                self.note.show(image.recipe.key, image.note)
+                self.file.value = f"{_stem(image)}.png"
+            self.stage.key = image.recipe.key if image else ""
 
-    def _mark_star(self) -> None:
-        self._name_star()
-        if self.image and not self._filling:
-            self.image.starred = self.star.value
-            self._gallery.refresh(self.image)
+    def _mark_star(self, key: str, starred: bool) -> None:
+        def mark() -> None:
+            image = self._known(key)
+            try:
+                image.starred = starred
+            finally:
+                if key == self.star.key:
+                    self._show_star(image)
+            self._gallery.refresh(image)
 
-    def _name_star(self) -> None:
-        self.star.description = "★ Starred" if self.star.value else "☆ Star"
+        self._notice.guarded(mark)()
 
-    def _mark_note(self) -> None:
-        if self.image and not self._filling:
-            self.image.note = self.note.value
+    def _show_star(self, image: GeneratedImage) -> None:
+        self.star.show(image.recipe.key, image.starred)
+        self.star.description = STARS[image.starred]
+
+    def _mark_note(self, key: str, note: str) -> None:
+        def mark() -> None:
+            image = self._known(key)
+            image.note = note
+            if key == self.note.key:
+                self.note.show(key, note)
+
+        self._notice.guarded(mark)()
+
+    def _known(self, key: str) -> GeneratedImage:
+        if image := self._gallery.images.get(key):
+            return image
+        raise StoreError("not kept: its image is not in the gallery any more; find it in the store")
 
     def _copy_python(self) -> None:
         if self.image:

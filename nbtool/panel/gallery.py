@@ -15,7 +15,7 @@ from nbtool.results.image import GeneratedImage
 from nbtool.text import ellipsized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from PIL.Image import Image
 
@@ -79,12 +79,15 @@ class Gallery(anywidget.AnyWidget):
         making = {key: value for key, value in making.items() if key not in self.images}
         added = {image.recipe.key: image for image in fresh}
         added = {key: image for key, image in added.items() if key not in self.images}
+        # Before anything is changed: files are read for it.
+        copies = {key: small_copy(image) for key, image in added.items()}
+        items = {key: _item(key, image) for key, image in added.items()}
         self._order(list(added), list(making), older=older)
         images = {**self.images, **added}
         self.images = {key: images[key] for key in self._keys if key in images}
         pictures = {k: v for k, v in self.pictures.items() if k in self.images}
-        pictures |= {k: small_copy(image) for k, image in added.items() if k in self.images}
-        known = {**self._items, **{key: _item(key, image) for key, image in added.items()}}
+        pictures |= {k: copy for k, copy in copies.items() if k in self.images}
+        known = {**self._items, **items}
         self._items = {key: known[key] for key in self.images}
         begun = {key: _item(key, recipe) for key, (recipe, _) in making.items()}
         described = [self._items.get(key) or begun[key] for key in self._keys]
@@ -112,16 +115,28 @@ class Gallery(anywidget.AnyWidget):
         new = [key for key in added if key not in before]
         ordered = [*before, *new] if older else [*begun[::-1], *new[::-1], *before]
         self._keys = ordered[:KEPT]
+        if self.selected in ordered[KEPT:]:  # somebody looks at it
+            self._keys[-1] = self.selected
 
 
 class Stage(anywidget.AnyWidget):
     """One picture, large. A new one takes the place of the old without a flash."""
 
     _esm = (HERE / "stage.js").read_text(encoding="utf-8")
+    key = traitlets.Unicode().tag(sync=True)  # of the image that all around it is about, or ""
     picture = traitlets.Bytes().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     unfinished = traitlets.Bool().tag(sync=True)
     empty = traitlets.Unicode("Your images appear here.").tag(sync=True)
+
+    def on_look(self, action: Callable[[str], None]) -> None:
+        """What happens when somebody begins to use what is around it: told the image's key."""
+
+        def handle(_: object, content: Any, __: object) -> None:
+            if isinstance(content, dict) and isinstance(key := content.get("look"), str):
+                action(key)
+
+        self.on_msg(handle)
 
     def show(self, image: GeneratedImage | None) -> None:
         picture = _png(image)

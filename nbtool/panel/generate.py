@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,17 +58,19 @@ class GenerateTab:
         )
         self._seen: dict[int, int] = {}  # by the job's id, how much of it was looked at
         self._previews: dict[str, tuple[Callable[[], Image], Image | None]] = {}
+        self._following = threading.RLock()  # of the two below
         self._follow = False  # the newest image is the one that is looked at
-        self._choosing = False
+        self._presented = ""  # the key of the image that was shown unasked
         self._planning = Latest(self.outlook.fail)
         self._opening = Latest(notice.fail)
         self._follower = Follower(self._look, notice.fail)
-        self.generate.on_click(notice.click(self.run))
+        self.generate.on_click(notice.click(lambda: session.once_there(self.run)))
         self.cancel.on_click(notice.click(self.stop))
         self.gallery.observe(self._chosen, "selected")
         settings = session.settings
         settings.reuse.on_click(notice.click(self._reuse_seed))
         settings.on_change(self.outlook.guarded(self.foresee))
+        self.detail.stage.on_look(self._stay)
         self.detail.on(self.detail.use, self._use)
         self.detail.on(self.detail.vary, self._vary)
         self.widget = self._arranged()
@@ -112,11 +115,20 @@ class GenerateTab:
         job = self._session.generator.submit(prompt, **parameters)
         self._session.notice.clear()
         self.cancel.disabled = False
-        self._follow = True
+        with self._following:
+            self._presented, self._follow = "", True
         self._follower.follow(job)
 
     def _look(self, jobs: Sequence[Job], over: bool) -> None:
         """Called from the follower's thread; touches only traits."""
+        # First of all: what goes wrong with an image below leaves the buttons as they should be.
+        self.cancel.disabled = over  # a job may have come while the last one was closed
+        progress = together([job.progress for job in jobs])
+        left = progress.total - progress.done
+        if over:
+            self.progress.close(f"{count(left, 'image')} not made" if left else "")
+        else:
+            self.progress.show(progress)
         fresh: list[GeneratedImage] = []
         failures: list[GenerationError] = []
         making: dict[str, tuple[Recipe, Image | None]] = {}
@@ -131,16 +143,13 @@ class GenerateTab:
                 recipe = job.sweep.recipe(index)
                 making[recipe.key] = recipe, self._preview(recipe.key, preview)
         self.gallery.update(fresh, {} if over else making)
-        if self._follow:
-            self._present(fresh, making)
+        with self._following:
+            if self._follow:
+                self._present(fresh, making)
         if failures:
             self._session.notice.alarm(str(failures[-1]))
-        progress = together([job.progress for job in jobs])
-        if not over:
-            self.cancel.disabled = False  # a job may have come while the last one was closed
-            self.progress.show(progress)
-            return
-        self._close(jobs)
+        if over:
+            self._close(jobs)
 
     def _preview(self, key: str, make: Callable[[], Image] | None) -> Image | None:
         """A preview's picture, made once; None where there is none: the image goes on without."""
@@ -154,12 +163,8 @@ class GenerateTab:
         return picture
 
     def _close(self, jobs: Sequence[Job]) -> None:
-        progress = together([job.progress for job in jobs])
         self._seen.clear()
         self._previews.clear()
-        self.cancel.disabled = True
-        left = progress.total - progress.done
-        self.progress.close(f"{count(left, 'image')} not made" if left else "")
         if self.detail.stage.unfinished:
             self.detail.show()
         errors = [job.error for job in jobs if job.error]
@@ -186,15 +191,24 @@ class GenerateTab:
         return any(seen > 0 for seen in self._seen.values())
 
     def _choose(self, key: str) -> None:
-        self._choosing = True
+        self._presented = key
         if self.gallery.selected == key:
             self.detail.show()
         self.gallery.selected = key
-        self._choosing = False
 
-    def _chosen(self, _: Any) -> None:
-        if not self._choosing:
-            self._follow = False  # somebody looks at this one: it stays
+    def _chosen(self, change: Any) -> None:
+        with self._following:
+            if change["new"] != self._presented:
+                self._follow = False  # somebody looks at this one: it stays
+
+    def _stay(self, key: str) -> None:
+        """Somebody uses what is shown of an image: it stays, or comes back."""
+        with self._following:
+            self._follow = False
+            if key in self.gallery.images and (
+                key != self.gallery.selected or self.detail.stage.unfinished
+            ):
+                self._choose(key)
 
     def _open(self) -> None:
         """Fills the gallery from the store."""

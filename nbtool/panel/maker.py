@@ -37,7 +37,7 @@ class Maker(Protocol):
         """Makes images in the background."""
 
     def with_model(self, name: str) -> Maker:
-        """The same with another model, into the same store."""
+        """The same with another model: store, options, and those defaults that it takes."""
 
     def with_exact(self, exact: bool) -> Maker:
         """The same, exact or not."""

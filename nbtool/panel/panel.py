@@ -82,10 +82,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
             part.join(timeout)
 
     def _go(self) -> None:
-        if self.tabs.selected_index == 1:
-            self.sweep.run()
-        else:
-            self.generate.run()
+        tab = self.sweep if self.tabs.selected_index == 1 else self.generate
+        self._session.once_there(tab.run)
 
     def _sweep_around(self, recipe: Recipe) -> None:
         def fill() -> None:

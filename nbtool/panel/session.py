@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from nbtool.errors import NbtoolError
 from nbtool.panel.background import Latest
 from nbtool.panel.controls import Settings
-from nbtool.panel.notice import Notice
+from nbtool.panel.notice import Notice, words
+from nbtool.recipes.parameters import AT_REST
 from nbtool.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -15,21 +18,32 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """A generator that can be exchanged for one of another model, with the form for it."""
+    """A generator that can be exchanged for one of another model, with the form for it.
+
+    Those of other models are made from the first, so that none loses what it was given.
+    """
 
     def __init__(self, generator: Maker) -> None:
-        self.generator = generator
+        self._first = self._maker = generator
         self.notice = Notice()
         self.notice.widget.add_class("nbtool-news")
         self.settings = Settings()
-        self._switching = Latest(self._refused)
+        self._switching = Latest(self.notice.fail)
+        self._lock = threading.Lock()  # of the two below; nothing else is done meanwhile
+        self._under_way = True  # a model is being got
+        self._then: list[Callable[[], None]] = []  # what waits for it
         self._showing = False  # the model is shown, not asked for
-        self._name = ""  # of the model, as recipes have it
+        self._own = self._name = ""  # of the first model and of this one, as recipes have them
         self.settings.exact.value = generator.exact
-        self._switching(lambda: self._settle(generator, None))
+        self._get(lambda: generator)
         self.settings.on_change(self._answered)
         self.settings.model.observe(self.notice.guarded(self._model_asked), "value")
         self.settings.exact.observe(self.notice.guarded(self._exact_asked), "value")
+
+    @property
+    def generator(self) -> Maker:
+        """That of the chosen model, exact where that is ticked."""
+        return self._maker.with_exact(self.settings.exact.value)
 
     @property
     def model(self) -> str:
@@ -42,39 +56,78 @@ class Session:
     def with_model_of(self, recipe: Recipe, action: Callable[[], None]) -> None:
         """Does something once the panel has the model of a recipe."""
         recipe.require_known()
-        if recipe.model in (None, self._name):
-            action()
-        else:
-            self.switch(str(recipe.model), action)
+        self.switch(recipe.model or self._name, action)
+
+    def once_there(self, action: Callable[[], None]) -> None:
+        """Does something with the model that is shown: where it is being got, once it is there."""
+        with self._lock:
+            if self._under_way:
+                self._then.append(action)
+                return
+        action()
 
     def switch(self, model: str, action: Callable[[], None] | None = None) -> None:
-        """Another model, in the background: its files may have to be downloaded first."""
-        self.notice.say(f"Getting the model {model} …")
-        before = self.generator
-        exact = self.settings.exact.value
+        """Another model, in the background: its files may have to be downloaded first.
 
-        def get() -> None:
-            self._settle(before.with_model(model).with_exact(exact), action)
+        One that was asked for before and is not there yet is dropped, and what waits for it.
+        """
+        self._switching.forget()
+        is_here = model == self._name
+        with self._lock:
+            self._under_way = not is_here
+            self._then = [action] if action else []
+        if is_here:
+            self._show_model()
+            self.notice.clear()
+            self._arrive()
+            return
+        self.notice.say(f"Getting the model {model} …")
+        first = self._first
+        self._get(lambda: first if model == self._own else first.with_model(model))
+
+    def _get(self, make: Callable[[], Maker]) -> None:
+        def get() -> Callable[[], None]:
+            try:
+                maker = make()
+                own = maker.engine.defaults()
+            except Exception as error:
+                text = words(error)
+                return lambda: self._stay(text)
+            return lambda: self._settle(maker, own)
 
         self._switching(get)
 
-    def _settle(self, generator: Maker, action: Callable[[], None] | None) -> None:
+    def _settle(self, maker: Maker, own: Mapping[str, Any]) -> None:
         """Called in the background; touches only traits."""
-        own = generator.engine.defaults()
-        self.generator = generator
-        self._name = str(own["model"])
+        self._maker, self._name = maker, str(own["model"])
+        if maker is self._first:
+            self._own = self._name
+        defaults = self._first.defaults
+        left = {name: value for name, value in defaults.items() if name not in maker.defaults}
         self.settings.offer_sizes(own["width"], own["height"])
-        self.settings.fill({**own, **generator.defaults})
-        if (seed := generator.defaults.get("seed")) is not None:
+        self.settings.fill({n: AT_REST[n] for n in left} | {**own, **maker.defaults})
+        if (seed := maker.defaults.get("seed")) is not None:
             self.settings.lock(seed)
         self._show_model()
-        self.notice.clear()
-        if action:
-            action()
+        given = ", ".join(f"{name}={value!r}" for name, value in left.items())
+        self.notice.say(f"{self._name} does not take {given}: left out." if left else "")
+        self.notice.guarded(self._exact_asked)()
+        self._arrive()
 
-    def _refused(self, error: BaseException) -> None:
-        self.notice.fail(error)
+    def _stay(self, reason: str) -> None:
+        """Another model cannot be had: called in the background; touches only traits."""
+        with self._lock:
+            self._under_way, self._then = False, []
+        self.notice.alarm(f"{reason}\nThe panel stays with {self._name}." if self._name else reason)
         self._show_model()
+
+    def _arrive(self) -> None:
+        """The model is there: does what waited for it."""
+        with self._lock:
+            self._under_way = False
+            waiting, self._then = self._then, []
+        for action in waiting:
+            self.notice.guarded(action)()
 
     def _answered(self, _: object) -> None:
         """What was wrong with the form is said anew where it still is."""
@@ -88,8 +141,12 @@ class Session:
 
     def _model_asked(self) -> None:
         model = self.settings.model.value.strip()
-        if model and model != self._name and not self._showing:
+        if model and not self._showing:
             self.switch(model)
 
     def _exact_asked(self) -> None:
-        self.generator = self.generator.with_exact(self.settings.exact.value)
+        try:
+            self._maker.with_exact(self.settings.exact.value)
+        except NbtoolError:
+            self.settings.exact.value = self._maker.exact
+            raise

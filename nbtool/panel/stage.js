@@ -29,10 +29,17 @@ function render({ model, el }) {
     words.textContent = model.get("empty");
     figure.classList.toggle("nbtool-unfinished", model.get("unfinished"));
   };
+  // On the window, so before what was clicked says so itself: by then another may be shown.
+  const look = (event) => {
+    const key = model.get("key");
+    if (key && el.closest(".nbtool-detail")?.contains(event.target)) model.send({ look: key });
+  };
+  for (const event of ["focusin", "click"]) window.addEventListener(event, look, true);
   model.on("change:picture", show);
   for (const name of ["alt", "unfinished", "empty"]) model.on(`change:${name}`, describe);
   show();
   return () => {
+    for (const event of ["focusin", "click"]) window.removeEventListener(event, look, true);
     model.off("change:picture", show);
     for (const name of ["alt", "unfinished", "empty"]) model.off(`change:${name}`, describe);
     if (url) URL.revokeObjectURL(url);

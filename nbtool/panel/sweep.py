@@ -63,7 +63,7 @@ class SweepTab:
         self._planning = Latest(self.outlook.fail)
         self._follower = Follower(self._look, notice.fail)
         self.add.on_click(notice.click(self._add))
-        self.run_button.on_click(notice.click(self.run))
+        self.run_button.on_click(notice.click(lambda: session.once_there(self.run)))
         self.cancel.on_click(notice.click(self.stop))
         self.resume.on_click(notice.click(self._resume))
         session.settings.on_change(self.outlook.guarded(self.foresee))
@@ -184,6 +184,8 @@ class SweepTab:
         """Called from the follower's thread; touches only traits."""
         if not over:
             return  # the grid shows how far it is
+        self.cancel.disabled = True  # first of all, whatever goes wrong below
+        self.run_button.disabled = False
         job = jobs[-1]
         progress = job.progress
         parts = [count(progress.made + progress.stored, "image")]
@@ -191,10 +193,8 @@ class SweepTab:
         parts += [f"{progress.failed} failed"] if progress.failed else []
         left = progress.total - progress.done
         parts += [f"{left} not made; Resume makes them"] if left else []
-        self.outcome.say(" · ".join(parts))
-        self.cancel.disabled = True
-        self.run_button.disabled = False
         self.resume.disabled = not (left or progress.failed)
+        self.outcome.say(" · ".join(parts))
         if job.error:
             self._session.notice.alarm(words(job.error))
         self.outlook.guarded(self.foresee)()

@@ -30,7 +30,8 @@ class Row:
         label: For people; "" where they do not see it.
         caption: Its words in a caption, with `{names}` of parameters; None: its label and value.
         infotext: Its name in AUTOMATIC1111's infotext, where it has one that is not always there.
-        as_infotext: Its value there.
+        as_infotext: Its value there, by the value here and the pipeline's class in diffusers; None
+            where it has none.
         selective: Whether not every pipeline takes it. Then it is handed over where it is not
             at rest, and refused by a model whose pipeline lacks it.
         network: Whether it changes the networks, not what they are asked.
@@ -45,7 +46,7 @@ class Row:
     label: str
     caption: str | None = None
     infotext: str = ""
-    as_infotext: Callable[[Any], object] = lambda value: value
+    as_infotext: Callable[[Any, str], object] = lambda value, _: value
     selective: bool = False
     network: bool = False
     example: str = ""
@@ -70,9 +71,17 @@ def row(rest: Any, check: Check, **known: Any) -> Any:
     return field(default=rest, metadata={"row": Row(rest=rest, check=check, **known)})
 
 
-def _short(value: float) -> str:
+def _short(value: float, _: str) -> str:
     """As short as is exact: 5, 7.5."""
     return repr(value).removesuffix(".0")
+
+
+def _clip_skip(skipped: int, pipeline: str) -> int | None:
+    """There, 1 means that no layer is left out; where the last is never used, 1 and 2 mean that."""
+    if pipeline.startswith(("StableDiffusionXL", "StableDiffusion3")):
+        return skipped + 2
+    clip = pipeline.startswith(("StableDiffusion", "LatentConsistency", "AltDiffusion"))
+    return skipped + 1 if clip or not pipeline else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +129,7 @@ class Parameters:
     clip_skip: int = row(
         0, whole(0, 24), label="Clip skip",
         about="How many of the text encoder's last layers to leave out, 0 to 24.",
-        # There, 1 means that nothing is left out.
-        infotext="Clip skip", as_infotext=lambda skipped: skipped + 1, selective=True,
+        infotext="Clip skip", as_infotext=_clip_skip, selective=True,
     )  # fmt: skip
     eta: float = row(
         0.0, real(0, 1), label="Eta",
@@ -179,10 +187,16 @@ def checked(name: str, value: object) -> Any:
     return None
 
 
-def infotext_terms(given: Mapping[str, Any]) -> dict[str, object]:
-    """What AUTOMATIC1111's infotext says of those that are given and not always there."""
-    terms = ((ROWS[name], value) for name, value in given.items() if name in ROWS)
-    return {row.infotext: row.as_infotext(value) for row, value in terms if row.infotext}
+def infotext_terms(given: Mapping[str, Any], pipeline: str = "") -> dict[str, object]:
+    """What AUTOMATIC1111's infotext says of those that are given and not always there.
+
+    Args:
+        given: Parameters and their values.
+        pipeline: The class in diffusers that made the image; "": not known.
+    """
+    rows = ((ROWS[name], value) for name, value in given.items() if name in ROWS)
+    terms = {row.infotext: row.as_infotext(value, pipeline) for row, value in rows if row.infotext}
+    return {name: term for name, term in terms.items() if term is not None}
 
 
 def documented(docstring: str | None) -> str:

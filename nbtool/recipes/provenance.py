@@ -18,6 +18,7 @@ class Provenance:
 
     Attributes:
         engine: "local": diffusers on this machine.
+        pipeline: The class of the pipeline in diffusers; "" where it is not known.
         device: Such as "cuda" or "cpu".
         dtype: Such as "bfloat16".
         placement: What else of how the model was placed can move a pixel, in words.
@@ -33,6 +34,7 @@ class Provenance:
     """
 
     engine: str = ""
+    pipeline: str = ""
     device: str = ""
     dtype: str = ""
     placement: str = ""
@@ -47,8 +49,9 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in KINDS} | {"notes": list(self.notes)}
-        if not self.widths:  # as versions wrote it that did not know them
-            del values["widths"]
+        for name in ("pipeline", "widths"):  # as versions wrote it that did not know them
+            if not values[name]:
+                del values[name]
         return self.unknown | values
 
     @classmethod
@@ -69,6 +72,7 @@ class Provenance:
 
 KINDS: dict[str, Any] = {
     "engine": str,
+    "pipeline": str,
     "device": str,
     "dtype": str,
     "placement": str,

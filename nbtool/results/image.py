@@ -214,7 +214,7 @@ def _texts(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
         "recipe": given,
         "provenance": provenance.to_dict(),
         "version": str(provenance.versions.get("nbtool", __version__)),
-        "terms": infotext_terms(given),
+        "terms": infotext_terms(given, provenance.pipeline),
     }
 
 

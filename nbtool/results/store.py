@@ -65,6 +65,12 @@ class Listing:
     def __contains__(self, key: str) -> bool:
         return key[:KEY_DIGITS] in self._names
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Listing) and self._names == other._names
+
+    def __hash__(self) -> int:
+        return hash(self._names)
+
 
 class Store:
     """A folder of images with their recipes.

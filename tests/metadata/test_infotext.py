@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from nbtool import Recipe
+import nbtool
+from nbtool import Provenance, Recipe
 from nbtool.metadata import to_infotext
 from nbtool.recipes.parameters import infotext_terms
-from nbtool.schedulers import SHORT_NAMES
+from nbtool.results.image import encoded
+from nbtool.schedulers import SHORT_NAMES, canonical
 
 PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
@@ -114,3 +119,51 @@ def test_fault_35_what_a_text_chunk_cannot_hold_is_shown_as_missing(complete):
     text = to_infotext(complete.replace(prompt="a\0b\ud800c", model="\0").to_dict(), "0")
     assert text.startswith("a\N{REPLACEMENT CHARACTER}b?c\n")
     assert "\0" not in text
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_the_schedule_type_is_the_one_that_is_meant(complete, name):
+    """There, "Automatic" is the sampler's own way, which for these is Karras or Exponential."""
+    text = to_infotext(complete.replace(scheduler=name).to_dict(), "0")
+    _, _, settings = parse(text)
+    own_way = settings["Sampler"].startswith(("DPM++", "DPM2"))
+    karras = name.endswith("_karras")
+    wanted = "Karras" if karras else "Uniform" if own_way else "Automatic"
+    assert settings["Schedule type"] == wanted
+    assert canonical(f"{settings['Sampler']} {wanted}".removesuffix(" Automatic")) == name
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "skipped", "said"),
+    [
+        ("StableDiffusionPipeline", 0, None),
+        ("StableDiffusionPipeline", 1, "2"),
+        ("LatentConsistencyModelPipeline", 1, "2"),
+        ("StableDiffusionXLPipeline", 0, None),  # 1 and 2 mean this
+        ("StableDiffusionXLPipeline", 1, "3"),
+        ("StableDiffusionXLPAGPipeline", 2, "4"),
+        ("StableDiffusion3Pipeline", 1, "3"),
+        ("FluxPipeline", 1, None),
+        ("", 1, "2"),  # of files from before it was known
+    ],
+)
+def test_clip_skip_is_counted_as_the_models_family_counts(complete, pipeline, skipped, said):
+    recipe = complete.replace(clip_skip=skipped)
+    data = encoded(Image.new("RGB", (8, 8)), recipe, Provenance(pipeline=pipeline))
+    _, _, settings = parse(Image.open(io.BytesIO(data)).text["parameters"])
+    assert settings.get("Clip skip") == said
+
+
+def test_where_the_noise_was_drawn_is_said_where_it_is_known(complete):
+    sde = complete.replace(scheduler="DPMSolverSDEScheduler")
+    assert "RNG" not in parse(to_infotext(sde.to_dict(), "0"))[2]
+    assert parse(to_infotext(complete.to_dict(), "0"))[2]["RNG"] == "CPU"
+
+
+def test_a_file_says_which_pipeline_made_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    image = nbtool.Generator(store=tmp_path, width=64, height=64, num_inference_steps=1)(
+        "a", seed=1
+    )
+    assert image.provenance.pipeline == "StableDiffusionPipeline"
+    assert nbtool.Store(tmp_path)[image.recipe.key].provenance == image.provenance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 
 import pytest
 from people import find, press
@@ -187,7 +188,8 @@ def test_another_model_brings_its_defaults_and_keeps_the_store(panel):
     field(panel, "steps").value = 7
     field(panel, "model").value = str(folder)
     panel.join(SECONDS)
-    assert field(panel, "steps").value == 30
+    assert field(panel, "steps").value == STEPS  # the generator's own, which fits this one too
+    assert field(panel, "width").value == 128
     assert panel.generator.store.path.name == "images"
     images = generate(panel, steps=STEPS)
     assert images[0].recipe.model == "shapes"
@@ -314,3 +316,241 @@ def test_the_bundle_has_the_widget_and_pictures_in_its_place(panel):
     assert len(found) == 1
     assert base64.b64decode(found[0])[8:12] == b"WEBP"
     assert image.caption.split(" · ")[0] in bundle["text/html"]
+
+
+def say(widget, **content):
+    """What the browser sends."""
+    widget._handle_custom_msg(content, [])
+
+
+def held(panel, engine, count=2):
+    """Begins a run of which the first image is shown and the second waits; gives the first."""
+    engine.hold(1, lambda recipe: recipe.prompt == "later")
+    first = generate(panel, prompt="first")[0]
+    field(panel, "prompt").value = "later"
+    field(panel, "count").value = count
+    press(panel.generate.widget, "Generate")
+    assert engine.wait_for_hold(SECONDS)
+    return first
+
+
+def test_what_is_said_late_is_kept_with_the_image_that_it_was_said_of(panel, engine):
+    first = held(panel, engine)
+    detail = panel.generate.detail
+    engine.release()
+    panel.join(SECONDS)
+    newest = detail.image
+    assert newest.recipe.prompt == "later"
+    say(detail.note, key=first.recipe.key, value="the clean edge")
+    say(detail.star, key=first.recipe.key, value=True)
+    assert (first.note, first.starred) == ("the clean edge", True)
+    assert (newest.note, newest.starred) == ("", False)
+    assert (detail.note.value, detail.star.value, detail.star.description) == ("", False, "☆ Star")
+    starred = {item["id"] for item in panel.generate.gallery.items if item["starred"]}
+    assert starred == {first.recipe.key}
+    say(detail.note, key="no such image", value="lost?")
+    assert "not in the gallery any more" in panel.notice.text
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_who_uses_the_detail_of_an_image_keeps_it_while_a_run_goes_on(panel, engine, late):
+    first = held(panel, engine)
+    if late:  # the browser had not heard yet that another image is shown
+        engine.release()
+        panel.join(SECONDS)
+    say(panel.generate.detail.stage, look=first.recipe.key)
+    engine.release()
+    panel.join(SECONDS)
+    detail = panel.generate.detail
+    assert (detail.image, detail.stage.key) == (first, first.recipe.key)
+    assert detail.stage.picture == first.png
+    find(panel.generate.widget, "Note").value = "sharp"
+    press(panel.generate.widget, "Use these settings")
+    panel.join(SECONDS)
+    assert (first.note, field(panel, "prompt").value) == ("sharp", "first")
+    generate(panel, prompt="a new run is followed again", count=1, seed_mode="New each time")
+    assert detail.image.recipe.prompt == "a new run is followed again"
+
+
+def test_a_choice_ends_following(panel, engine):
+    first = held(panel, engine)
+    panel.generate.gallery.selected = ""
+    panel.generate.gallery.selected = first.recipe.key
+    engine.release()
+    panel.join(SECONDS)
+    assert panel.generate.detail.image is first
+
+
+def test_the_image_that_is_looked_at_stays_in_a_full_gallery(panel, monkeypatch):
+    monkeypatch.setattr("nbtool.panel.gallery.KEPT", 3)
+    first = generate(panel)[0]
+    say(panel.generate.detail.stage, look=first.recipe.key)
+    more = panel.generator.grid("more", seed=range(5))
+    panel.generate.gallery.update(more)
+    assert len(panel.generate.gallery.images) == 3
+    assert panel.generate.detail.image is first
+
+
+def test_fault_42_what_goes_wrong_in_a_callback_is_shown_and_the_buttons_work_again(
+    panel, monkeypatch
+):
+    def broken(*_, **__):
+        raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nbtool.panel.gallery.small_copy", broken)
+        generate(panel)
+        assert "OSError: no room" in panel.notice.text
+        assert find(panel.generate.widget, "Cancel").disabled
+        assert panel.generate.progress.widget.value == ""
+    with monkeypatch.context() as patch:
+        patch.setattr("nbtool.panel.sweep.count", broken)
+        panel.sweep.rows[1].fill("", "")
+        panel.sweep.run()
+        panel.join(SECONDS)
+        assert "OSError: no room" in panel.notice.text
+        assert not panel.sweep.run_button.disabled
+    with monkeypatch.context() as patch:  # and the planner goes on
+        patch.setattr("nbtool.generator.Generator.plan", broken)
+        field(panel, "count").value = 2
+        panel.join(SECONDS)
+        assert "OSError: no room" in panel.generate.outlook.text
+    field(panel, "count").value = 1
+    panel.join(SECONDS)
+    assert panel.generate.outlook.text.startswith("1 image")
+    assert generate(panel)
+    assert panel.notice.text == ""
+
+
+OPTIONS = {"device": "cpu", "dtype": "float32", "safety_checker": False, "allow_pickle": True}
+
+
+@pytest.fixture
+def another(tmp_path, monkeypatch):
+    """A model of the user's own, beside the embedded one."""
+    monkeypatch.setattr("nbtool.catalogue._added", {})
+    nbtool.add_model("another", str(nbtool.catalogue.find("shapes").folder), side=64)
+
+
+def test_another_model_keeps_what_the_generator_was_given(opened, tmp_path, another):
+    given = {"guidance_scale": 4.5, "num_inference_steps": STEPS, "width": 72}
+    gen = nbtool.Generator(store=tmp_path / "images", exact=True, **OPTIONS, **given)
+    panel = opened(gen)
+    field(panel, "model").value = "another"
+    panel.join(SECONDS)
+    new = panel.generator
+    assert new.engine.name == "another"
+    assert (new.store, new.exact, new.defaults) == (gen.store, True, given)
+    assert (new.engine.model.safety_checker, new.engine.model.allow_pickle) == (False, True)
+    plans = [g.memory_plan() for g in (gen, new)]
+    assert {(plan.device, plan.dtype) for plan in plans} == {("cpu", "float32")}
+    assert (field(panel, "guidance").value, field(panel, "width").value) == (4.5, 72)
+    field(panel, "model").value = "shapes"
+    panel.join(SECONDS)
+    assert panel.generator is gen
+
+
+def test_defaults_that_another_model_does_not_take_are_named_and_come_back(
+    opened, tmp_path, another
+):
+    gen = nbtool.Generator(store=tmp_path / "images", num_inference_steps=STEPS, clip_skip=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nbtool.catalogue.families.TABLED", ())
+        patch.setattr("nbtool.catalogue.families._arguments", lambda _: {"eta": None})
+        panel = opened(gen)
+        field(panel, "model").value = "another"
+        panel.join(SECONDS)
+        assert panel.generator.defaults == {"num_inference_steps": STEPS}
+        assert "another does not take clip_skip=1" in panel.notice.text
+        assert generate(panel)
+    assert panel.generator.with_model("shapes").defaults == gen.defaults
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_exact_is_what_the_tick_shows_also_when_it_is_changed_meanwhile(
+    opened, tmp_path, another, monkeypatch, ticked
+):
+    begun, go_on = threading.Event(), threading.Event()
+    real = nbtool.Generator.with_model
+
+    def slow(self, name):
+        new = real(self, name)
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return new
+
+    monkeypatch.setattr(nbtool.Generator, "with_model", slow)
+    panel = opened(nbtool.Generator(store=tmp_path / "images", exact=not ticked))
+    field(panel, "model").value = "another"
+    assert begun.wait(SECONDS)
+    field(panel, "exact").value = ticked
+    go_on.set()
+    panel.join(SECONDS)
+    assert (panel.generator.engine.name, panel.generator.exact) == ("another", ticked)
+    assert generate(panel, steps=1)[0].provenance.exact is ticked
+
+
+def test_a_model_that_was_asked_for_and_given_up_does_not_come(opened, real, another, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(self, name):
+        begun.set()
+        assert go_on.wait(SECONDS)
+        raise nbtool.ModelError("too late")
+
+    monkeypatch.setattr(nbtool.Generator, "with_model", slow)
+    panel = opened(real)
+    field(panel, "model").value = "another"
+    assert begun.wait(SECONDS)
+    field(panel, "model").value = "shapes"
+    go_on.set()
+    panel.join(SECONDS)
+    assert (panel.generator, field(panel, "model").value) == (real, "shapes")
+    assert panel.notice.text == ""
+
+
+def test_a_click_while_a_model_is_got_is_for_that_model(opened, real, another, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+    with_model = nbtool.Generator.with_model
+
+    def slow(self, name):
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return with_model(self, name)
+
+    monkeypatch.setattr(nbtool.Generator, "with_model", slow)
+    panel = opened(real)
+    field(panel, "model").value = "another"
+    assert begun.wait(SECONDS)
+    press(panel.generate.widget, "Generate")
+    go_on.set()
+    panel.join(SECONDS)
+    panel.join(SECONDS)
+    (image,) = panel.generate.gallery.images.values()
+    assert image.recipe.model == "another"
+
+
+def test_an_engine_without_exact_mode_leaves_the_tick_off(opened, tmp_path):
+    engine = FakeEngine()
+    del engine.exact
+    panel = opened(nbtool.Generator(engine=engine, store=tmp_path / "images"))
+    field(panel, "exact").value = True
+    assert "fake has no exact mode" in panel.notice.text
+    assert not field(panel, "exact").value
+    assert panel.generator.engine is engine
+
+
+def test_the_pace_is_read_once_for_each_state_of_the_store(panel, monkeypatch):
+    generate(panel)
+    reads, latest = [], nbtool.Store.latest
+    monkeypatch.setattr(
+        nbtool.Store, "latest", lambda store, count: reads.append(count) or latest(store, count)
+    )
+    for guidance in (2, 3, 4):
+        field(panel, "guidance").value = guidance
+        panel.join(SECONDS)
+        assert " · about " in panel.generate.outlook.text
+    assert len(reads) <= 1
+    generate(panel, count=2)
+    panel.join(SECONDS)
+    assert 1 <= len(reads) <= 2

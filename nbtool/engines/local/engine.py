@@ -346,6 +346,7 @@ class _Task:
             return partial(self._emit, Failed(recipe, reason))
         provenance = Provenance(
             engine="local",
+            pipeline=self._engine.model.facts.pipeline,
             device=self._of().plan.device,
             dtype=self._of().plan.dtype,
             placement=self._of().placement,

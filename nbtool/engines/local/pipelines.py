@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from nbtool import schedulers
@@ -26,17 +27,24 @@ def with_scheduler(shared: Any, scheduler: Any) -> Any:
     return pipeline
 
 
-def scheduler(name: str, config: Any) -> Any:
+def scheduler(name: str, config: Mapping[str, Any]) -> Any:
     """A scheduler by its name, with the configuration of a model's own.
 
     Raises:
-        GenerationError: It does not fit the model.
+        GenerationError: It does not fit the model, or needs a package that is not installed.
     """
     import diffusers
 
-    wanted = schedulers.resolve(name)
+    class_name = schedulers.resolve(name).class_name
+    changes = schedulers.changes(name, config)
+    if config["_class_name"] == class_name:
+        # All as it is now: diffusers would take back what a pipeline has set in place of defaults.
+        config = {option: config[option] for option in config if option != "_use_default_values"}
     try:
-        return getattr(diffusers, wanted.class_name).from_config(config, **wanted.options)
+        return getattr(diffusers, class_name).from_config(config, **changes)
+    except ImportError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise GenerationError(f"the scheduler {name} needs a package more: {reason}") from None
     except Exception as error:  # each scheduler refuses settings in its own way
         raise GenerationError(f"the scheduler {name} does not fit this model: {error}") from None
 

@@ -12,6 +12,7 @@ import pytest
 
 import nbtool
 from nbtool.background import Loop
+from nbtool.catalogue import hub
 from nbtool.live.view import GridView
 from nbtool.panel.background import Follower, Latest
 from nbtool.testing import FakeEngine
@@ -96,8 +97,20 @@ def follower(tmp_path):
     return told, over[-1]
 
 
+def download(tmp_path):
+    """Whoever waits for the files hears of it; the next get theirs."""
+    told, got = [], []
+    for name in ("a", "b"):
+        try:
+            hub._side_by_side(got.append, [name], hub._Tally("m", 0, lambda _: None))
+        except BaseException as error:
+            told.append(error)
+    return told, got == ["b"]
+
+
 LOOPS = {
     "nbtool": local,
+    "nbtool download": download,
     "nbtool job": job,
     "nbtool writer": writer,
     "nbtool view": view,

@@ -183,7 +183,7 @@ def _side_by_side(get: Callable[[str], None], names: list[str], tally: _Tally) -
             ended.put(None)
         return 0
 
-    loop = Loop("nbtool download", turn, threads=WORKERS)
+    loop = Loop("nbtool download", turn, threads=WORKERS, fail=ended.put)
     left = len(names)
     try:
         for _ in names[:WORKERS]:

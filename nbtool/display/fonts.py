@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import unicodedata
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from nbtool.errors import logger
 
 FONT = "DejaVu Sans"  # ships with matplotlib; Pillow's own font knows ASCII only
 NORMAL = 400  # the weight
@@ -133,5 +134,7 @@ def _look_again() -> None:
 
     known = {entry.fname for entry in fontManager.ttflist}
     for path in sorted(set(findSystemFonts()) - known):
-        with contextlib.suppress(Exception):  # not every file is a font that it can use
+        try:
             fontManager.addfont(path)
+        except Exception:  # not every file is a font that it can use
+            logger.debug("no font: %s", path, exc_info=True)

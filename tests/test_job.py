@@ -417,7 +417,8 @@ def test_many_may_await_and_no_thread_does(quick, engine, monkeypatch):
     assert sum(isinstance(each, nbtool.Grid) for each in came) == 150
 
 
-def test_the_end_of_a_job_does_not_mind_an_event_loop_that_is_gone(quick, engine):
+def test_the_end_of_a_job_does_not_mind_an_event_loop_that_is_gone(quick, engine, caplog):
+    caplog.set_level("DEBUG", "nbtool")
     engine.hold(1)
     job = quick.submit(PROMPT, seed=1)
     loop = asyncio.new_event_loop()
@@ -428,6 +429,7 @@ def test_the_end_of_a_job_does_not_mind_an_event_loop_that_is_gone(quick, engine
     loop.close()
     engine.release()
     assert len(job.wait(SECONDS)) == 1
+    assert caplog.records == []
 
 
 def test_a_drawn_seed_is_told_so_that_the_grid_can_go_on(quick, engine, monkeypatch, capsys):

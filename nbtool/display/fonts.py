@@ -79,6 +79,7 @@ def _held(path: str, letters: frozenset[str]) -> frozenset[str]:
         font = FT2Font(path)
         return frozenset(c for c in letters if font.get_char_index(ord(c)))
     except Exception:  # a file that is gone or damaged has none
+        logger.debug("no font: %s", path, exc_info=True)
         return frozenset()
 
 

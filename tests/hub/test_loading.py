@@ -306,6 +306,7 @@ def test_downloads_that_overlap_leave_the_process_as_it_was(
         job.start()
     for job in jobs:
         job.join()
+    let_connections_end()
     assert noise() == before
 
 

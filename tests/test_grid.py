@@ -177,7 +177,7 @@ def test_a_record_keeps_both_where_a_word_is_called_as_something_else_is():
 
 def test_indexing_with_fewer_positions_and_slices():
     grid = grid_of(seed=range(4), guidance_scale=[1, 3, 5])
-    assert grid[1].axes == {"guidance_scale": (1.0, 3.0, 5.0)}
+    assert grid[1, :].axes == {"guidance_scale": (1.0, 3.0, 5.0)}
     assert grid[1:3, 0].axes == {"seed": (1, 2)}
     assert grid[::-1].axes["seed"] == (3, 2, 1, 0)
     assert grid[-1, 2].seed == 3
@@ -321,8 +321,10 @@ def test_a_grid_is_walked_backwards_and_chosen_from():
     grid = grid_of(seed=range(4), eta=[0, 1], state=lambda i: MISSING if i == (1, 1) else MADE)
     assert list(reversed(grid)) == list(grid)[::-1]
     assert grid[0, 1] in grid
-    row = grid_of(seed=range(4))
-    assert random.Random(0).choice(row) in list(row)
+    assert all(random.Random(n).choice(grid) in list(grid) for n in range(20))
+    assert [grid[place] for place in range(-len(grid), 0)] == list(grid)
+    with pytest.raises(AxisError, match="no image 7 among 7"):
+        grid[7]
 
 
 def test_a_grid_of_one_cell_has_no_axes():
@@ -370,7 +372,7 @@ def test_a_list_for_a_parameter_inside_a_paired_axis_keeps_the_axis():
         (lambda g: g.isel(seed=[0, 0]), "twice"),
         (lambda g: g.isel(seed=slice(5, 9)), "'seed' has no values"),
         (lambda g: g[0, 0, 0], "3 positions for 2 axes"),
-        (lambda g: g[-3], "no position -3"),
+        (lambda g: g[-3, :], "no position -3"),
     ],
 )
 def test_a_lookup_that_finds_nothing_says_what_there_is(lookup, message):

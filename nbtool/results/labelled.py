@@ -146,6 +146,20 @@ class Labelled:
         return type(self)(self.base, axes, cells)
 
     def __getitem__(self, position: Any) -> Any:
+        """The images at places on the axes, as `isel` gives them; of one number alone the image.
+
+            grid[0, 1], grid[1:3], grid[0, :]       places on the first axes
+            grid[5]                                 list(grid)[5]
+
+        Raises:
+            AxisError: There is no such position.
+            GenerationError: The one cell asked for failed or was not made.
+        """
+        if (place := _whole(position)) is not None:
+            try:
+                return list(self)[place]
+            except IndexError:
+                raise AxisError(f"no image {place} among {len(self)}") from None
         places = position if isinstance(position, tuple) else (position,)
         if len(places) > len(self._axes):
             raise AxisError(f"{len(places)} positions for {len(self._axes)} axes")
@@ -283,3 +297,10 @@ def _chosen(axis: Axis, position: Any) -> int | list[int]:
         raise AxisError(
             f"no position {shown(position)} on the axis {axis.name!r} of length {len(axis)}"
         ) from None
+
+
+def _whole(position: Any) -> int | None:
+    try:
+        return None if is_bool(position) else operator.index(position)
+    except TypeError:
+        return None

@@ -45,7 +45,8 @@ def outcome(progress: Progress, grid: Labelled) -> str:
 def interrupted(progress: Progress) -> str:
     """The line that stays of a run that was left before its end."""
     made = f"{progress.done:,} of {count(progress.total, 'image')}"
-    return f"interrupted: {made}; the same call goes on"
+    drawn = "" if progress.drawn is None else f" with seed={progress.drawn}, which was drawn,"
+    return f"interrupted: {made}; the same call{drawn} goes on"
 
 
 def status(progress: Progress) -> str:

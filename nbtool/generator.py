@@ -19,7 +19,6 @@ from nbtool.fitting.plans import MemoryPlan, best_plan
 from nbtool.fitting.roster import AUTO, choose_model
 from nbtool.grid import Grid
 from nbtool.job import Job
-from nbtool.output import warn
 from nbtool.recipes import axes, given
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis
@@ -29,7 +28,7 @@ from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
 from nbtool.results.store import Listing, Store
-from nbtool.text import card
+from nbtool.text import card, warn
 from nbtool.watch import watch
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
-from nbtool.output import warn
 from nbtool.results.labelled import Labelled
+from nbtool.text import warn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,8 +11,8 @@ from typing import Any
 from nbtool import environment
 from nbtool.display.progress import interrupted, line, outcome, status, timed
 from nbtool.job import Job
-from nbtool.output import Forgiving, put
 from nbtool.results.progress import Progress
+from nbtool.text import Forgiving, put
 
 REFRESH = 0.1  # seconds between two looks at the job
 

@@ -12,7 +12,7 @@ import warnings
 import pytest
 
 import nbtool
-from nbtool import output
+from nbtool import text
 from nbtool.testing import FakeEngine
 
 PROMPT = "日本の城 ≈ a · star \ud800"
@@ -121,7 +121,7 @@ def test_fault_56_a_warning_is_shown_as_far_as_it_can_be(stream, monkeypatch):
         warnings.simplefilter("always")
         monkeypatch.setattr(warnings, "showwarning", show)
         monkeypatch.setattr(sys, "stderr", stream())
-        output.warn(PROMPT, stacklevel=1)
+        text.warn(PROMPT, stacklevel=1)
         shown = getattr(sys.stderr, "text", None)
         monkeypatch.undo()
     if shown is not None:
@@ -130,10 +130,10 @@ def test_fault_56_a_warning_is_shown_as_far_as_it_can_be(stream, monkeypatch):
 
 
 def test_what_is_written_elsewhere_is_counted_as_a_stream_counts_it():
-    stream = output.Forgiving(Written("ascii"))
+    stream = text.Forgiving(Written("ascii"))
     assert stream.write("é") == 1
     assert stream.encoding == "ascii"
     assert stream.error is None
-    gone = output.Forgiving(Gone())
+    gone = text.Forgiving(Gone())
     assert gone.write("é") == 1
     assert isinstance(gone.error, BrokenPipeError)

@@ -22,8 +22,8 @@ from nbtool.background import Loop
 from nbtool.catalogue import weights
 from nbtool.catalogue.refusals import explained
 from nbtool.errors import ModelError
-from nbtool.output import warn
 from nbtool.silence import quiet_hub
+from nbtool.text import warn
 
 BRANCH = "main"
 WORKERS = 4  # files at once

@@ -21,10 +21,9 @@ from nbtool.cli.benchmark import pace
 from nbtool.display import save
 from nbtool.errors import NbtoolError, RecipeError, logger
 from nbtool.generator import default_store
-from nbtool.output import Forgiving
 from nbtool.recipes.parameters import INTEGERS, PARAMETERS, READ, REALS
 from nbtool.results.image import format_of
-from nbtool.text import card_text, printable
+from nbtool.text import Forgiving, card_text, printable
 
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 PARAMETER_HELP = (

@@ -7,9 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from nbtool.environment import progress_style
-from nbtool.output import put
 from nbtool.results.progress import Progress
-from nbtool.text import LITERAL, count, duration
+from nbtool.text import LITERAL, count, duration, put
 
 if TYPE_CHECKING:
     from nbtool.results.labelled import Labelled

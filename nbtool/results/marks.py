@@ -8,11 +8,11 @@ from typing import Any
 
 from nbtool import files
 from nbtool.errors import StoreError
-from nbtool.output import warn
 from nbtool.results import records
 from nbtool.results.folder import KEY_DIGITS, MARK, Folder
 from nbtool.results.image import Mark
 from nbtool.results.records import NEWER, SCHEMA, SHA256, DamagedError, UnusableError
+from nbtool.text import warn
 
 MAX_NOTE = 20_000  # characters
 FIELDS = frozenset({"schema", "key", *Mark._fields})

@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Any
 from nbtool import files
 from nbtool.environment import FOLDER
 from nbtool.errors import StoreError
-from nbtool.output import warn
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
@@ -46,6 +45,7 @@ from nbtool.results.records import (
     Record,
     UnusableError,
 )
+from nbtool.text import warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image

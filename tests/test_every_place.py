@@ -14,10 +14,12 @@ import shutil
 import warnings
 
 import pytest
+import tiny
 from drives import Drive, contents
 
 import nbtool
-from nbtool import NbtoolError, Recipe, Store
+from nbtool import NbtoolError, Recipe, Store, catalogue
+from nbtool.catalogue import identity
 from nbtool.engines.local import tuning
 from nbtool.engines.local.classes import Classes
 from nbtool.testing import FakeEngine
@@ -85,6 +87,15 @@ def compared(folder):
     classes.save()
 
 
+def model(folder, ask):
+    """What is asked of a model in a folder, by a process that knows nothing of it yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        register = identity.Register(identity.register._path)
+        patch.setattr(identity, "register", register)
+        return ask(catalogue.find(str(folder / "model")))
+
+
 def checked(folder):
     for problem in opened(folder).check():
         warnings.warn(problem, stacklevel=1)
@@ -113,6 +124,10 @@ OPERATIONS = {
     "pixels": lambda folder: [image.image.tobytes() for image in opened(folder)],
     "keep a tuning": tuned,
     "keep a width": compared,
+    "know a model": functools.partial(model, ask=lambda model: model.defaults),
+    "know a model's facts": functools.partial(model, ask=lambda model: model.facts),
+    "know whether a model is here": functools.partial(model, ask=lambda model: model.is_here),
+    "look through a model": functools.partial(model, ask=lambda model: model.fetch(str)),
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)
@@ -121,6 +136,7 @@ OPERATIONS = {
     f"save {name}": functools.partial(saved_grid, name=name)
     for name in ("grid.png", "grid.html", "grid.zip", "grid.svg")
 }  # fmt: skip
+ELSEWHERE = {"0123456789ab": ["another", "/elsewhere"]}  # what is known of another model
 ENDS = {"png": b"IEND\xaeB`\x82", "html": b"</html>\n", "svg": b"</svg>\n", "zip": b"\0\0"}
 
 
@@ -140,6 +156,9 @@ def made(tmp_path_factory):
     opened(folder)[key(1)].save(folder / "saved" / "image.png")
     (folder / "cache" / "nbtool").mkdir(parents=True)
     (folder / "cache" / "nbtool" / "tuning.json").write_text(json.dumps({"a": "fused"}))
+    places = json.dumps({"files": {}, "places": ELSEWHERE})
+    (folder / "cache" / "nbtool" / "places.json").write_text(places)
+    tiny.stable_diffusion().save_pretrained(folder / "model")
     (folder / "cache" / "nbtool" / "widths.json").write_text(json.dumps({"a": {"best": 4}}))
     return folder
 
@@ -160,6 +179,8 @@ def is_whole(path, data, *known):
     """Whether a file is as it was or as it becomes; a grid may have cells that say what failed."""
     if path.startswith("saved/grid") and data.endswith(ENDS[path.rpartition(".")[2]]):
         return True
+    if path == "cache/nbtool/places.json":  # which also says where this folder lies, and when
+        return ELSEWHERE.items() <= json.loads(data)["places"].items()
     return data in known
 
 

@@ -11,6 +11,7 @@ an upscaler or a workflow when there are some.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -154,7 +155,10 @@ class Register:
         """
         name = unicodedata.normalize("NFC", name)
         with self._lock:
-            _, places = self._all()
+            self._read()
+            places = self._places
+            with contextlib.suppress(OSError):
+                _, places = self._all()
         for known, (called, place) in reversed(places.items()):
             named = name in (called, last_part(place))
             if named and digest in (None, known) and os.path.exists(place):
@@ -170,7 +174,9 @@ class Register:
     def _read(self) -> dict[str, tuple[Stamp, str]]:
         """What is known of files; at first what earlier processes left."""
         if self._files is None:
-            self._files, self._places = _kept(self._path())
+            self._files = {}
+            with contextlib.suppress(OSError):  # looked at again when something is added
+                self._files, self._places = _kept(self._path())
         return self._files
 
     def _all(self) -> tuple[dict[str, tuple[Stamp, str]], dict[str, tuple[str, str]]]:
@@ -185,7 +191,8 @@ class Register:
         return others[0] | ours, places | self._places
 
     def _keep(self) -> None:
-        with self._lock:
+        # What cannot be read now is not written over.
+        with self._lock, contextlib.suppress(OSError):
             known, places = self._all()
             content = {
                 "files": {p: [*when, sha] for p, (when, sha) in list(known.items())[-KEPT:]},
@@ -195,12 +202,16 @@ class Register:
 
 
 def _kept(path: Path) -> tuple[dict[str, tuple[Stamp, str]], dict[str, tuple[str, str]]]:
-    """What the file says of files and of places, as far as that makes sense."""
+    """What the file says of files and of places, as far as that makes sense.
+
+    Raises:
+        OSError: It is there and cannot be read now.
+    """
+    found = files.kept(path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
         known = _entries(found["files"], 5, int)
         places = _entries(found["places"], 2, str)
-    except (OSError, ValueError, RecursionError, TypeError, KeyError):  # gone, or nonsense
+    except (ValueError, TypeError, KeyError):
         return {}, {}
     return (
         {p: (tuple(when), sha) for p, (*when, sha) in known.items() if _SHA256.fullmatch(sha)},

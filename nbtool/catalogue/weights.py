@@ -186,9 +186,16 @@ def names_in(folder: Path) -> list[str]:
         ModelError: It cannot be read.
     """
     try:
-        return [path.relative_to(folder).as_posix() for path in folder.glob("*/*")]
+        # Not by `glob`, which passes over folders that cannot be read.
+        parts = [entry.name for entry in _entries(folder) if entry.is_dir()]
+        return [f"{part}/{entry.name}" for part in parts for entry in _entries(folder / part)]
     except OSError as error:
         raise ModelError(f"cannot read {error.filename}: {error.strerror}") from None
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
 
 
 def read_json(path: Path) -> dict[str, Any]:

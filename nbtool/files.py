@@ -36,6 +36,11 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def target(path: str | os.PathLike[str]) -> Path:
+    """Where somebody's own file is written: `~` is the home folder, and a link stays one."""
+    return Path(os.path.realpath(named)) if (named := expanded(path)).is_symlink() else named
+
+
 def absolute(path: str | os.PathLike[str]) -> Path:
     """The same place wherever the process goes later; `~` is the home folder.
 
@@ -71,11 +76,19 @@ def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
             file.flush()
             _sync(file.fileno())
         if keep:
+            _keep_mode(path, partial)
             os.replace(partial, path)
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _keep_mode(path: Path, partial: Path) -> None:
+    """Lets nobody read what nobody else could read before."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISREG(mode := path.lstat().st_mode):
+            partial.chmod(stat.S_IMODE(mode))
 
 
 def write(path: Path, data: bytes, *, keep: bool = True) -> None:
@@ -157,7 +170,7 @@ def read(path: Path) -> bytes:
 
 def free(folder: Path) -> int:
     """The bytes that can still be written in a folder, there or yet to be made."""
-    folder = folder.absolute()
+    folder = absolute(folder)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(existing).free
 

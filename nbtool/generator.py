@@ -16,7 +16,7 @@ from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
 from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError, unknown_name
 from nbtool.fitting.plans import MemoryPlan, best_plan
-from nbtool.fitting.roster import AUTO, choose_model
+from nbtool.fitting.roster import choose_model
 from nbtool.grid import Grid
 from nbtool.job import Job
 from nbtool.recipes import axes, given
@@ -130,7 +130,7 @@ class Generator:
             self.engine = engine
             return
         model = model or os.environ.get(MODEL_VARIABLE) or catalogue.EMBEDDED
-        if model == AUTO:
+        if model == catalogue.AUTO:
             model, self.reason = choose_model()
         self.engine = LocalEngine(model, **options)
 

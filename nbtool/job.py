@@ -64,10 +64,6 @@ class Job:
             recipe = sweep.recipe(index)
             engine.check(recipe)
             self._cells.setdefault(recipe.key, []).append(index)
-        self._stored = store.listing()
-        self._prepared = not all(key in self._stored for key in self._cells)
-        if self._prepared:  # a store that may only be read still gives what it has
-            store.prepare()
         self._results: dict[str, Cell] = {}
         self._settled: list[tuple[str, Cell]] = []  # the same in the order in which they came
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
@@ -78,14 +74,22 @@ class Job:
         self._changed = threading.Condition(threading.RLock())
         self._unwanted: set[str] = set()
         self._passed: set[str] = set()  # what was left to other jobs
-        self._place = str(store.path)
+        self._place = os.path.realpath(store.path)  # by whatever way it is called
         self._cancelled = threading.Event()
         self._finished = threading.Event()
         self._error: NbtoolError | None = None
         self._notes: dict[str, None] = {}
         self._started = self._heard = 0.0  # of the first and of the last event
         self._listeners: set[Callable[[], object]] = set()  # told of the end
-        _jobs.add(self)
+        _jobs.add(self)  # what others make from now on, it hears of
+        try:
+            self._stored = store.listing()
+            self._prepared = not all(key in self._stored for key in self._cells)
+            if self._prepared:  # a store that may only be read still gives what it has
+                store.prepare()
+        except BaseException:
+            _jobs.discard(self)
+            raise
         try:
             Loop("nbtool job", self._run, fail=self._end).wake()
         except RuntimeError as error:  # the system starts no thread
@@ -182,7 +186,15 @@ class Job:
         unwanted = {key for key, cells in self._cells.items() if asked.issuperset(cells)}
         self._unwanted |= unwanted
         for key in unwanted:
+            self._let_go(key)
             _claims.drop(self, (self._place, key))
+
+    def _let_go(self, key: str) -> None:
+        """An image is not in the making here any more, whatever is still heard of it."""
+        with self._changed:
+            self._begun.pop(key, None)
+            self._previews.pop(key, None)
+            self._changed.notify_all()
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for the end, or `timeout` seconds; raises nothing."""
@@ -253,6 +265,7 @@ class Job:
             if self.done:
                 return
             self._error = None if error is None else stopped_by(error)
+            self._begun.clear()
             self._previews.clear()
             self._finished.set()
             self._changed.notify_all()
@@ -300,6 +313,7 @@ class Job:
             return True
         if len(_jobs) > 1 and _claims.is_elsewhere((self._place, recipe.key), self):
             self._passed.add(recipe.key)
+            self._let_go(recipe.key)
         return bool(self._passed) and recipe.key in self._passed
 
     def _take(self, key: str) -> bool:
@@ -353,6 +367,7 @@ class Job:
         for job in tuple(_jobs):
             if job is not self and job._place == self._place and key in job._cells:  # noqa: SLF001
                 job._passed.add(key)  # noqa: SLF001 - it has no need to make it any more
+                job._let_go(key)  # noqa: SLF001
         with self._changed:
             for note in event.provenance.notes:
                 self._notes.setdefault(note)
@@ -361,6 +376,8 @@ class Job:
     def _advance(self, event: Stepped) -> None:
         """Called for every step of every image: no more than notes it."""
         with self._changed:
+            if event.recipe.key not in self._previews:  # let go of
+                return
             self._begun[event.recipe.key] = event.step / event.steps
             if event.preview:
                 self._previews[event.recipe.key] = event.preview
@@ -373,8 +390,7 @@ class Job:
                 return
             self._results[key] = cell
             self._settled.append((key, cell))
-            self._begun.pop(key, None)
-            self._previews.pop(key, None)
+            self._let_go(key)
             now = {name: getattr(self._counts, name) + n for name, n in counts.items()}
             self._update(**now)
         _claims.drop(self, (self._place, key))

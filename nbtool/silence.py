@@ -10,6 +10,7 @@ Nor is a warning of theirs an error, as it is with `python -W error`: no picture
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -151,12 +152,22 @@ def importing(library: str) -> Iterator[None]:
             import torch
 
     Raises:
-        NbtoolError: What was imported inside raised something.
+        NbtoolError: What was imported inside raised something, or the working folder is gone,
+            without which torch ends the whole process.
     """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise NbtoolError("the working folder is gone; go to another with os.chdir(…)") from None
     try:
         with mild():
             yield
     except (Exception, SystemExit) as error:  # a module may raise what it likes
+        if not threading.main_thread().is_alive():
+            raise NbtoolError(
+                f"Python is ending while {library} is imported; let the script wait for what it "
+                f"asked for, with job.wait() or thread.join()"
+            ) from error
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         raise NbtoolError(
             f"{library} cannot be imported ({reason}); mend its installation until "

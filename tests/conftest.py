@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import settings
@@ -108,3 +110,10 @@ def learned(own_cache):
         best = 32 if key[1] == "forward" else 4
         choosing._classes.settle(text, best)
         choosing._widths.fix(key, best)
+
+
+@pytest.fixture
+def in_a_loop():
+    """Runs a coroutine in an event loop of its own: the browser's tests leave theirs running."""
+    with ThreadPoolExecutor(1) as thread:
+        yield lambda coroutine: thread.submit(asyncio.run, coroutine).result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import errno
 import os
@@ -218,11 +217,11 @@ def test_submit_does_not_block_and_cancel_keeps_finished_images(gen, held):
         grid.sel(seed=199)
 
 
-def test_a_job_can_be_awaited_and_iterated(gen):
+def test_a_job_can_be_awaited_and_iterated(gen, in_a_loop):
     async def wait():
         return await gen.submit(PROMPT, seed=range(2))
 
-    assert len(asyncio.run(wait())) == 2
+    assert len(in_a_loop(wait())) == 2
     assert {image.seed for image in gen.submit(PROMPT, seed=range(3))} == {0, 1, 2}
 
 

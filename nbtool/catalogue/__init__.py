@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ from typing import Any
 from nbtool.catalogue import identity, weights
 from nbtool.catalogue.facts import Facts
 from nbtool.catalogue.hub import BRANCH, Repository
-from nbtool.catalogue.known import EMBEDDED, KNOWN
+from nbtool.catalogue.known import AUTO, EMBEDDED, KNOWN
 from nbtool.catalogue.model import Model
-from nbtool.errors import ModelError, unknown_name
+from nbtool.errors import ModelError, RecipeError, unknown_name
+from nbtool.recipes.parameters import PARAMETERS, checked
 from nbtool.recipes.recipe import Recipe
 
-__all__ = ["EMBEDDED", "Facts", "Model", "add_model", "find", "names", "where"]
+__all__ = ["AUTO", "EMBEDDED", "Facts", "Model", "add_model", "find", "names", "where"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SEPARATOR = re.compile(r"[\\/]")
 _NAME = re.compile(r"[\w.-]+")
+_NUMBERS = ("download_gb", "teraflop", "decode_mib", "tile_mib")  # facts
 _added: dict[str, tuple[str, dict[str, Any]]] = {}
 
 
@@ -42,15 +45,14 @@ def add_model(name: str, source: str, **facts: Any) -> None:
             `guidance_scale`, `scheduler`, or `side` in pixels.
 
     Raises:
-        ModelError: The name is taken or none, the source leads back to it, or a fact has no such
-            name.
+        ModelError: The name is taken or none, the source leads back to it or is no text, or a fact
+            has no such name or value.
     """
-    if not _NAME.fullmatch(name) or name in KNOWN:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in (*KNOWN, AUTO):
         raise ModelError(f"{name!r} cannot be the name of a model of yours; take another")
-    known = {field.name for field in fields(Facts)}
-    for fact in facts:
-        if fact not in known:
-            raise ModelError(unknown_name(fact, known, "fact of a model"))
+    if not isinstance(source, (str, os.PathLike)):
+        raise ModelError(f"{source!r} is no folder, file or id on the hub")
+    facts = {fact: _checked(fact, value) for fact, value in facts.items()}
     way = [name, os.fspath(source)]
     while way[-1] in _added and way[-1] != name:
         way.append(_added[way[-1]][0])
@@ -60,6 +62,34 @@ def add_model(name: str, source: str, **facts: Any) -> None:
             f"or id on the hub that it comes from, such as {'./' + name!r}"
         )
     _added[name] = way[1], facts
+
+
+def _checked(fact: str, value: Any) -> Any:
+    """A fact as the catalogue holds it.
+
+    Raises:
+        ModelError: There is no such fact, or it cannot be that.
+    """
+    known = {field.name: field.default for field in fields(Facts)}
+    if fact not in known:
+        raise ModelError(unknown_name(fact, known, "fact of a model"))
+    try:
+        if fact == "side":
+            return checked("width", value)
+        if fact in PARAMETERS:
+            return checked(fact, value)
+    except RecipeError as error:
+        raise ModelError(f"of a model, {error}") from None
+    kinds: dict[str, Any] = {
+        "parameters": Mapping,
+        "dtypes": (tuple, list),
+        "row_mib": (tuple, list),
+    }
+    number = (int, float, type(None))
+    kind = kinds.get(fact) or (number if fact in _NUMBERS else type(known[fact]))
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is number):
+        raise ModelError(f"the fact {fact} of a model cannot be {value!r}")
+    return value
 
 
 def find(
@@ -87,10 +117,7 @@ def find(
     if identity.is_digest(revision) and (place := identity.register.place(name, revision)):
         return Model(name, place, wanted=revision, **switches)
     if name in KNOWN:
-        repository, facts = KNOWN[name]
-        if not repository:
-            return Model(name, Path(__file__).parent / name, facts, wanted=revision)
-        return Model(name, Repository(repository, revision or BRANCH), facts, **switches)
+        return _known(name, revision, switches)
     path = _path(name)
     if path is None and _HUB_ID.fullmatch(name):
         return Model(name, Repository(name, revision or BRANCH), **switches)
@@ -111,6 +138,15 @@ def find(
             f"give the folder that diffusers' save_pretrained wrote"
         )
     return Model(called, path, wanted=revision, **switches)
+
+
+def _known(name: str, revision: str | None, switches: Mapping[str, Any]) -> Model:
+    repository, facts = KNOWN[name]
+    if not repository:
+        return Model(name, Path(__file__).parent / name, facts, wanted=revision)
+    if identity.is_digest(revision):
+        raise ModelError(where(Recipe(model=name, revision=revision)))
+    return Model(name, Repository(repository, revision or BRANCH), facts, **switches)
 
 
 def where(recipe: Recipe) -> str:

@@ -160,8 +160,8 @@ class Register:
             with contextlib.suppress(OSError):
                 _, places = self._all()
         for known, (called, place) in reversed(places.items()):
-            named = name in (called, last_part(place))
-            if named and digest in (None, known) and os.path.exists(place):
+            meant = known == digest if digest else name in (called, last_part(place))
+            if meant and os.path.exists(place):
                 return Path(place)
         return None
 

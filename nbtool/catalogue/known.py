@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from nbtool.catalogue.facts import Facts
 
+AUTO = "auto"  # the best that runs here, in place of a name
 EMBEDDED = "shapes"
 _NO_FLOAT16 = ("bfloat16", "float32")  # float16 overflows: black images
 

@@ -208,7 +208,9 @@ class Model:
         """The components of its class that it is loaded without."""
         index = weights.read_json(self.folder / weights.INDEX)
         spare = SPARE.get(str(index.get("_class_name")), frozenset())
-        if all(index.get(name) != [None, None] and self._has_spare(name) for name in spare):
+        if all(
+            index.get(name) not in (None, [None, None]) and self._has_spare(name) for name in spare
+        ):
             spare = frozenset()
         return spare if self.safety_checker else spare | {CHECKER} & index.keys()
 

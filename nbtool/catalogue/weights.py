@@ -56,8 +56,12 @@ def components(index: Mapping[str, Any]) -> dict[str, str]:
     """The components that a model_index.json names, and the class of each.
 
     Raises:
-        ModelError: It asks for code from outside diffusers and transformers.
+        ModelError: It names no pipeline, or asks for code from outside diffusers and transformers.
     """
+    if index.get("_class_name") is None:
+        raise ModelError(
+            f"its {INDEX} names no pipeline; take the folder that diffusers' save_pretrained wrote"
+        )
     found: dict[str, str] = {}
     for name, value in [("_class_name", index.get("_class_name")), *index.items()]:
         if name == "_class_name":

@@ -94,7 +94,7 @@ def save_figure(
 
     if isinstance(file, (str, os.PathLike)):
         path = files.expanded(file)
-        with files.explained(f"write {path}"), files.writing(path) as opened:
+        with files.explained(f"write {path}"), files.writing(files.target(path)) as opened:
             save_figure(figure, opened, format=format or path.suffix[1:], dpi=dpi)
         return
     settings: Any = {

@@ -38,7 +38,7 @@ def save(grid: Labelled, path: str | os.PathLike[str]) -> Path:
     """
     path = files.expanded(path)
     write = _writer(path)
-    with files.explained(f"write {path}"), files.writing(path) as file:
+    with files.explained(f"write {path}"), files.writing(files.target(path)) as file:
         write(grid, file, path.suffix.lower())
     return path
 

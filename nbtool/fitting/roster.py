@@ -15,7 +15,6 @@ from nbtool.machine.hardware import Hardware
 from nbtool.machine.probe import hardware
 from nbtool.text import duration
 
-AUTO = "auto"
 PATIENCE = 60.0  # seconds for an image that "auto" takes to be bearable
 HEADINGS = ("Name", "Model", "Licence", "Download", "Runs here", "Memory", "Time an image")
 

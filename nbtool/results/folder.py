@@ -70,6 +70,7 @@ class Folder:
             StoreError: The folder cannot be made or written, or a newer nbtool made it.
         """
         with self.explained("write in"):
+            self._refuse_what_is_no_folder()
             if not self.path.parent.is_dir():
                 raise StoreError(
                     f"cannot keep images in {self.path}: there is no folder {self.path.parent}; "
@@ -92,6 +93,16 @@ class Folder:
             else:
                 files.write(self.path / MARKER, json.dumps({"schema": SCHEMA}).encode())
 
+    def _refuse_what_is_no_folder(self) -> None:
+        if os.path.lexists(self.path) and not self.path.is_dir():
+            is_link = self.path.is_symlink()
+            what = (
+                f"a link to {os.readlink(self.path)}, which is no folder" if is_link else "a file"
+            )
+            raise StoreError(
+                f"cannot use {self.path}: it is {what}; mount the drive, or name another folder"
+            )
+
     def _entries(self) -> list[os.DirEntry[str]]:
         """What lies in the folder."""
         with self.explained("read"):
@@ -99,6 +110,7 @@ class Folder:
                 with os.scandir(self.path) as entries:
                     return list(entries)
             except (FileNotFoundError, NotADirectoryError):
+                self._refuse_what_is_no_folder()
                 return []
 
     def named(self, pattern: re.Pattern[str]) -> list[os.DirEntry[str]]:

@@ -148,7 +148,7 @@ class GeneratedImage:
             given, made = self.recipe.to_dict(), self.provenance.to_dict()
             data = metadata.converted(data, given, made, format)
         with files.explained(f"write {path}"):
-            files.write(path, data)
+            files.write(files.target(path), data)
         return path
 
     def vary(self, **changes: Any) -> GeneratedImage:

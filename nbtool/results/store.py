@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool import files
-from nbtool.environment import FOLDER
+from nbtool.environment import default_folder
 from nbtool.errors import StoreError
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
@@ -76,15 +76,16 @@ class Store:
     """A folder of images with their recipes.
 
     Args:
-        path: The folder; `~` is the home folder. It is made when the first image is; the folder it
+        path: The folder; `~` is the home folder. None: the variable NBTOOL_STORE, or else
+            "nbtool-images". It is made when the first image is; the folder it
             lies in must exist.
 
     Raises:
         StoreError: It is relative to a working folder that is gone.
     """
 
-    def __init__(self, path: str | os.PathLike[str] = FOLDER) -> None:
-        self._folder = Folder(path)
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self._folder = Folder(path or default_folder())
         self._marks = KeptMarks(self._folder)
         self._times: dict[str, tuple[object, str]] = {}  # of records, and their files' stamps
 
@@ -180,7 +181,7 @@ class Store:
 
     def listing(self) -> Listing:
         """What `has` says of every key, found out at once."""
-        return Listing(name_of(entry) for entry in self._folder.named(RECORD))
+        return Listing(map(name_of, self._folder.named(RECORD)))
 
     def latest(self, count: int) -> list[GeneratedImage]:
         """The images that were made last, newest first, without a look at their pixels."""

@@ -468,11 +468,17 @@ def test_a_model_that_cannot_be_used_is_listed_with_the_reason(mine, home, monke
     tiny.inpaint().save_pretrained(home / "inpaint")
     reasons = {
         "gone": "there is no folder or file", "index": "is damaged", "config": "TypeError",
-        "list": "is damaged", "inpaint": "needs image", "odd": "TypeError", "unknown": "no model",
+        "list": "is damaged", "inpaint": "needs image", "unknown": "no model",
     }  # fmt: skip
     for name in reasons:
-        source = {"odd": mine, "unknown": "nothing"}.get(name, home / name)
-        nbtool.add_model(name, str(source), **({"side": "large"} if name == "odd" else {}))
+        source = {"unknown": "nothing"}.get(name, home / name)
+        nbtool.add_model(name, str(source))
+    for facts in ({"side": "large"}, {"dtypes": "float16"}, {"download_gb": "x"}, {"steps": 4}):
+        with pytest.raises(nbtool.ModelError, match="of a model"):
+            nbtool.add_model("odd", str(mine), **facts)
+    for name, source in (("auto", str(mine)), ("odd", None)):
+        with pytest.raises(nbtool.ModelError, match=r"name of a model|no folder"):
+            nbtool.add_model(name, source)
     nbtool.add_model("mine", str(mine))
     entries = {entry.name: entry for entry in nbtool.models()}
     assert entries["mine"].runs

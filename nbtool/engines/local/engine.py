@@ -428,9 +428,12 @@ def _other(recipe: Recipe, model: Model) -> str:
     """That a recipe is not for this generator, and what to do."""
     name = "revision" if recipe.model in (None, model.name) else "model"
     wanted, ours = getattr(recipe, name), {"model": model.name, "revision": model.revision}[name]
+    sought = recipe.replace(model=recipe.model or model.name)
+    if name == "model" and sought.revision == model.revision:  # filled in, where it was left open
+        sought = sought.replace(revision=None)
     return (
         f"this recipe is for the {name} {wanted!r}, this generator has {ours!r}; "
-        f"{catalogue.where(recipe.replace(model=recipe.model or model.name))}, and "
+        f"{catalogue.where(sought)}, and "
         f"recipe.replace(model=None, revision=None) is for this one"
     )
 

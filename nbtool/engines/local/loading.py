@@ -58,6 +58,8 @@ def load(
 def _reason(error: BaseException) -> str:
     """What went wrong, and what was behind it: of an import that failed deep inside, that alone says."""
     text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")
+    if "meta tensor" in text:  # what was not in the files holds nothing
+        return "its files lack some of the weights; get it again"
     cause = error
     while cause.__cause__ is not None:
         cause = cause.__cause__

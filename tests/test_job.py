@@ -420,16 +420,20 @@ def test_many_may_await_and_no_thread_does(quick, engine, monkeypatch):
     assert sum(isinstance(each, nbtool.Grid) for each in came) == 150
 
 
-def test_the_end_of_a_job_does_not_mind_an_event_loop_that_is_gone(quick, engine, caplog):
+def test_the_end_of_a_job_does_not_mind_an_event_loop_that_is_gone(
+    quick, engine, caplog, in_a_loop
+):
     caplog.set_level("DEBUG", "nbtool")
     engine.hold(1)
     job = quick.submit(PROMPT, seed=1)
-    loop = asyncio.new_event_loop()
-    waiting = job.__await__()
-    loop.call_soon(lambda: next(waiting))
-    loop.call_soon(loop.stop)
-    loop.run_forever()
-    loop.close()
+
+    async def leave():
+        waiting.append(job.__await__())
+        next(waiting[0])
+
+    waiting = []
+    in_a_loop(leave())
+    assert job._listeners
     engine.release()
     assert len(job.wait(SECONDS)) == 1
     assert caplog.records == []

@@ -7,6 +7,8 @@ import pytest
 from fake_hub import FakeHub, let_connections_end
 from huggingface_hub import constants, hf_api
 
+import nbtool
+
 
 @pytest.fixture
 def hub():
@@ -38,3 +40,10 @@ def cache(hub, tmp_path, monkeypatch):
     yield home / "hub"
     let_connections_end()  # which know the hub by what is patched here
     huggingface_hub.close_session()  # its open connections would outlive the hub
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    yield
+    nbtool.unload()

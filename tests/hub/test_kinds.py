@@ -20,13 +20,6 @@ from nbtool.catalogue import families, weights
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2, "seed": 1}
 
 
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-    yield
-    nbtool.unload()
-
-
 @pytest.fixture
 def make(tmp_path):
     def make(name, store="images", **options):

@@ -57,13 +57,6 @@ def sd(published, tmp_path):
     return shutil.copytree(published / "sd", tmp_path / "sd")
 
 
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-    yield
-    nbtool.unload()
-
-
 @pytest.fixture
 def generator(tmp_path):
     def make(name, **options):

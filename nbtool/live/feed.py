@@ -160,7 +160,7 @@ class Feed:
             if any(self._states[number] == FAILED for number in numbers):
                 view.failures = self.failures
             if stars:
-                view.stars = sorted({*view.stars, *stars})
+                view.show_starred(stars)
             view.summary = self.summary
             view.progress = {
                 "running": not done,

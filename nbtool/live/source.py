@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -49,9 +49,11 @@ class Face(Protocol):
 
     states: Any
     failures: Any
-    stars: Any
     summary: Any
     progress: Any
+
+    def show_starred(self, numbers: Iterable[int]) -> None:
+        """Shows that the images of these cells are starred too."""
 
     def hold_sync(self) -> AbstractContextManager[None]:
         """Sends what is changed meanwhile together, at the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ class GridView(anywidget.AnyWidget):
         live = {"live": True, "cancellable": bool(job) and not push, "token": token}
         self._still: Any = None  # the display of the grid that stands in for the widget
         self._passing = push
+        self._starring = threading.RLock()  # the feed and the browser star at once
         super().__init__(
             info=sendable(info | live),
             states=feed.states,
@@ -142,6 +144,9 @@ class GridView(anywidget.AnyWidget):
             self._feed.want(self._numbers(content.get("cells")), edge)
         elif kind == "whole":
             self._feed.ask(self._numbers([content.get("cell")]))
+        elif kind == "star":
+            for number in self._numbers([content.get("cell")]):
+                self._star_cell(number, starred=content.get("starred") is True)
         elif kind == "cancel":
             self._feed.cancel()
 
@@ -154,6 +159,18 @@ class GridView(anywidget.AnyWidget):
         """Once all is done, what the notebook's file keeps; on the feed's thread."""
         if self._still is not None and not change["new"].get("running"):
             self._still.update(self._still_bundle(), raw=True)
+
+    def show_starred(self, numbers: Iterable[int]) -> None:
+        """Shows that the images of these cells are starred too."""
+        with self._starring:
+            self.stars = sorted({*self.stars, *numbers})
+
+    def _star_cell(self, number: int, *, starred: bool) -> None:
+        """One cell alone: what the browser knows of the others may be out of date."""
+        with self._starring:
+            others = set(self.stars) - {number}
+            self.stars = sorted(others | {number} if starred else others)
+        self.send({"kind": "starred", "cell": number})
 
     def _on_stars(self, change: dict[str, Any]) -> None:
         before, after = (set(change[name] or ()) for name in ("old", "new"))

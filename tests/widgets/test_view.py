@@ -220,6 +220,25 @@ def test_selected_and_starred_are_images_in_the_order_of_the_axes(opened, grid):
     assert opened(grid).stars == [3]
 
 
+def test_a_star_that_comes_late_leaves_the_stars_of_other_images(opened, grid):
+    view = opened(grid)
+    grid[1, 0].starred = True
+    view.show_starred([3])  # as the feed does; the browser has not heard of it
+    _say(view, kind="star", cell=2, starred=True)
+    assert view.starred == [grid[0, 2], grid[1, 0]] == grid.starred
+    _say(view, kind="star", cell=2, starred=False)
+    assert view.starred == [grid[1, 0]] == grid.starred
+    assert [content["cell"] for content, _ in view.sent.wait("starred", 2)] == [2, 2]
+
+
+def test_a_star_for_what_has_no_image_is_answered_and_not_kept(opened, grid):
+    view = opened(grid)
+    for cell in (1, 5, 99, -1, "2", None):  # failed, not made, no such cell
+        _say(view, kind="star", cell=cell, starred=True)
+    assert view.stars == []
+    assert [content["cell"] for content, _ in view.sent.wait("starred", 2)] == [1, 5]
+
+
 def test_what_cannot_be_starred_is_not(opened, grid):
     view = opened(grid)
     view.stars = [1, 3, 5]

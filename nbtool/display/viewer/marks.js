@@ -7,11 +7,26 @@ class Marks {
     this.view = view;
     this.model = view.model;
     this.pins = [];
+    this.asked = new Map(); // stars that the kernel has not answered for yet
+    this.answered = ({ kind, cell }) => {
+      if (kind !== "starred") return;
+      this.asked.delete(cell);
+      this.view.changed();
+    };
+    this.model.on("msg:custom", this.answered);
     this.read();
+  }
+
+  close() {
+    this.model.off("msg:custom", this.answered);
   }
 
   read() {
     this.stars = new Set(this.model.get("stars"));
+    for (const [number, starred] of this.asked) {
+      if (starred) this.stars.add(number);
+      else this.stars.delete(number);
+    }
     this.selection = new Set(this.model.get("selection"));
   }
 
@@ -30,9 +45,16 @@ class Marks {
 
   star(number) {
     if (this.view.state(number) !== "d") return;
-    const stars = new Set(this.model.get("stars"));
-    if (!stars.delete(number)) stars.add(number);
-    this.put("stars", stars);
+    const starred = !this.stars.delete(number);
+    if (starred) this.stars.add(number);
+    if (!this.view.info.live) {
+      this.put("stars", this.stars);
+      return;
+    }
+    // This one alone: of the others more may be known there than here.
+    this.asked.set(number, starred);
+    this.model.send({ kind: "star", cell: number, starred });
+    this.view.changed();
   }
 
   select(numbers) {

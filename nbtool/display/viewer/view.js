@@ -65,6 +65,7 @@ class View {
       for (const name of names) this.model.off(`change:${name}`, changed);
       this.shelf.watchers.delete(arrived);
       this.shelf.sights.delete(this);
+      this.marks.close();
       sized.disconnect();
       cancelAnimationFrame(this.soon);
       this.root.remove();

@@ -232,6 +232,21 @@ def test_an_image_leads_to_the_next_question(panel):
     expect(panel.root.locator(".nbtool-sweep .nbtool-outlook")).to_contain_text("5 × 3 = 15 cells")
 
 
+def test_a_note_typed_while_images_come_is_of_the_image_that_was_looked_at(notebook, panel):
+    panel.fill(Prompt="a star", Steps=4, Images=8)
+    panel.button("Generate").click()
+    expect(panel.tiles.first).to_be_visible()
+    panel.field("Note").fill("the clean edge")
+    panel.wait_for_images(8)
+    panel.page.keyboard.press("Tab")
+    expect(panel.field("Note")).to_have_value("the clean edge")
+    panel.button("☆ Star").click()
+    expect(panel.button("★ Starred")).to_be_visible()
+    (noted,) = [image for image in nbtool.Store(notebook.store) if image.note or image.starred]
+    assert (noted.note, noted.starred) == ("the clean edge", True)
+    expect(panel.stage).to_have_attribute("alt", re.compile(f"seed {noted.seed} "))
+
+
 def test_code_is_copied(lab):
     notebook = lab.notebook([PANEL])
     notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])

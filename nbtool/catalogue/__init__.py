@@ -115,7 +115,7 @@ def find(
         found = find(source, revision=revision, **switches)
         return replace(found, name=name, given=tuple(given.items()))
     if identity.is_digest(revision) and (place := identity.register.place(name, revision)):
-        return Model(name, place, wanted=revision, **switches)
+        return Model(identity.last_part(name), place, wanted=revision, **switches)
     if name in KNOWN:
         return _known(name, revision, switches)
     path = _path(name)

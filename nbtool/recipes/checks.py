@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from nbtool import schedulers
 from nbtool.errors import RecipeError
-from nbtool.text import shown
+from nbtool.text import digits, shown
 
 WHOLE, REAL, TEXT, CHOICE = "whole", "real", "text", "choice"
 MAX_PROMPT = 20_000  # characters; what is embedded in a PNG must be readable by other programs
@@ -64,7 +64,7 @@ def as_integer(value: Any) -> int | None:
 
 def real(low: float, high: float = math.inf) -> Check:
     """A finite number within limits."""
-    limits = f"≥ {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+    limits = f"≥ {digits(low)}" if high == math.inf else f"from {digits(low)} to {digits(high)}"
 
     def check(name: str, value: object) -> float:
         number = as_number(value)

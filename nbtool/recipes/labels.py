@@ -14,7 +14,7 @@ from typing import Any
 
 from nbtool.errors import RecipeError
 from nbtool.recipes.checks import as_number, is_bool
-from nbtool.text import printable
+from nbtool.text import digits, printable
 
 NEAR = 2**-22  # how far numbers are apart, in proportion, that are one when rounded to 32 bits
 
@@ -146,11 +146,11 @@ def _texts(labels: Sequence[Any]) -> list[str]:
 
 def _digits(numbers: set[float]) -> dict[float, str]:
     """The numbers written with as many digits as tell all of them apart, and six at least."""
-    for digits in range(6, 17):
-        texts = {number: f"{number:.{digits}g}" for number in numbers}
+    for length in range(6, 17):
+        texts = {number: f"{number:.{length}g}" for number in numbers}
         if len(set(texts.values())) == len(numbers):
             return texts
-    return {number: repr(number) for number in numbers}
+    return {number: digits(number) for number in numbers}
 
 
 def _line(label: object) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from nbtool.errors import RecipeError, unknown_name
 from nbtool.recipes import checks
 from nbtool.recipes.checks import REAL, TEXT, WHOLE, Check, real, whole
+from nbtool.text import digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,7 @@ class Row:
         """The caption's words, with `{name}` for the value; "" for none."""
         if self.caption is not None or not self.label:
             return self.caption or ""
-        value = f"{{{self.name}:g}}" if self.kind == REAL else f"{{{self.name}}}"
-        return f"{self.label.lower()}{':' if self.kind == TEXT else ''} {value}"
+        return f"{self.label.lower()}{':' if self.kind == TEXT else ''} {{{self.name}}}"
 
 
 def row(rest: Any, check: Check, **known: Any) -> Any:
@@ -72,8 +72,7 @@ def row(rest: Any, check: Check, **known: Any) -> Any:
 
 
 def _short(value: float, _: str) -> str:
-    """As short as is exact: 5, 7.5."""
-    return repr(value).removesuffix(".0")
+    return digits(value)
 
 
 def _clip_skip(skipped: int, pipeline: str) -> int | None:
@@ -122,7 +121,7 @@ class Parameters:
         about="In pixels, a multiple of 8 from 16 to 8192.", step=checks.SIDE_MULTIPLE,
     )  # fmt: skip
     guidance_rescale: float = row(
-        0.0, real(0, 1), label="Guidance rescale", caption="rescale {guidance_rescale:g}",
+        0.0, real(0, 1), label="Guidance rescale", caption="rescale {guidance_rescale}",
         about="Against overexposure at high guidance, 0 to 1 (arXiv:2305.08891).",
         infotext="CFG Rescale", as_infotext=_short, selective=True, step=0.1,
     )  # fmt: skip

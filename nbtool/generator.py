@@ -269,7 +269,8 @@ class Generator:
         """A generator of another model: the same store, and every option of this one.
 
         That is device, dtype, safety_checker, quantization, allow_pickle, exact and the defaults;
-        not the revision, which is this model's own. Defaults that the other model does not take,
+        not the revision, which is this model's own. The name or place of this model itself gives
+        this very generator. Defaults that the other model does not take,
         such as a scheduler that is not made for it, are left out of its `defaults`; they are there
         again with a further model that takes them. An engine of one's own has one model: the other
         runs on this machine.
@@ -281,10 +282,21 @@ class Generator:
             ModelError: There is no such model; or it cannot be had, where there are defaults that
                 it may not take.
         """
+        if self._is_of(name):
+            return self
         new = Generator(name, store=self.store, exact=self.exact, **self._options)
         new._asked = self._asked
         new.defaults = {n: value for n, value in self._asked.items() if new._takes(n, value)}
         return new
+
+    def _is_of(self, name: str) -> bool:
+        """Whether a name, a folder or a file is that of its model."""
+        if name == self.engine.name:
+            return True
+        if not isinstance(self.engine, LocalEngine) or name == catalogue.AUTO:
+            return False
+        found, model = catalogue.find(name, allow_pickle=True), self.engine.model
+        return (found.name, found.source) == (model.name, model.source)
 
     def _takes(self, name: str, value: Any) -> bool:
         """Whether the model takes a parameter."""

@@ -421,6 +421,18 @@ def test_a_store_that_could_not_be_listed_once_is_shown_after_the_next_run(
     assert {image.recipe.key for image in generate(panel)} > {before.recipe.key}
 
 
+def test_an_image_that_was_lost_is_there_again_when_it_is_made_again(panel, tmp_path):
+    image = generate(panel, seed="5", seed_mode="Locked")[0]
+    image.path.unlink()
+    press(panel.generate.widget, "Save")
+    assert "generate its recipe again" in panel.notice.text
+    with pytest.warns(UserWarning, match="its PNG is missing"):
+        generate(panel)
+    find(panel.generate.widget, "Save as").value = str(tmp_path / "kept.png")
+    press(panel.generate.widget, "Save")
+    assert nbtool.Recipe.from_file(tmp_path / "kept.png") == image.recipe
+
+
 def test_numbers_are_shown_as_what_they_are(panel):
     for number, text in (
         (5, "5"),

@@ -60,7 +60,7 @@ class Recipe(Parameters):
         check_names(changes)
         own = vars(self)
         changed = {name: checked(name, value) for name, value in changes.items()}
-        if all(own[name] == value for name, value in changed.items()):
+        if changed.items() <= own.items():
             return self
         recipe = object.__new__(type(self))  # what stays the same was checked when self was made
         vars(recipe).update(own, **changed)

@@ -136,10 +136,9 @@ def filled(prompt: str, words: Mapping[str, str], swaps: Sequence[Swap] = ()) ->
 
     What is put there is taken as it stands; all other braces stay as they are.
     """
-    put = {(WORD, name): text for name, text in words.items()}
-    put |= {(SWAP, text): other for text, other in swaps}
-    parts = _parts(prompt, frozenset(words), tuple([text for text, _ in swaps]))
-    return "".join([put.get(part, part[1]) for part in parts])
+    put = {WORD: words, SWAP: dict(swaps)}
+    parts = _parts(prompt, frozenset(words), tuple(put[SWAP]))
+    return "".join([text if kind == LITERAL else put[kind][text] for kind, text in parts])
 
 
 def _pieces(prompt: str, words: Collection[str], searched: Iterable[str]) -> list[_Piece]:

@@ -423,6 +423,20 @@ def test_a_dict_gives_labels_and_texts():
     assert labelled_prompts(sweep(recipes)) == {("first",): "a", ("second",): "b"}
 
 
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        (np.str_("a"), "a"), (enum.Enum("E", {"A": "a"}, type=str)("a"), "a"), (np.int64(3), 3),
+        (np.float32(0.1), 0.1), (np.float64(0.5), 0.5), (Decimal("0.5"), 0.5), (Fraction(4, 2), 2),
+    ],
+)  # fmt: skip
+def test_a_key_of_any_kind_of_number_or_text_is_a_label(key, label):
+    (axis,) = sweep("{word}", word={"other": "x", key: "y"}).axes
+    assert axis.labels == ("other", label)
+    assert type(axis.labels[1]) is type(label)
+    assert [axis.position(one) for one in (key, label, axis.texts[1])] == [1, 1, 1]
+
+
 class Plain(enum.Enum):
     RED = "red"
 
@@ -443,6 +457,9 @@ class Plain(enum.Enum):
         ([math.nan], "color needs texts, got nan"),
         (Plain, "color needs texts, got <Plain.RED"),
         ({True: "red"}, "color needs texts for its labels, got True"),
+        ({math.nan: "red"}, "color needs texts for its labels, got nan"),
+        ({np.float32("nan"): "red"}, "color needs texts for its labels, got .*nan"),
+        ({0.1: "red", np.float32(0.1): "blue"}, "the axis 'color' holds 0.1 twice"),
         ({"a": ["red"]}, r"color needs texts, got \['red'\]"),
     ],
 )

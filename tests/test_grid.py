@@ -259,6 +259,21 @@ def test_fault_59_texts_that_look_alike_are_spelled_out():
     assert texts[8:] == (r"'\n'", r"'\\n'", "c")
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "a\u200bb", "a\u00adb", "ab\u2060", "ab\ufeff", "ab ", "ab\u00a0", "ab\ufe0f", "a\u034fb", "ab\u3164",
+        "a\u2800b", "ab\U000e0100", "\u0430b", "\uff41b", "ab\u180b",
+    ],
+)  # fmt: skip
+def test_fault_59_labels_that_differ_in_what_nobody_sees_are_told_apart(other):
+    grid = grid_of(prompt="{word}", word=["ab", other])
+    assert found_as_shown(grid)
+    assert all(text.isascii() for text in grid._axes[0].texts)
+    (text,) = grid_of(prompt="{word}", word=["\u3164"])._axes[0].texts
+    assert text == r"'\u3164'"
+
+
 def test_labels_are_asked_for_as_they_were_given():
     grid = grid_of(prompt="{n} stars", n=[1, 2.5, "x"], scheduler=["Euler a", "DPM++ 2M Karras"])
     for n, scheduler in itertools.product(

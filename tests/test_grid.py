@@ -152,6 +152,12 @@ def test_every_cell_is_an_image_a_failure_or_missing(grid):
         assert grid.sel(**dict(zip(grid.axes, labels, strict=True))) is image
 
 
+def test_an_axis_may_be_named_as_a_method_names_its_object():
+    grid = grid_of(prompt="{self} {cls}", self=["a", "b"], cls="c")
+    assert grid.sel(self="b") is grid.isel(self=1) is grid[1]
+    assert grid.matching(self="b") == [(1,)]
+
+
 def test_records_are_flat_and_hold_labels_recipe_and_provenance():
     grid = grid_of(prompt="a {color} star", color=["red"], size=OPTIONS["size"])
     record = grid.records()[1]
@@ -337,6 +343,9 @@ def test_a_grid_is_walked_backwards_and_chosen_from():
     assert list(reversed(grid)) == list(grid)[::-1]
     assert grid[0, 1] in grid
     assert all(random.Random(n).choice(grid) in list(grid) for n in range(20))
+    for part in (grid, grid[1:3], grid.isel(eta=0)):
+        assert set(random.sample(part, len(part))) == set(part)
+        assert [part.index(image) for image in part] == list(range(len(part)))
     assert [grid[place] for place in range(-len(grid), 0)] == list(grid)
     with pytest.raises(AxisError, match="no image 7 among 7"):
         grid[7]

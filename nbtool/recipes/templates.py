@@ -23,7 +23,7 @@ _GROUP = r"\{[^{}]*\}"
 for _ in range(4):
     _GROUP = rf"\{{(?:[^{{}}]|{_GROUP})*\}}"
 _LATEX = re.compile(  # \sqrt[3]{x}, x^{2}, a_{n}; not red_{thing}, as pictures are tagged
-    rf"(?:\\[A-Za-z]+\*?\s*(?:\[[^\]]*\])*|\^|(?<=\b[^\W_])_|(?<=[)\]'|])_)(?:[\^_]?{_GROUP})+"
+    rf"(?:\\[A-Za-z]+\*?\s*(?:\[[^\]]*\])*|\^|_(?<=\b[^\W_]_)|_(?<=[)\]'|]_))(?:[\^_]?{_GROUP})+"
 )
 
 
@@ -176,6 +176,8 @@ def _parts(
 
 def _braces(prompt: str) -> Iterator[_Braces]:
     """The braces that hold a name, outside of LaTeX."""
+    if "{" not in prompt:
+        return
     prompt = _LATEX.sub(lambda match: " " * len(match[0]), prompt)
     for match in _BRACES.finditer(prompt):
         depth = min(len(match[1]), len(match[3]))

@@ -304,10 +304,10 @@ def test_replacements_leave_what_fills_a_word_alone():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{animal}", r"'\{animal\}' .* overlap .* vary the word"),
+        ("{animal}", r"'\{animal\}' and the word \{animal\} overlap .* vary the word"),
         (
             "a {",
-            r"'a \{' and '\{animal\}' overlap in 'a \{animal\} on a Mat'; replace the text beside",
+            r"'a \{' and the word \{animal\} overlap in 'a \{animal\} on a Mat'; replace the text beside",
         ),
         ("{animal} on", "overlap"),
         ("cat", r"as it is written: it is a value of `animal`; vary the word instead: animal=\["),
@@ -512,7 +512,7 @@ def test_words_are_named_in_any_script(name):
     "prompt",
     [
         "{{masterpiece}}, a star", "{{{a}}} star", r"\frac{a}{b} on a board", "e^{x}", r"$\mathbb{R}$",
-        "{", "}", "{}", "{0} { a }", '{"a": 1}', "{red|blue}", "{n:02d} {c!r}", r"\sqrt[3]{x}", "a_{n}",
+        "{", "}", "{}", "{0} { a }", '{"a": 1}', "{red|blue}", "{n:02d} {c!r}", r"\sqrt[3]{x} \sqrt [n] {x}", "a_{n}",
         r"\operatorname*{argmax}_{x}", r"\frac{\sqrt{a}}{b}", r"\sum_{i=1}^{n}", r"f(x)_{n}",
     ],
 )  # fmt: skip

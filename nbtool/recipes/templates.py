@@ -23,7 +23,7 @@ _GROUP = r"\{[^{}]*\}"
 for _ in range(4):
     _GROUP = rf"\{{(?:[^{{}}]|{_GROUP})*\}}"
 _LATEX = re.compile(  # \sqrt[3]{x}, x^{2}, a_{n}; not red_{thing}, as pictures are tagged
-    rf"(?:\\[A-Za-z]+\*?\s*(?:\[[^\]]*\])*|\^|_(?<=\b[^\W_]_)|_(?<=[)\]'|]_))(?:[\^_]?{_GROUP})+"
+    rf"(?:\\[A-Za-z]+\*?(?:\s*\[[^\]]*\])*\s*|\^|_(?<=\b[^\W_]_)|_(?<=[)\]'|]_))(?:[\^_]?{_GROUP})+"
 )
 
 
@@ -102,14 +102,19 @@ def check_swaps(
         unseen -= {piece.text for piece in pieces if piece.kind == SWAP}
         for one, other in itertools.pairwise(pieces):
             if other.start < one.end:
-                texts = (repr(prompt[piece.start : piece.end]) for piece in (one, other))
+                both = (
+                    repr(piece.text)
+                    if piece.kind == SWAP
+                    else f"the word {prompt[piece.start : piece.end]}"
+                    for piece in (one, other)
+                )
                 advice = (
                     "replace them in one: nbtool.replace(…, […])"
                     if one.kind == other.kind
                     else "replace the text beside the word alone, or vary the word"
                 )
                 raise AxisError(
-                    f"replace: {' and '.join(texts)} overlap in {shown(prompt)}; {advice}"
+                    f"replace: {' and '.join(both)} overlap in {shown(prompt)}; {advice}"
                 )
     for text in sorted(unseen):
         why = _why_unseen(text, prompts, words)

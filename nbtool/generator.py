@@ -91,6 +91,7 @@ class Generator:
 
     def __init__(
         self,
+        /,
         model: str | None = None,
         *,
         engine: Engine | None = None,
@@ -134,7 +135,7 @@ class Generator:
             model, self.reason = choose_model()
         self.engine = LocalEngine(model, **options)
 
-    def __call__(self, prompt: str | Recipe = "", **parameters: Any) -> GeneratedImage:
+    def __call__(self, prompt: str | Recipe = "", /, **parameters: Any) -> GeneratedImage:
         """One image; waits for it and shows progress.
 
         Args:
@@ -152,7 +153,7 @@ class Generator:
         image: GeneratedImage = self._wait(self._submit(sweep, priority=AHEAD)).isel()
         return image
 
-    def grid(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Grid:
+    def grid(self, prompt: Prompt = "", /, *axes: Axis, **parameters: Any) -> Grid:
         """The images of every combination of values, labelled; waits and shows progress.
 
             gen.grid("a {color} star", color=["red", "blue"], seed=range(4), guidance_scale="1-7 (+2)")
@@ -174,7 +175,7 @@ class Generator:
         """
         return self._wait(self._submit(self._sweep(prompt, axes, parameters), priority=AHEAD))
 
-    def submit(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Job:
+    def submit(self, prompt: Prompt = "", /, *axes: Axis, **parameters: Any) -> Job:
         """The same as `grid`, in the background: returns a Job at once.
 
         Raises:
@@ -183,7 +184,7 @@ class Generator:
         """
         return self._submit(self._sweep(prompt, axes, parameters))
 
-    def plan(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Plan:
+    def plan(self, prompt: Prompt = "", /, *axes: Axis, **parameters: Any) -> Plan:
         """What `grid` would do: cells, how many are stored, how long and how large the rest is.
 
         Raises:
@@ -328,6 +329,14 @@ class Generator:
     def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
         for name in parameters.keys() & {"model", "revision"}:
             raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
+        if "prompt" in parameters:
+            if axes_ or not isinstance(prompt, str) or prompt:
+                raise RecipeError(
+                    "prompt= is given beside a first prompt; give one, and take another name where "
+                    "prompt is a word in braces"
+                )
+            prompt = parameters["prompt"]
+            parameters = {name: v for name, v in parameters.items() if name != "prompt"}
         prompt = given.taken("prompt", prompt)
         among = prompt.values if isinstance(prompt, Several) else [prompt]
         if any(isinstance(one, GeneratedImage) for one in among):

@@ -164,7 +164,7 @@ class Job:
 
         return GridView(self.grid, job=self, rows=rows, cols=cols)
 
-    def cancel(self, **labels: Any) -> None:
+    def cancel(self, /, **labels: Any) -> None:
         """Stops within one denoising step, or at once while the model is being loaded.
 
         Finished images are kept.

@@ -38,7 +38,7 @@ class Recipe(Parameters):
         RecipeError: A name is unknown or a value out of range or of the wrong kind.
     """
 
-    def __new__(cls, *_: object, **parameters: object) -> Recipe:  # noqa: PYI034 - Self came later
+    def __new__(cls, /, *_: object, **parameters: object) -> Recipe:  # noqa: PYI034 - Self came later
         check_names(parameters)
         return super().__new__(cls)
 
@@ -51,7 +51,7 @@ class Recipe(Parameters):
 
     __hash__ = Parameters.__hash__
 
-    def replace(self, **changes: Any) -> Recipe:
+    def replace(self, /, **changes: Any) -> Recipe:
         """The same recipe with some parameters changed.
 
         Raises:
@@ -60,7 +60,7 @@ class Recipe(Parameters):
         check_names(changes)
         own = vars(self)
         changed = {name: checked(name, value) for name, value in changes.items()}
-        if all(own[name] == value for name, value in changed.items()):
+        if changed.items() <= own.items():
             return self
         recipe = object.__new__(type(self))  # what stays the same was checked when self was made
         vars(recipe).update(own, **changed)

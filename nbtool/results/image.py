@@ -151,7 +151,7 @@ class GeneratedImage:
             files.write(files.target(path), data)
         return path
 
-    def vary(self, **changes: Any) -> GeneratedImage:
+    def vary(self, /, **changes: Any) -> GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
         if self.generate is None:
             raise GenerationError(

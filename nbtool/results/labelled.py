@@ -24,7 +24,7 @@ Cell = GeneratedImage | GenerationError
 Position = int | slice | Iterable[int] | Iterable[bool]
 
 
-class Labelled:
+class Labelled(Sequence[GeneratedImage]):
     """What came of a sweep, looked up by label or by position; it shows nothing.
 
     Iterating gives the images that were made, in the order of the axes.
@@ -97,7 +97,7 @@ class Labelled:
         """The starred images, in the order of the axes."""
         return [image for image in self if image.starred]
 
-    def sel(self, **labels: Any) -> Any:
+    def sel(self, /, **labels: Any) -> Any:
         """The image at these labels; fewer labels than axes, or lists of them: a smaller Grid.
 
         A label is asked for as it was given, as it is held or as it is shown. A parameter inside a
@@ -109,7 +109,7 @@ class Labelled:
         """
         return self.isel(**self._positions(labels))
 
-    def matching(self, **labels: Any) -> list[Index]:
+    def matching(self, /, **labels: Any) -> list[Index]:
         """The indices at these labels, made or not.
 
         Raises:
@@ -118,7 +118,7 @@ class Labelled:
         chosen = self._chosen(self._positions(labels))
         return list(itertools.product(*([c] if isinstance(c, int) else c for c in chosen)))
 
-    def isel(self, **positions: Position) -> Any:
+    def isel(self, /, **positions: Position) -> Any:
         """The image at these positions; fewer than axes, or slices and lists: a smaller Grid.
 
         A list of True and False, one for each position, is a mask.

@@ -231,7 +231,7 @@ class Store:
             warn(f"{self.path}: {links}", stacklevel=2)
         return iter(sorted(self._usable(map(name_of, self._folder.named(RECORD))), key=_age))
 
-    def find(self, **parameters: Any) -> list[GeneratedImage]:
+    def find(self, /, **parameters: Any) -> list[GeneratedImage]:
         """The images whose recipe has these values, oldest first; of a prompt, a part is enough.
 
         Raises:

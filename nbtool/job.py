@@ -98,8 +98,10 @@ class Job:
     def progress(self) -> Progress:
         with self._changed:
             step, steps = self._step
+            unwanted = self._cells.keys() if self.cancelled else self._unwanted
             return replace(
                 self._counts,
+                cancelled=len(unwanted - self._results.keys()),
                 begun=math.fsum(self._begun.values()),
                 step=step,
                 steps=steps,
@@ -183,9 +185,10 @@ class Job:
             return
         asked = set(Grid(self.sweep.base, self.sweep.axes, {}).matching(**labels))
         unwanted = {key for key, cells in self._cells.items() if asked.issuperset(cells)}
-        self._unwanted |= unwanted
-        for key in unwanted:
-            self._let_go(key)
+        with self._changed:
+            self._unwanted |= unwanted
+            for key in unwanted:
+                self._let_go(key)
         self._share.drop(*unwanted)
 
     def _let_go(self, key: str) -> None:

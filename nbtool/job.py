@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
 from nbtool.background import Loop
-from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Started, Stepped
+from nbtool.engines.base import Engine, Event, Exacting, Failed, Finished, Loading, Started, Stepped
 from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
     from nbtool.live.view import GridView
 
+NOT_EXACT = (
+    "some images were made without exact=True and are as the store has them; "
+    "exact ones need a store of their own"
+)
 LEAVING = 30  # seconds that the end of the process waits for jobs, all of them together
 
 
@@ -56,6 +60,7 @@ class Job:
     ) -> None:
         self.sweep = sweep
         self._engine = engine
+        self._exact = isinstance(engine, Exacting) and engine.exact
         self._store = store
         self._generate = generate
         self._priority = priority
@@ -304,7 +309,10 @@ class Job:
             if self.cancelled:
                 return
             if key not in self._unwanted and key not in self._share.left:
-                yield self.sweep.recipe(self._cells[key][0])
+                yield self._recipe(key)
+
+    def _recipe(self, key: str) -> Recipe:
+        return self.sweep.recipe(self._cells[key][0])
 
     def _is_unwanted(self, recipe: Recipe) -> bool:
         if self.cancelled or (self._unwanted and recipe.key in self._unwanted):
@@ -325,6 +333,9 @@ class Job:
             self._settle(key, GenerationError(str(error)), failed=1)
             return True
         image.generate = self._generate
+        if self._exact and not image.provenance.exact and not self._recipe(key).past:
+            with self._changed:
+                self._notes.setdefault(NOT_EXACT)
         self._settle(key, image, stored=1)
         return True
 

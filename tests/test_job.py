@@ -352,6 +352,28 @@ def test_what_a_call_waits_for_goes_ahead_with_it(gen, held, kept):
     assert kept.index(awaited) < 60
 
 
+@pytest.mark.parametrize("made", [True, False])
+def test_who_wants_exact_images_is_told_of_others(tmp_path, made):
+    """Whether the store has them, or another job is making them."""
+    engine = FakeEngine()
+    plain = nbtool.Generator(engine=engine, store=tmp_path / "images")
+    if not made:
+        engine.hold(1)
+    first = plain.submit(PROMPT, seed=1)
+    if made:
+        first.join(SECONDS)
+    else:
+        assert engine.wait_for_hold(SECONDS)
+    exact = nbtool.Generator(engine=FakeEngine(exact=True), store=tmp_path / "images")
+    jobs = [exact.submit(PROMPT, seed=seeds) for seeds in ([1, 2], [3])]
+    jobs[1].join(SECONDS)
+    engine.release()
+    grid = jobs[0].wait(SECONDS)
+    assert [image.provenance.exact for image in grid] == [False, True]
+    assert ["exact ones need a store of their own" in note for note in jobs[0].notes] == [True]
+    assert jobs[1].notes == []
+
+
 def test_each_store_gets_its_own(quick, engine, kept, tmp_path):
     engine.hold(1)
     other = nbtool.Generator(engine=engine, store=tmp_path / "other")

@@ -66,8 +66,9 @@ def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
         keep: False only tries whether it could be written.
 
     Raises:
-        OSError: It could not be written.
+        OSError: It could not be written, or what is there is no file.
     """
+    _refuse_what_is_no_file(path)
     # A name may have no more than 255 bytes, and this one's is longer.
     partial = path.with_name(f".{path.name[:MAX_NAME]}.{uuid.uuid4().hex}.partial")
     try:
@@ -82,6 +83,19 @@ def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """A FIFO or a device would be gone for who reads it, if a file took its place."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, f"{os.strerror(errno.EISDIR)}; name another file")
+    if not stat.S_ISREG(mode):
+        kind = "a FIFO" if stat.S_ISFIFO(mode) else "a device or a socket"
+        raise OSError(errno.EEXIST, f"there is {kind} of that name; name another file")
 
 
 def _keep_mode(path: Path, partial: Path) -> None:
@@ -105,12 +119,9 @@ def check(path: Path) -> None:
     """Tells whether a file could be written, before what it will hold is made.
 
     Raises:
-        StoreError: It could not: there is no such folder, or no right to write there.
+        StoreError: It could not: there is no such folder, no right to write there, or no file.
     """
     with explained(f"write {path}"):
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISDIR(os.stat(path).st_mode):  # raises for a name that is too long, too
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         write(path, b"", keep=False)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +24,10 @@ from nbtool.recipes.axis import Axis
 from nbtool.recipes.given import Several
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
+from nbtool.results import paces
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
-from nbtool.results.store import Listing, Store
+from nbtool.results.store import Store
 from nbtool.text import card, warn
 from nbtool.watch import watch
 
@@ -112,7 +112,7 @@ class Generator:
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else default_store(store)
         self.reason = ""  # why this model, where it was not named
-        self._paces: dict[str | None, tuple[Listing | None, float | None]] = {}
+        self._paces = paces.Paces(self.store)
         self._asked = dict(self.defaults)  # also those that this model does not take
         self._options: dict[str, Any] = {  # that another model can have too
             "device": device,
@@ -202,13 +202,13 @@ class Generator:
             keys.add(key)
             if key not in stored:
                 missing += 1
-                pixels += _pixels(recipe)
-                work += _work(recipe)
+                pixels += paces.pixels(recipe)
+                work += paces.work(recipe)
         return Plan(
             cells=len(sweep),
             images=len(keys),
             stored=len(keys) - missing,
-            seconds=self._estimate(work, sweep.base.model, stored),
+            seconds=self._paces.seconds(work, sweep.base.model, stored),
             disk_bytes=pixels * 3,
         )
 
@@ -372,25 +372,6 @@ class Generator:
             warn(note, stacklevel=3)
         return grid
 
-    def _estimate(self, work: float, model: str | None, stored: Listing) -> float | None:
-        """Seconds for so much work, from the pace of stored images of the same model."""
-        if not work:
-            return 0.0
-        at, pace = self._paces.get(model, (None, None))
-        if at != stored:  # images are read once for each state of the store
-            pace = self._pace(model)
-            self._paces[model] = stored, pace
-        return None if pace is None else pace * work
-
-    def _pace(self, model: str | None) -> float | None:
-        """Seconds for each unit of work, as newly stored images of a model took."""
-        paces = [
-            image.provenance.seconds / _work(image.recipe)
-            for image in self.store.latest(20)
-            if image.recipe.model == model
-        ]
-        return statistics.median_high(paces) if paces else None
-
     def __repr__(self) -> str:
         return f"<Generator {self.engine.name}, images in {self.store.path.name}>"
 
@@ -419,13 +400,3 @@ def _refuse_beside_engine(options: Mapping[str, Any]) -> None:
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:
     """The store in a folder; None: the default one."""
     return Store(os.fspath(folder or default_folder()))
-
-
-def _pixels(recipe: Recipe) -> int:
-    return (recipe.width or 0) * (recipe.height or 0)
-
-
-def _work(recipe: Recipe) -> float:
-    """A measure of an image's cost: pixels, steps, and two network rows where guided."""
-    rows = 2 if (recipe.guidance_scale or 0) > 1 else 1
-    return _pixels(recipe) * (recipe.num_inference_steps or 1) * rows

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
 from nbtool.background import Loop
-from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Started, Stepped
+from nbtool.engines.base import Engine, Event, Exacting, Failed, Finished, Loading, Started, Stepped
 from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.order import order
 from nbtool.recipes.recipe import Recipe
-from nbtool.results.claims import Claims
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Cell
 from nbtool.results.progress import Progress
+from nbtool.results.share import Share, forsake
 from nbtool.results.store import Store
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
     from nbtool.live.view import GridView
 
+NOT_EXACT = (
+    "some images were made without exact=True and are as the store has them; "
+    "exact ones need a store of their own"
+)
 LEAVING = 30  # seconds that the end of the process waits for jobs, all of them together
 
 
@@ -56,6 +60,7 @@ class Job:
     ) -> None:
         self.sweep = sweep
         self._engine = engine
+        self._exact = isinstance(engine, Exacting) and engine.exact
         self._store = store
         self._generate = generate
         self._priority = priority
@@ -73,22 +78,21 @@ class Job:
         self._step = (0, 0)
         self._changed = threading.Condition(threading.RLock())
         self._unwanted: set[str] = set()
-        self._passed: set[str] = set()  # what was left to other jobs
-        self._place = os.path.realpath(store.path)  # by whatever way it is called
         self._cancelled = threading.Event()
         self._finished = threading.Event()
         self._error: NbtoolError | None = None
         self._notes: dict[str, None] = {}
         self._started = self._heard = 0.0  # of the first and of the last event
         self._listeners: set[Callable[[], object]] = set()  # told of the end
-        _jobs.add(self)  # what others make from now on, it hears of
+        self._share = Share(store.path, self._cells)
+        _jobs.add(self)
         try:
             self._stored = store.listing()
             self._prepared = not all(key in self._stored for key in self._cells)
             if self._prepared:  # a store that may only be read still gives what it has
                 store.prepare()
         except BaseException:
-            _jobs.discard(self)
+            self._leave()
             raise
         try:
             Loop("nbtool job", self._run, fail=self._end).wake()
@@ -99,8 +103,10 @@ class Job:
     def progress(self) -> Progress:
         with self._changed:
             step, steps = self._step
+            unwanted = self._cells.keys() if self.cancelled else self._unwanted
             return replace(
                 self._counts,
+                cancelled=len(unwanted - self._results.keys()),
                 begun=math.fsum(self._begun.values()),
                 step=step,
                 steps=steps,
@@ -180,14 +186,15 @@ class Job:
             with self._changed:
                 if not self._previews:  # nothing is in the making
                     self._end()
-            _claims.drop(self)
+            self._share.drop(*self._cells)
             return
         asked = set(Grid(self.sweep.base, self.sweep.axes, {}).matching(**labels))
         unwanted = {key for key, cells in self._cells.items() if asked.issuperset(cells)}
-        self._unwanted |= unwanted
-        for key in unwanted:
-            self._let_go(key)
-            _claims.drop(self, (self._place, key))
+        with self._changed:
+            self._unwanted |= unwanted
+            for key in unwanted:
+                self._let_go(key)
+        self._share.drop(*unwanted)
 
     def _let_go(self, key: str) -> None:
         """An image is not in the making here any more, whatever is still heard of it."""
@@ -270,11 +277,14 @@ class Job:
             self._finished.set()
             self._changed.notify_all()
             listeners = tuple(self._listeners)
-        _jobs.discard(self)
-        _claims.drop(self)
+        self._leave()
         for tell in listeners:
             with contextlib.suppress(RuntimeError):  # its event loop is closed
                 tell()
+
+    def _leave(self) -> None:
+        _jobs.discard(self)
+        self._share.close()
 
     def _forsake(self) -> None:
         """In the fork of the process in which it goes on, it is over."""
@@ -285,36 +295,31 @@ class Job:
 
     def _take_from_others(self) -> list[str]:
         """What others were making is taken when it is done; the keys of what came to nothing."""
-        lost: list[str] = []
-        while not lost and (left := self._left_to_others()):
-            names = [(self._place, key) for key in left]
-            free = [key for _, key in _claims.wait(names, self, lambda: not self._left_to_others())]
-            self._passed.difference_update(free)
-            lost = [key for key in free if not self._take(key)]
-        return lost
+        while free := self._share.wait(self._is_awaited):
+            if lost := [key for key in free if not self._take(key)]:
+                return lost
+        return []
 
-    def _left_to_others(self) -> list[str]:
-        """The keys of what others are making, or have made, and is wanted here."""
-        if self.cancelled:
-            return []
-        passed = tuple(self._passed)
-        return [key for key in passed if key not in self._results and key not in self._unwanted]
+    def _is_awaited(self, key: str) -> bool:
+        return not (self.cancelled or key in self._results or key in self._unwanted)
 
     def _wanted(self, keys: Iterable[str]) -> Iterator[Recipe]:
         """The recipes of these keys, made one by one as they are asked for."""
         for key in keys:
             if self.cancelled:
                 return
-            if key not in self._unwanted and key not in self._passed:
-                yield self.sweep.recipe(self._cells[key][0])
+            if key not in self._unwanted and key not in self._share.left:
+                yield self._recipe(key)
+
+    def _recipe(self, key: str) -> Recipe:
+        return self.sweep.recipe(self._cells[key][0])
 
     def _is_unwanted(self, recipe: Recipe) -> bool:
         if self.cancelled or (self._unwanted and recipe.key in self._unwanted):
             return True
-        if len(_jobs) > 1 and _claims.is_elsewhere((self._place, recipe.key), self):
-            self._passed.add(recipe.key)
+        if left := self._share.leaves(recipe.key):
             self._let_go(recipe.key)
-        return bool(self._passed) and recipe.key in self._passed
+        return left
 
     def _take(self, key: str) -> bool:
         """Takes an image from the store, if it is there; whether there is nothing to make."""
@@ -328,6 +333,9 @@ class Job:
             self._settle(key, GenerationError(str(error)), failed=1)
             return True
         image.generate = self._generate
+        if self._exact and not image.provenance.exact and not self._recipe(key).past:
+            with self._changed:
+                self._notes.setdefault(NOT_EXACT)
         self._settle(key, image, stored=1)
         return True
 
@@ -352,7 +360,7 @@ class Job:
             self._heard = time.monotonic()
             self._started = self._started or self._heard
             self._previews[key] = None
-            _claims.take((self._place, key), self)
+            self._share.take(key)
             self._update(activity="generating")
 
     def _keep(self, event: Finished) -> None:
@@ -364,10 +372,7 @@ class Job:
             self._settle(key, error.unsaved, made=1)
             raise
         image.generate = self._generate
-        for job in tuple(_jobs):
-            if job is not self and job._place == self._place and key in job._cells:  # noqa: SLF001
-                job._passed.add(key)  # noqa: SLF001 - it has no need to make it any more
-                job._let_go(key)  # noqa: SLF001
+        self._share.made(key)
         with self._changed:
             for note in event.provenance.notes:
                 self._notes.setdefault(note)
@@ -393,7 +398,7 @@ class Job:
             self._let_go(key)
             now = {name: getattr(self._counts, name) + n for name, n in counts.items()}
             self._update(**now)
-        _claims.drop(self, (self._place, key))
+        self._share.drop(key)
 
     def _update(self, **changes: Any) -> None:
         """Events come from several threads: each sees the counts that the last one left."""
@@ -405,7 +410,6 @@ class Job:
 
 
 _jobs: set[Job] = set()  # that are not over
-_claims = Claims()
 
 
 def cancel() -> None:
@@ -424,7 +428,7 @@ def _close() -> None:
 
 def _forsake() -> None:
     """In a fork: jobs go on in its parent alone."""
-    _claims.clear()
+    forsake()
     for job in tuple(_jobs):
         job._forsake()  # noqa: SLF001 - of this module
 

@@ -51,6 +51,8 @@ def interrupted(progress: Progress) -> str:
 def status(progress: Progress) -> str:
     """What is going on now, on one line."""
     parts = [progress.activity, f"{progress.done} of {count(progress.total, 'image')}"]
+    if progress.cancelled:
+        parts.append(f"{progress.cancelled} cancelled")
     if progress.steps and progress.total == 1:
         parts.append(f"step {progress.step} of {progress.steps}")
     if (left := progress.seconds_left) is not None:

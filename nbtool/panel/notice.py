@@ -127,12 +127,13 @@ def together(progresses: list[Progress]) -> Progress:
     latest = progresses[-1]
     if len(progresses) == 1:
         return latest
-    running = [p for p in progresses if p.done < p.total] or [latest]
+    running = [p for p in progresses if p.left] or [latest]
     return Progress(
         total=sum(p.total for p in progresses),
         stored=sum(p.stored for p in progresses),
         made=sum(p.made for p in progresses),
         failed=sum(p.failed for p in progresses),
+        cancelled=sum(p.cancelled for p in progresses),
         begun=sum(p.begun for p in progresses),
         step=running[0].step,
         steps=running[0].steps,

@@ -122,6 +122,12 @@ class Recipe(Parameters):
         named += [f"revision={self.revision!r}"] if self.revision else []
         return f"nbtool.Generator({', '.join(named)})"
 
+    def __repr__(self) -> str:
+        known = super().__repr__()
+        return (
+            f"{known[:-1]}; of a newer nbtool: {_named(self.unknown)})" if self.unknown else known
+        )
+
     def __str__(self) -> str:
         return printable(self.prompt) or "(no prompt)"
 
@@ -202,8 +208,11 @@ _kept_member = lru_cache(maxsize=256, typed=True)(_new_member)
 
 
 def _newer(unknown: Mapping[str, Any]) -> str:
-    given = ", ".join(f"{printable(name)}={shown(value)}" for name, value in unknown.items())
-    return f"a newer nbtool: it has {given}, which this one does not know; update nbtool"
+    return f"a newer nbtool: it has {_named(unknown)}, which this one does not know; update nbtool"
+
+
+def _named(unknown: Mapping[str, Any]) -> str:
+    return ", ".join(f"{printable(name)}={shown(value)}" for name, value in unknown.items())
 
 
 Recipe.__doc__ = documented(Recipe.__doc__)

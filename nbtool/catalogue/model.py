@@ -163,7 +163,7 @@ class Model:
     def _decisive(self, parts: dict[str, str]) -> dict[str, Path]:
         """The files in its folder that decide what these components are, by name."""
         names = [weights.INDEX, *weights.names_in(self.folder)]
-        needed = weights.needed(names, parts, pickles=self.allow_pickle)
+        needed = weights.needed(names, parts, pickles=self.allow_pickle, spare=self._spare)
         return {name: self.folder / name for name in needed}
 
     @cached_property
@@ -206,13 +206,18 @@ class Model:
     @cached_property
     def left_out(self) -> frozenset[str]:
         """The components of its class that it is loaded without."""
-        index = weights.read_json(self.folder / weights.INDEX)
-        spare = SPARE.get(str(index.get("_class_name")), frozenset())
+        index, spare = weights.read_json(self.folder / weights.INDEX), self._spare
         if all(
             index.get(name) not in (None, [None, None]) and self._has_spare(name) for name in spare
         ):
             spare = frozenset()
         return spare if self.safety_checker else spare | {CHECKER} & index.keys()
+
+    @cached_property
+    def _spare(self) -> frozenset[str]:
+        """The components that its class does without."""
+        index = weights.read_json(self.folder / weights.INDEX)
+        return SPARE.get(str(index.get("_class_name")), frozenset())
 
     def _has_spare(self, component: str) -> bool:
         if self.checkpoint:
@@ -321,9 +326,12 @@ class Model:
             unfit = f"decides its noise levels itself, which the scheduler {name} does not take"
         if unfit:
             raise RecipeError(f"{self.name} {unfit}; leave it out")
+        own, steps = self._scheduler, recipe.num_inference_steps or 1
+        if own and (reason := schedulers.unusable(name, own, steps)):
+            raise RecipeError(f"{reason}; change that, or take another scheduler")
 
     def fetch(self, report: Report) -> None:
-        """Gets what is missing of its files, and checks those that hold weights.
+        """Gets what is missing of its files, and checks them.
 
         Args:
             report: Told how far a download is; what it raises stops it.
@@ -343,8 +351,7 @@ class Model:
             alone = bool(self.checkpoint)
             pinned.fetch(self.parts, report, pickles=self.allow_pickle, texts=alone)
         for path in () if self.checkpoint else self._files():
-            if path.suffix == ".safetensors":
-                weights.header(path)
+            weights.check(path)
 
     @property
     def variants(self) -> dict[str, str]:
@@ -354,13 +361,12 @@ class Model:
         return {part: choice.variant for part, choice in choices.items() if choice}
 
     def _files(self) -> list[Path]:
-        """The files that hold its weights.
+        """The files that it is loaded from.
 
         Raises:
             ModelError: Some are missing, or are pickles.
         """
-        names = weights.needed(weights.names_in(self.folder), self.parts, pickles=self.allow_pickle)
-        return [self.folder / name for name in names if not name.endswith(".json")]
+        return list(self._decisive(self.parts).values())
 
     def _described(self) -> Facts:
         """Facts from the model's own configuration."""
@@ -373,7 +379,7 @@ class Model:
             )
         config = weights.read_json(self.folder / self.denoiser / "config.json")
         vae = weights.read_json(self.folder / "vae" / "config.json")
-        scheduler = weights.read_json(self.folder / "scheduler" / "scheduler_config.json")
+        scheduler = self._scheduler
         blocks = vae.get("block_out_channels") or vae.get("decoder_block_out_channels") or [0] * 4
         factor = 2 ** (len(blocks) - 1)
         latents, channels = vae.get("latent_channels"), config.get("in_channels")
@@ -412,6 +418,13 @@ class Model:
     def family(self) -> Family:
         """What its pipeline takes."""
         return family(self.facts.pipeline)
+
+    @cached_property
+    def _scheduler(self) -> dict[str, Any]:
+        """The configuration of its own scheduler; none where that is still on the hub."""
+        if not self.is_described:
+            return {}
+        return weights.read_json(self.folder / "scheduler" / "scheduler_config.json")
 
     @cached_property
     def _text_layers(self) -> int:

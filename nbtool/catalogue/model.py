@@ -126,6 +126,9 @@ class Model(Origin):
             unfit = f"decides its noise levels itself, which the scheduler {name} does not take"
         if unfit:
             raise RecipeError(f"{self.name} {unfit}; leave it out")
+        own, steps = self._scheduler, recipe.num_inference_steps or 1
+        if own and (reason := schedulers.unusable(name, own, steps)):
+            raise RecipeError(f"{reason}; change that, or take another scheduler")
 
     def _described(self) -> Facts:
         """Facts from the model's own configuration."""
@@ -138,7 +141,7 @@ class Model(Origin):
             )
         config = weights.read_json(self.folder / self.denoiser / "config.json")
         vae = weights.read_json(self.folder / "vae" / "config.json")
-        scheduler = weights.read_json(self.folder / "scheduler" / "scheduler_config.json")
+        scheduler = self._scheduler
         blocks = vae.get("block_out_channels") or vae.get("decoder_block_out_channels") or [0] * 4
         factor = 2 ** (len(blocks) - 1)
         latents, channels = vae.get("latent_channels"), config.get("in_channels")
@@ -164,6 +167,13 @@ class Model(Origin):
     def family(self) -> Family:
         """What its pipeline takes."""
         return family(self.facts.pipeline)
+
+    @cached_property
+    def _scheduler(self) -> dict[str, Any]:
+        """The configuration of its own scheduler; none where that is still on the hub."""
+        if not self.is_described:
+            return {}
+        return weights.read_json(self.folder / "scheduler" / "scheduler_config.json")
 
     @cached_property
     def _text_layers(self) -> int:

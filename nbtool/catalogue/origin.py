@@ -117,13 +117,18 @@ class Origin:
     @cached_property
     def left_out(self) -> frozenset[str]:
         """The components of its class that it is loaded without."""
-        index = weights.read_json(self.folder / weights.INDEX)
-        spare = SPARE.get(str(index.get("_class_name")), frozenset())
+        index, spare = weights.read_json(self.folder / weights.INDEX), self._spare
         if all(
             index.get(name) not in (None, [None, None]) and self._has_spare(name) for name in spare
         ):
             spare = frozenset()
         return spare if self.safety_checker else spare | {CHECKER} & index.keys()
+
+    @cached_property
+    def _spare(self) -> frozenset[str]:
+        """The components that its class does without."""
+        index = weights.read_json(self.folder / weights.INDEX)
+        return SPARE.get(str(index.get("_class_name")), frozenset())
 
     def _has_spare(self, component: str) -> bool:
         if self.checkpoint:
@@ -204,9 +209,13 @@ class Origin:
             raise ModelError(f"{self.name} is not at {self.source} any more; give its new place")
 
     def _decisive(self, parts: dict[str, str]) -> dict[str, Path]:
-        """The files in its folder that decide what these components are, by name."""
+        """The files in its folder that decide what these components are, by name.
+
+        Raises:
+            ModelError: Some are missing, or are pickles.
+        """
         names = [weights.INDEX, *weights.names_in(self.folder)]
-        needed = weights.needed(names, parts, pickles=self.allow_pickle)
+        needed = weights.needed(names, parts, pickles=self.allow_pickle, spare=self._spare)
         return {name: self.folder / name for name in needed}
 
     @cached_property
@@ -218,7 +227,7 @@ class Origin:
         return identity.register.digest(self.name, files, _unheard)
 
     def fetch(self, report: Report) -> None:
-        """Gets what is missing of its files, and checks those that hold weights.
+        """Gets what is missing of its files, and checks them.
 
         Args:
             report: Told how far a download is; what it raises stops it.
@@ -237,9 +246,8 @@ class Origin:
             pinned = replace(self._published, revision=self.folder.name)
             alone = bool(self.checkpoint)
             pinned.fetch(self.parts, report, pickles=self.allow_pickle, texts=alone)
-        for path in () if self.checkpoint else self._files():
-            if path.suffix == ".safetensors":
-                weights.header(path)
+        for path in () if self.checkpoint else self._decisive(self.parts).values():
+            weights.check(path)
 
     @property
     def variants(self) -> dict[str, str]:
@@ -247,15 +255,6 @@ class Origin:
         names = weights.names_in(self.folder)
         choices = {part: weights.choose(names, part) for part in weights.have_weights(self.parts)}
         return {part: choice.variant for part, choice in choices.items() if choice}
-
-    def _files(self) -> list[Path]:
-        """The files that hold its weights.
-
-        Raises:
-            ModelError: Some are missing, or are pickles.
-        """
-        names = weights.needed(weights.names_in(self.folder), self.parts, pickles=self.allow_pickle)
-        return [self.folder / name for name in names if not name.endswith(".json")]
 
     def counted(self) -> dict[str, int]:
         """The parameters of its components, counted in the files that are there."""

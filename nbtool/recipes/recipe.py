@@ -186,7 +186,12 @@ class Recipe(Parameters):
 
 def canonical(parameters: Mapping[str, Any]) -> str:
     """The one JSON text of a recipe's dictionary: ASCII, sorted, without spaces."""
-    return "{" + ",".join([_member(name, parameters[name]) for name in sorted(parameters)]) + "}"
+    names = sorted(parameters)
+    try:
+        members = [_kept_member(name, parameters[name]) for name in names]
+    except TypeError:  # a list or the like, of a newer nbtool
+        members = [_member(name, parameters[name]) for name in names]
+    return "{" + ",".join(members) + "}"
 
 
 def key_of(parameters: Mapping[str, Any]) -> str:
@@ -195,16 +200,12 @@ def key_of(parameters: Mapping[str, Any]) -> str:
 
 
 def _member(name: str, value: Any) -> str:
-    plain = isinstance(value, (str, int, float))  # one recipe differs from the next in few
-    return _kept_member(name, value) if plain else _new_member(name, value)
-
-
-def _new_member(name: str, value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return f"{json.dumps(name)}:{text}"
 
 
-_kept_member = lru_cache(maxsize=256, typed=True)(_new_member)
+# One recipe of a sweep differs from the next in few.
+_kept_member = lru_cache(maxsize=256, typed=True)(_member)
 
 
 def _newer(unknown: Mapping[str, Any]) -> str:

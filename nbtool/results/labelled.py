@@ -178,11 +178,11 @@ class Labelled(Sequence[GeneratedImage]):
         ]
         names: dict[str, str] = {}
         for labels, facts in rows:
-            names |= {n: _free(n, labels) for n in facts if labels.get(n, facts[n]) != facts[n]}
-        return [
-            {names.get(name, name): fact for name, fact in facts.items()} | labels
-            for labels, facts in rows
-        ]
+            both = labels.keys() & facts.keys()
+            names |= {n: _free(n, labels) for n in both if labels[n] != facts[n]}
+        for labels, facts in rows:
+            facts.update({new: facts.pop(name) for name, new in names.items()} | labels)
+        return [facts for _, facts in rows]
 
     def __repr__(self) -> str:
         axes = " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)

@@ -162,7 +162,8 @@ class Generator:
         prompt: a list, a range or a range string, an array, a generator; of a dict the values,
         with its keys as labels. Axes multiply. Interrupted, it keeps what was made; the same call
         makes only what is missing. A seed left open is drawn once for the whole grid, anew at each
-        call: what is said at the end names it, and given as `seed=` it goes on with that grid.
+        call: what is said at the end names it, and given as `seed=` it goes on with that grid. Where
+        some cells alone leave theirs open, `grid.records()` has what was drawn for them.
 
         Args:
             prompt: A prompt or recipe, or several of either as the first axis.

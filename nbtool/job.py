@@ -74,7 +74,9 @@ class Job:
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
         self._previews: dict[str, Callable[[], Image] | None] = {}  # of the same images
         # Without what changes at each step.
-        self._counts = Progress(total=len(self._cells), drawn=sweep.drawn)
+        self._counts = Progress(
+            total=len(self._cells), drawn=sweep.drawn, drawn_apart=sweep.drawn_apart
+        )
         self._step = (0, 0)
         self._changed = threading.Condition(threading.RLock())
         self._unwanted: set[str] = set()

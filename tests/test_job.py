@@ -527,7 +527,7 @@ def test_a_drawn_seed_is_told_so_that_the_grid_can_go_on(quick, engine, monkeypa
         ("a", {"seeds": nbtool.paired(seed=[1, 2], eta=[0, 1])}, False),
         (nbtool.Recipe(prompt="a", seed=3), {}, False),
         (nbtool.Recipe(prompt="a", seed=3), {"seed": -1}, True),
-        ([nbtool.Recipe(prompt="a", seed=3), nbtool.Recipe(prompt="b")], {}, True),
+        ([nbtool.Recipe(prompt="a"), nbtool.Recipe(prompt="b")], {}, True),
         ([nbtool.Recipe(prompt="a", seed=3), nbtool.Recipe(prompt="b", seed=4)], {}, False),
     ],
 )
@@ -535,7 +535,24 @@ def test_a_seed_is_said_to_be_drawn_only_where_it_was(quick, prompt, parameters,
     sweep = quick._sweep(prompt, (), parameters)
     assert (sweep.drawn is not None) == drawn
     if drawn:
-        assert sweep.drawn in {recipe.seed for _, recipe in sweep}
+        assert {sweep.drawn} == {recipe.seed for _, recipe in sweep}
+    assert not sweep.drawn_apart
+
+
+@pytest.mark.parametrize(
+    ("prompt", "parameters"),
+    [
+        ([nbtool.Recipe(prompt="a", seed=3), nbtool.Recipe(prompt="b")], {}),
+        ("a", {"seed": [-1, 3]}),
+        ("a", {"seed": [None, None]}),
+        ("a", {"seeds": nbtool.paired(seed=[-1, 1], eta=[0, 1])}),
+    ],
+)
+def test_seeds_that_were_drawn_for_some_cells_are_told_of(quick, capsys, prompt, parameters):
+    sweep = quick._sweep(prompt, (), parameters)
+    assert (sweep.drawn, sweep.drawn_apart) == (None, True)
+    quick.grid(prompt, **parameters)
+    assert "2 images · seeds were drawn; grid.records() has them" in capsys.readouterr().out
 
 
 def test_a_cell_that_is_cancelled_in_the_making_is_in_the_making_no_more(tmp_path):

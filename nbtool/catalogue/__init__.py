@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nbtool.catalogue import identity, weights
-from nbtool.catalogue.facts import Facts
+from nbtool.catalogue.facts import DTYPE_BYTES, Facts
 from nbtool.catalogue.hub import BRANCH, Repository
 from nbtool.catalogue.known import AUTO, EMBEDDED, KNOWN
 from nbtool.catalogue.model import Model
@@ -24,6 +24,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SEPARATOR = re.compile(r"[\\/]")
 _NAME = re.compile(r"[\w.-]+")
 _NUMBERS = ("download_gb", "teraflop", "decode_mib", "tile_mib")  # facts
+MOST = 10**15  # of any amount; no model comes near it
 _added: dict[str, tuple[str, dict[str, Any]]] = {}
 
 
@@ -50,8 +51,10 @@ def add_model(name: str, source: str, **facts: Any) -> None:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name in (*KNOWN, AUTO):
         raise ModelError(f"{name!r} cannot be the name of a model of yours; take another")
-    if not isinstance(source, (str, os.PathLike)):
+    if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
         raise ModelError(f"{source!r} is no folder, file or id on the hub")
+    if source == AUTO:
+        raise ModelError(f"{source!r} is a choice, not a model; give one of nbtool.models()")
     facts = {fact: _checked(fact, value) for fact, value in facts.items()}
     way = [name, os.fspath(source)]
     while way[-1] in _added and way[-1] != name:
@@ -80,16 +83,32 @@ def _checked(fact: str, value: Any) -> Any:
             return checked(fact, value)
     except RecipeError as error:
         raise ModelError(f"of a model, {error}") from None
-    kinds: dict[str, Any] = {
-        "parameters": Mapping,
-        "dtypes": (tuple, list),
-        "row_mib": (tuple, list),
-    }
-    number = (int, float, type(None))
-    kind = kinds.get(fact) or (number if fact in _NUMBERS else type(known[fact]))
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is number):
+    if not _fits(fact, value, known[fact]):
         raise ModelError(f"the fact {fact} of a model cannot be {value!r}")
     return value
+
+
+def _fits(fact: str, value: Any, default: Any) -> bool:
+    if fact == "parameters":
+        return isinstance(value, Mapping) and all(
+            isinstance(part, str) and isinstance(count, int) and _is_amount(count)
+            for part, count in value.items()
+        )
+    if fact == "dtypes":
+        known = [*DTYPE_BYTES]
+        return isinstance(value, (tuple, list)) and any(value) and all(v in known for v in value)
+    if fact == "row_mib":
+        return value is None or (
+            isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_amount, value))
+        )
+    if fact in _NUMBERS:
+        return _is_amount(value) or (value is None and default is None)
+    return isinstance(value, type(default))
+
+
+def _is_amount(value: object) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 <= value <= MOST  # type: ignore[operator]
 
 
 def find(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import itertools
 import math
@@ -42,13 +43,14 @@ def paired(**values: Any) -> Axis:
         RecipeError: A name is unknown or a value out of range.
     """
     check_names(values)
-    columns = {name: _checked(name, _listed(name, value)) for name, value in values.items()}
+    asked = {name: _listed(name, value) for name, value in values.items()}
+    columns = {name: _checked(name, listed) for name, listed in asked.items()}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(columns) < 2 or len(set(lengths.values())) > 1:
         raise AxisError(f"paired takes two or more lists of one length, got {lengths}")
     rows = tuple(zip(*columns.values(), strict=True))
     edits = tuple(Edit(parameters=dict(zip(columns, row, strict=True))) for row in rows)
-    return Axis("_".join(columns), rows, edits)
+    return Axis("_".join(columns), rows, edits, drawn=_is_open(asked.get("seed", ())))
 
 
 def replace(text: str, replacements: Iterable[str] | Mapping[str, str]) -> Axis:
@@ -97,7 +99,8 @@ class Sweep:
     base: Recipe
     axes: tuple[Axis, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)  # for {name} in every prompt
-    drawn: int | None = None  # the seed of cells that left it open; None: none did
+    drawn: int | None = None  # the seed of all cells, if it was drawn
+    drawn_apart: bool = False  # whether seeds were drawn, and cells have different ones
 
     @property
     def shape(self) -> Index:
@@ -182,8 +185,9 @@ def sweep(
 
     _refuse_overlap(found, fixed)
     varied = any("seed" in axis.parameters for axis in found)
-    is_drawn = not varied and drawn in {recipe.seed for recipe in completed or [base]}
-    result = Sweep(base, tuple(found), words, drawn if is_drawn else None)
+    seeds = set() if varied else {recipe.seed for recipe in completed or [base]}
+    apart = any(axis.drawn for axis in found) or (drawn in seeds and len(seeds) > 1)
+    result = Sweep(base, tuple(found), words, drawn if seeds == {drawn} else None, apart)
     _refuse_too_many(result)
     needed = {name for text in texts for name in templates.needed(text)}
     filled = _words_of(result)
@@ -223,7 +227,7 @@ def _sorted_out(
     words: dict[str, str] = {}
     for name, value in parameters.items():
         if isinstance(value, Axis):
-            found.append(Axis(name, value.labels, value.edits))
+            found.append(dataclasses.replace(value, name=name))
         elif name in PARAMETERS:
             if isinstance(value, Several):
                 found.append(_axis(name, value))
@@ -270,7 +274,12 @@ def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
 def _axis(name: str, several: Several) -> Axis:
     values = _checked(name, several.values)
     edits = tuple(Edit(parameters={name: value}) for value in values)
-    return Axis(name, several.labelled(values), edits)
+    drawn = name == "seed" and _is_open(several.values)
+    return Axis(name, several.labelled(values), edits, drawn)
+
+
+def _is_open(seeds: Iterable[Any]) -> bool:
+    return any(checked("seed", seed) is None for seed in seeds)
 
 
 def _words(name: str, several: object) -> tuple[tuple[Any, ...], tuple[str, ...]]:

@@ -19,6 +19,7 @@ class Progress:
     steps: int = 0
     seconds: float = 0.0  # since the first image was begun
     drawn: int | None = None  # the seed, if it was drawn for all of them
+    drawn_apart: bool = False  # whether seeds were drawn that differ
     activity: str = "waiting"
 
     @property

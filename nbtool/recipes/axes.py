@@ -25,7 +25,6 @@ from nbtool.text import shown
 
 MAX_CELLS = MAX_VALUES
 DRAWN_SEEDS = 2**32  # drawn seeds stay below: short to read, exact in every program
-
 PROMPTS = ("prompt", "negative_prompt")
 
 Index = tuple[int, ...]
@@ -351,6 +350,7 @@ def _words_of(result: Sweep) -> dict[str, list[str]]:
 
 
 def _refuse_swaps(result: Sweep, words: Mapping[str, Collection[str]]) -> None:
+    """Refuses replacements that do not act on the prompts as they are written."""
     searched = [edit.swap[0] for axis in result.axes if (edit := axis.edits[0]).swap]
     if not searched:
         return

@@ -50,7 +50,7 @@ def load(
         if model.is_local and (plan.device == "cpu" or plan.offload != "none"):
             _detach([part for name, part in networks(pipeline).items() if name not in shared])
         place(pipeline, plan)
-    except Exception as error:  # diffusers, transformers and safetensors raise many kinds
+    except (Exception, SystemExit) as error:  # libraries raise many kinds
         logger.debug("while %s was loaded", model.name, exc_info=error)
         short = memory.is_out_of_memory(error)
         reason = _reason(error, read.partition(",")[0])
@@ -69,6 +69,8 @@ def _reason(error: BaseException, part: str) -> str:
         error: What was raised.
         part: The component that was being read; "": not known.
     """
+    if isinstance(error, SystemExit):
+        return f"a library that it needs ends Python ({error!r}); mend its installation"
     text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")
     if "meta tensor" in text:  # what was not in the files holds nothing
         return "its files lack some of the weights; get it again"

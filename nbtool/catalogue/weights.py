@@ -119,7 +119,8 @@ def choose(names: Iterable[str], component: str, *, pickles: bool = False) -> Ch
 
     Files in half precision go first: they are half as large, and what they leave out is lost in
     half precision anyway. Of one file and shards side by side, the choice is what is loaded:
-    diffusers takes shards that have an index, transformers the one file.
+    diffusers takes shards that have an index, transformers the one file. Shards that an earlier
+    download left are chosen too, since only the index tells them apart.
 
     Args:
         names: Relative to the model's folder, with forward slashes.
@@ -127,7 +128,7 @@ def choose(names: Iterable[str], component: str, *, pickles: bool = False) -> Ch
         pickles: Look for pickles in place of safetensors.
     """
     names = sorted(names)
-    kinds: dict[tuple[str, str], list[str]] = {}
+    kinds: dict[tuple[str, bool], list[tuple[str, int]]] = {}  # names, and how many belong together
     suffix = ".bin" if pickles else ".safetensors"
     for name in names:
         path = PurePosixPath(name)
@@ -138,18 +139,20 @@ def choose(names: Iterable[str], component: str, *, pickles: bool = False) -> Ch
         shard = _SHARD.search(match["tags"])
         variant = re.sub(r"-?\d{5}-of-\d{5}", "", match["tags"]).strip(".")
         if variant in VARIANTS:
-            kinds.setdefault((variant, shard["count"] if shard else ""), []).append(name)
+            count = int(shard["count"]) if shard else 1
+            kinds.setdefault((variant, bool(shard)), []).append((name, count))
 
-    def order(kind: tuple[str, str]) -> tuple[bool, int, bool]:
-        variant, count = kind
-        lacks = len(kinds[kind]) < int(count or 1)
-        read = bool(count) == _has_index(names, component + "/", suffix, variant)
+    def order(kind: tuple[str, bool]) -> tuple[bool, int, bool]:
+        variant, sharded = kind
+        counts = [count for _, count in kinds[kind]]
+        lacks = all(counts.count(count) < count for count in counts)
+        read = sharded == _has_index(names, component + "/", suffix, variant)
         return lacks, VARIANTS.index(variant), not read
 
     if not kinds:
         return None
     best = min(kinds, key=order)
-    return Choice(tuple(kinds[best]), best[0], complete=not order(best)[0])
+    return Choice(tuple(name for name, _ in kinds[best]), best[0], complete=not order(best)[0])
 
 
 def _has_index(names: Iterable[str], folder: str, suffix: str, variant: str) -> bool:

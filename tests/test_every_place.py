@@ -87,13 +87,13 @@ def compared(folder):
     classes.save()
 
 
-def model(folder, ask):
+def model(folder, ask, name="model"):
     """What is asked of a model in a folder, by a process that knows nothing of it yet."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         register = identity.Register(identity.register._path)
         patch.setattr(identity, "register", register)
-        return ask(catalogue.find(str(folder / "model")))
+        return ask(catalogue.find(str(folder / name)))
 
 
 def checked(folder):
@@ -128,6 +128,9 @@ OPERATIONS = {
     "know a model's facts": functools.partial(model, ask=lambda model: model.facts),
     "know whether a model is here": functools.partial(model, ask=lambda model: model.is_here),
     "look through a model": functools.partial(model, ask=lambda model: model.fetch(str)),
+    "know what a model does without": functools.partial(
+        model, ask=lambda model: [model.left_out, model.is_here], name="spare"
+    ),
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)
@@ -159,6 +162,7 @@ def made(tmp_path_factory):
     places = json.dumps({"files": {}, "places": ELSEWHERE})
     (folder / "cache" / "nbtool" / "places.json").write_text(places)
     tiny.stable_diffusion().save_pretrained(folder / "model")
+    tiny.stable_diffusion_3().save_pretrained(folder / "spare")
     (folder / "cache" / "nbtool" / "widths.json").write_text(json.dumps({"a": {"best": 4}}))
     return folder
 

@@ -82,13 +82,16 @@ def restored(
 ) -> Iterator[bytes]:
     """What `encode` may have written, out of what another program made of it.
 
-    If the pixels are the same, one of these is the same to the byte: the texts are taken from the
-    file, or else written again. It is nothing where the file is no whole PNG.
+    If the pixels are the same, one of these is the same to the byte: without what follows the PNG,
+    or with the texts of the file, or with those written again. It is nothing where the file is no
+    whole PNG.
     """
     from PIL import Image as PILImage
 
-    if not data.endswith(_PNG_END):  # Pillow reads on where the last bytes are missing
+    png, end, _ = data.partition(_PNG_END)
+    if not end:  # Pillow reads on where the last bytes are missing
         return
+    yield png + end
     try:
         with PILImage.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.load()

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pickle
+import re
 import shutil
 import threading
 import traceback
@@ -656,6 +657,15 @@ def test_what_is_no_checkpoint_of_a_model_is_refused(generator, tmp_path, cache)
     refused(tmp_path / "cut.safetensors", generator, "corrupt")
 
 
+@pytest.mark.parametrize("value", [None, "x", [], ["transformers", None], [None, "CLIPTextModel"]])
+@pytest.mark.parametrize("part", ["unet", "safety_checker", "text_encoder_3"])
+def test_nonsense_in_place_of_a_component_is_refused_in_a_sentence(sd, generator, part, value):
+    index = json.loads((sd / "model_index.json").read_text()) | {part: value}
+    (sd / "model_index.json").write_text(json.dumps(index))
+    says = rf"says {re.escape(json.dumps(value))} for {part}, .*; write \[null, null\]"
+    refused(sd, generator, says)
+
+
 def test_models_of_your_own_are_added_by_name(published, generator, monkeypatch):
     monkeypatch.setattr("nbtool.catalogue._added", {})
     nbtool.add_model("mine", str(published / "sd"), title="Mine", num_inference_steps=3)
@@ -687,6 +697,19 @@ def test_models_of_your_own_are_added_by_name(published, generator, monkeypatch)
             ["model.safetensors"],
         ),
         (["model-00001-of-00001.fp16.safetensors"], ["model-00001-of-00001.fp16.safetensors"]),
+        (["model-00001-of-00001.safetensors", "model.safetensors"], ["model.safetensors"]),
+        (
+            [
+                "diffusion_pytorch_model-00001-of-00001.fp16.safetensors",
+                "diffusion_pytorch_model.fp16.safetensors",
+                "diffusion_pytorch_model.safetensors.index.fp16.json",
+            ],
+            ["diffusion_pytorch_model-00001-of-00001.fp16.safetensors"],
+        ),
+        (
+            ["model-00001-of-00001.safetensors", "model-00002-of-00003.safetensors"],
+            ["model-00001-of-00001.safetensors", "model-00002-of-00003.safetensors"],
+        ),
     ],
 )
 def test_the_files_of_a_component_are_whole_and_small(names, chosen):

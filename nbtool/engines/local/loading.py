@@ -129,8 +129,11 @@ def _read_alone(model: Model, name: str, variant: str, given: Mapping[str, Any])
     import transformers
 
     kind = model.parts[name]
-    part = getattr(diffusers, kind, None) or getattr(transformers, kind)
+    own = getattr(diffusers, kind, None)
+    part = own or getattr(transformers, kind)
     options = {option: given[option] for option in ("dtype", "local_files_only", "use_safetensors")}
+    if config := given.get("quantization_config"):
+        options["quantization_config"] = config._resolve_quant_config(bool(own), name)  # noqa: SLF001
     return part.from_pretrained(model.folder / name, variant=variant, **options)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool import environment
 from nbtool.background import Loop
 from nbtool.engines.base import Engine, Event, Exacting, Failed, Finished, Loading, Started, Stepped
-from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by
+from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by, without_secrets
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.order import order
@@ -267,20 +267,21 @@ class Job:
         self._end()
 
     def _end(self, error: BaseException | None = None) -> None:
-        """It is over, for all who wait."""
+        """It is over, for all who wait; whatever goes wrong with saying why."""
         with self._changed:
             if self.done:
                 return
-            self._error = None if error is None else stopped_by(error)
-            self._begun.clear()
-            self._previews.clear()
-            self._finished.set()
-            self._changed.notify_all()
-            listeners = tuple(self._listeners)
-        self._leave()
-        for tell in listeners:
-            with contextlib.suppress(RuntimeError):  # its event loop is closed
-                tell()
+            try:
+                self._error = None if error is None else stopped_by(error)
+            finally:
+                self._begun.clear()
+                self._previews.clear()
+                self._finished.set()
+                self._changed.notify_all()
+                for tell in tuple(self._listeners):
+                    with contextlib.suppress(RuntimeError):  # its event loop is closed
+                        tell()
+                self._leave()
 
     def _leave(self) -> None:
         _jobs.discard(self)
@@ -349,7 +350,7 @@ class Job:
         elif isinstance(event, Stepped):
             self._advance(event)
         elif isinstance(event, Failed):
-            self._settle(event.recipe.key, GenerationError(event.reason), failed=1)
+            self._settle(event.recipe.key, GenerationError(without_secrets(event.reason)), failed=1)
         elif isinstance(event, Finished):
             self._keep(event)
 

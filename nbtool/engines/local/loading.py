@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue.weights import CHECKER, VARIANTS
 from nbtool.engines.local import memory
-from nbtool.errors import ModelError, logger
+from nbtool.errors import ModelError, in_short, log
 from nbtool.fitting.estimates import TILE
 from nbtool.silence import quiet, reading
 
@@ -44,7 +44,7 @@ def load(
             _detach([part for name, part in networks(pipeline).items() if name not in shared])
         place(pipeline, plan)
     except Exception as error:  # diffusers, transformers and safetensors raise many kinds
-        logger.debug("while %s was loaded", model.name, exc_info=error)
+        log(f"while {model.name} was loaded", error)
         short = memory.is_out_of_memory(error)
         reason = _reason(error)
     else:
@@ -57,7 +57,7 @@ def load(
 
 def _reason(error: BaseException) -> str:
     """What went wrong, and what was behind it: of an import that failed deep inside, that alone says."""
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")
+    text = in_short(error).rstrip(":")
     if "meta tensor" in text:  # what was not in the files holds nothing
         return "its files lack some of the weights; get it again"
     cause = error

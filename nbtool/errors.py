@@ -145,6 +145,14 @@ class Cancelled(GenerationError):  # noqa: N818 - it names what happened
     """The job was cancelled before this image was made."""
 
 
+def root_of(error: BaseException) -> BaseException:
+    """The error that others were raised from, up to this one."""
+    seen = [error]
+    while (cause := seen[-1].__cause__) is not None and cause not in seen:
+        seen.append(cause)
+    return seen[-1]
+
+
 def stopped_by(error: BaseException) -> NbtoolError:
     """What to tell whoever waits for a run that an error stopped."""
     if isinstance(error, NbtoolError):

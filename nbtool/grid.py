@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
 from nbtool.results.labelled import Labelled
-from nbtool.silence import mild
+from nbtool.silence import importing, mild
 from nbtool.text import warn
 
 if TYPE_CHECKING:
@@ -55,9 +55,11 @@ class Grid(Labelled):
         if hint := environment.why_no_widgets():
             warn(f"{hint}; this is the static view", stacklevel=2)
             return self
-        from nbtool.live.view import GridView
+        with importing("anywidget"):
+            from nbtool.live.view import GridView
 
-        return GridView(self, rows=rows, cols=cols)
+        with mild():
+            return GridView(self, rows=rows, cols=cols)
 
     @mild()
     def save(self, path: str | Path) -> Path:

@@ -27,6 +27,7 @@ from nbtool.results.labelled import Cell
 from nbtool.results.progress import Progress
 from nbtool.results.share import Share, forsake
 from nbtool.results.store import Store
+from nbtool.silence import importing, mild
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -166,9 +167,11 @@ class Job:
         """The grid as a widget that fills while the job runs; see `Grid.view`."""
         if environment.why_no_widgets():
             return self.grid.view(rows=rows, cols=cols)
-        from nbtool.live.view import GridView
+        with importing("anywidget"):
+            from nbtool.live.view import GridView
 
-        return GridView(self.grid, job=self, rows=rows, cols=cols)
+        with mild():
+            return GridView(self.grid, job=self, rows=rows, cols=cols)
 
     def cancel(self, /, **labels: Any) -> None:
         """Stops within one denoising step, or at once while the model is being loaded.

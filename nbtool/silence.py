@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from nbtool.errors import NbtoolError, described
+from nbtool.errors import NbtoolError, described, root_of
 
 
 class Silence:
@@ -172,7 +172,7 @@ def importing(library: str, name: str = "") -> Iterator[None]:
                 f"Python is ending while {library} is imported; let the script wait for what it "
                 f"asked for, with job.wait() or thread.join()"
             ) from error
-        reason = described(error).splitlines()[0]
+        reason = described(root_of(error)).splitlines()[0]
         statement = f"from {library} import {name}" if name else f"import {library}"
         raise NbtoolError(
             f"{library} cannot be imported ({reason}); mend its installation until "

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbtool.errors import log
+from nbtool.silence import importing
 
 FONT = "DejaVu Sans"  # ships with matplotlib; Pillow's own font knows ASCII only
 NORMAL = 400  # the weight
@@ -60,7 +61,8 @@ def spelled(text: str) -> str:
 
 @functools.cache
 def _usual() -> Face:
-    import matplotlib as mpl
+    with importing("matplotlib"):
+        import matplotlib as mpl
 
     return Face(FONT, str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")))
 

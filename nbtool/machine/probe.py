@@ -29,7 +29,8 @@ def hardware() -> Hardware:
 
     Looks anew at each call. Nothing is downloaded or changed.
     """
-    import psutil
+    with importing("psutil"):
+        import psutil
 
     found = gpus()
     device, dtype, reason = choose(found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue.weights import CHECKER, VARIANTS
 from nbtool.engines.local import memory
-from nbtool.errors import ModelError, in_short, log
+from nbtool.errors import ModelError, in_short, log, root_of
 from nbtool.fitting.estimates import TILE
 from nbtool.silence import quiet, reading
 
@@ -60,9 +60,7 @@ def _reason(error: BaseException) -> str:
     text = in_short(error).rstrip(":")
     if "meta tensor" in text:  # what was not in the files holds nothing
         return "its files lack some of the weights; get it again"
-    cause = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    cause = root_of(error)
     return text if cause is error else f"{text} ({type(cause).__name__}: {_reason(cause)})"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nbtool.catalogue import weights
 from nbtool.errors import ModelError
+from nbtool.silence import importing, mild
 
 _PARTS = {  # by the beginning of a tensor's name
     "model.diffusion_model.": "unet",
@@ -42,14 +43,17 @@ def has_third_text_encoder(checkpoint: Path) -> bool:
     return any(name.startswith(_T5) for name in weights.header(checkpoint))
 
 
+@mild()
 def layout_of(checkpoint: Path) -> str:
     """The repository with the configuration that a checkpoint in one file is to be read with.
 
     Raises:
         ModelError: It is none that diffusers knows.
     """
-    import torch
-    from diffusers.loaders import single_file_utils
+    with importing("torch"):
+        import torch
+    with importing("diffusers"):
+        from diffusers.loaders import single_file_utils
 
     if checkpoint.suffix == ".safetensors":
         shapes = {

@@ -19,7 +19,7 @@ from nbtool import files
 from nbtool.cli.benchmark import PROMPT as DEMO_PROMPT
 from nbtool.cli.benchmark import pace
 from nbtool.display import save
-from nbtool.errors import NbtoolError, RecipeError, logger
+from nbtool.errors import NbtoolError, RecipeError, log, logger
 from nbtool.generator import default_store
 from nbtool.recipes.parameters import INTEGERS, PARAMETERS, READ, REALS
 from nbtool.results.image import format_of
@@ -72,7 +72,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit as end:  # argparse has said why
         return int(end.code or 0)
     except NbtoolError as error:
-        logger.debug("the command failed", exc_info=error)
+        log("the command failed", error)
         print(f"nbtool: {error}", file=sys.stderr)
         return 2 if isinstance(error, RecipeError) else 1
     except KeyboardInterrupt:

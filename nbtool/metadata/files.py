@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from nbtool.errors import MetadataError, logger
+from nbtool.errors import MetadataError, log
 from nbtool.files import expanded
 from nbtool.metadata.infotext import to_infotext
 from nbtool.metadata.text import strict_json
@@ -98,8 +98,8 @@ def restored(
             pixels, found = image.convert("RGB"), image.info
         ours = [found.get("nbtool"), _ours(recipe, provenance)]
         infotexts = [found.get("parameters"), to_infotext(recipe, version, terms)]
-    except Exception:  # of damaged files Pillow raises what it likes
-        logger.debug("no whole PNG", exc_info=True)
+    except Exception as error:  # of damaged files Pillow raises what it likes
+        log("no whole PNG", error)
         return
     for texts in itertools.product(filter(None, ours), filter(None, infotexts)):
         yield _png(pixels, *map(str, texts))

@@ -17,6 +17,7 @@ from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
+from nbtool.silence import mild
 from nbtool.text import digits, printable, shown
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class GeneratedImage:
         return png
 
     @property
+    @mild()
     def image(self) -> Image:
         """The pixels, as a PIL image in RGB."""
         from PIL import Image as PILImage
@@ -130,6 +132,7 @@ class GeneratedImage:
     def note(self, note: str) -> None:
         self._kept_in().set_mark(self.recipe.key, note=note)
 
+    @mild()
     def save(self, path: str | Path) -> Path:
         """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
 

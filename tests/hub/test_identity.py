@@ -260,6 +260,20 @@ def test_fault_53_images_asked_for_of_other_weights_than_are_loaded_are_not_made
     assert len(gen.store) == 0
 
 
+def test_fault_53_a_run_does_not_look_at_what_lies_there_meanwhile(mine, generator, monkeypatch):
+    gen = generator(mine)
+    advance = Job._advance
+
+    def advance_while_it_is_written(job, event):
+        advance(job, event)
+        (mine / "model_index.json").write_text("{")
+        with pytest.raises(nbtool.ModelError, match="is damaged"):
+            gen.plan("another", **SMALL)
+
+    monkeypatch.setattr(Job, "_advance", advance_while_it_is_written)
+    assert gen("a", **SMALL).provenance.pipeline == "StableDiffusionPipeline"
+
+
 def test_a_drive_that_fails_for_a_while_changes_no_model(mine, generator, monkeypatch):
     gen = generator(mine)
     before, look = gen("a", **SMALL), Path.stat

@@ -527,11 +527,17 @@ SYSTEM = {
     errno.ENOSPC: "is full", errno.EDQUOT: "quota", errno.EFBIG: "as large", errno.EIO: "a fault",
     errno.EROFS: "only be read", errno.EACCES: "no right", errno.EPERM: "no right",
     errno.ENAMETOOLONG: "too long", errno.EMFILE: "too many files", errno.ESTALE: "(?i)stale",
+    errno.ENOLCK: "lock", errno.ENOTSUP: "lock", errno.EOPNOTSUPP: "lock", errno.ENOSYS: "lock",
 }  # fmt: skip
 
 
 def bare(error):
     return error
+
+
+def nameless(error):
+    """As of a lock, or of what is written to a file that is open."""
+    return OSError(error.errno, error.strerror)
 
 
 def wrapped(error):
@@ -560,6 +566,7 @@ def rust(error):
         *((bare, number) for number in SYSTEM),
         *((wrap, errno.EDQUOT) for wrap in (wrapped, hidden, rust)),
         (wrapped, errno.EACCES),
+        *((nameless, number) for number in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ESTALE)),
     ],
 )
 def test_fault_58_a_cache_that_cannot_be_used_is_named_with_its_cause(

@@ -80,6 +80,10 @@ class NbtoolError(Exception):
         if behind is not None and not isinstance(behind, NbtoolError):
             logger.debug("%s: %s", type(self).__name__, self, exc_info=behind)
 
+    def __str__(self) -> str:
+        """The message, which can be written anywhere: names of files may hold lone surrogates."""
+        return super().__str__().encode("utf-8", "backslashreplace").decode("utf-8")
+
 
 class RecipeError(NbtoolError, ValueError):
     """A parameter is unknown, out of range or of the wrong kind."""

@@ -117,9 +117,8 @@ def read(path: str | Path) -> dict[str, Any]:
     path = expanded(path)
     try:
         _refuse_what_is_no_image(path)
-        with path.open("rb") as file:
-            with PILImage.open(file, formats=("PNG", "JPEG", "WEBP")) as image:
-                text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
+        with PILImage.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+            text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
     except FileNotFoundError:
         raise MetadataError(f"{path} does not exist") from None
     except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError) as error:
@@ -145,7 +144,7 @@ def read(path: str | Path) -> dict[str, Any]:
 def _refuse_what_is_no_image(path: Path) -> None:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):  # a FIFO would be waited for
-        raise MetadataError(f"{path} is no file")
+        raise MetadataError(f"{path} is no file, and cannot be read")
     with path.open("rb") as file:
         if not file.read(12).startswith(_SIGNATURES):
             raise MetadataError(f"{path} is no PNG, JPEG or WebP image")

@@ -108,6 +108,10 @@ class NbtoolError(Exception):
         if behind is not None and not isinstance(behind, NbtoolError):
             log(described(self), behind)
 
+    def __str__(self) -> str:
+        """The message, which can be written anywhere: names of files may hold lone surrogates."""
+        return super().__str__().encode("utf-8", "backslashreplace").decode("utf-8")
+
 
 class RecipeError(NbtoolError, ValueError):
     """A parameter is unknown, out of range or of the wrong kind."""

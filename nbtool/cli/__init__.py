@@ -102,14 +102,14 @@ def _parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="make one image", epilog=PARAMETER_HELP)
     generate.add_argument("prompt")
     generate.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
-    generate.add_argument("-o", "--output", type=_path, help="also write it there")
+    generate.add_argument("-o", "--output", type=files.expanded, help="also write it there")
     generate.set_defaults(run=_generate)
 
     grid = commands.add_parser("grid", help="make every combination", epilog=GRID_HELP)
     grid.add_argument("prompt")
     grid.add_argument("parameters", nargs="*", metavar="NAME=VALUES")
     grid.add_argument(
-        "-o", "--output", type=_path, action="append",
+        "-o", "--output", type=files.expanded, action="append",
         help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
     )  # fmt: skip
     grid.add_argument("--plan", action="store_true", help="only say what would be made")
@@ -199,7 +199,8 @@ def _images(options: argparse.Namespace) -> int:
 def _star(options: argparse.Namespace) -> int:
     store = default_store(options.store)
     for given in options.images:
-        known = files.expanded(given).exists()
+        with files.explained(f"find {given}"):
+            known = files.expanded(given).exists()
         key = nbtool.Recipe.from_file(given).key if known else given
         store.set_mark(key, starred=not options.remove, note=options.note)
     return 0
@@ -220,10 +221,6 @@ def _models(options: argparse.Namespace) -> int:
     found = nbtool.models()
     print(json.dumps(found.records(), indent=2) if options.json else found)
     return 0
-
-
-def _path(text: str) -> Path:
-    return Path(os.path.expanduser(text))
 
 
 def _kind(output: Path) -> str:
@@ -265,23 +262,24 @@ def _values(name: str, text: str) -> Any:
 
 
 def _lab(options: argparse.Namespace) -> int:
-    notebooks = _notebooks()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for notebook in sorted(notebooks.glob("*.ipynb")):
-        if not (options.folder / notebook.name).exists():
-            files.write(options.folder / notebook.name, notebook.read_bytes())
-    print(f"the notebooks are in {options.folder.absolute()}; changes there are yours to keep")
+    folder = files.absolute(options.folder)
+    with files.explained(f"copy the notebooks to {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for notebook in _notebooks():
+            if not (folder / notebook.name).exists():
+                files.write(folder / notebook.name, notebook.read_bytes())
+    print(f"the notebooks are in {folder}; changes there are yours to keep")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyter", "lab", *root, str(options.folder)]
+    command = [sys.executable, "-m", "jupyter", "lab", *root, str(folder)]
     return subprocess.run(command, check=False).returncode  # noqa: S603
 
 
-def _notebooks() -> Path:
+def _notebooks() -> list[Path]:
     """The notebooks inside the installed package, or beside it in a checkout."""
     package = Path(nbtool.__file__).parent
     for folder in (package / "notebooks", package.parent / "notebooks"):
-        if any(folder.glob("*.ipynb")):
-            return folder
+        if found := sorted(folder.glob("*.ipynb")):
+            return found
     raise NbtoolError(
         f"the notebooks are neither in {package} nor beside it; install nbtool-diffusion again"
     )

@@ -11,6 +11,7 @@ import io
 import itertools
 import json
 import math
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -111,22 +112,16 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises:
         MetadataError: The file is no PNG, JPEG or WebP image, carries nothing of nbtool's, or
             needs a newer nbtool.
+        StoreError: No file can have such a name.
     """
     from PIL import Image as PILImage
     from PIL import UnidentifiedImageError
 
     path = expanded(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(12)
-            size = path.stat().st_size
-            if not head.startswith(_SIGNATURES):
-                raise MetadataError(f"{path} is no PNG, JPEG or WebP image")
-            if size > MAX_FILE:
-                raise MetadataError(f"{path} has {size} bytes, more than {MAX_FILE}")
-            file.seek(0)
-            with PILImage.open(file, formats=("PNG", "JPEG", "WEBP")) as image:
-                text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
+        _refuse_what_is_no_image(path)
+        with PILImage.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+            text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
     except FileNotFoundError:
         raise MetadataError(f"{path} does not exist") from None
     except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError) as error:
@@ -147,6 +142,17 @@ def read(path: str | Path) -> dict[str, Any]:
             f"{path} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); update nbtool"
         )
     return stored
+
+
+def _refuse_what_is_no_image(path: Path) -> None:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # a FIFO would be waited for
+        raise MetadataError(f"{path} is no file, and cannot be read")
+    with path.open("rb") as file:
+        if not file.read(12).startswith(_SIGNATURES):
+            raise MetadataError(f"{path} is no PNG, JPEG or WebP image")
+    if status.st_size > MAX_FILE:
+        raise MetadataError(f"{path} has {status.st_size} bytes, more than {MAX_FILE}")
 
 
 def _late_text(image: Image) -> object:

@@ -162,7 +162,10 @@ def importing(library: str, name: str = "") -> Iterator[None]:
     try:
         os.getcwd()
     except FileNotFoundError:
-        raise NbtoolError("the working folder is gone; go to another with os.chdir(…)") from None
+        if library in ("torch", "diffusers"):
+            raise NbtoolError(
+                "the working folder is gone; go to another with os.chdir(…)"
+            ) from None
     try:
         with mild():
             yield

@@ -109,10 +109,9 @@ class Forgiving:
     def _noted(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            self.error = self.error or error
-        except Exception as error:  # it is closed, or of somebody's own making
-            log("a stream takes nothing", error)
+        except Exception as error:  # it may be of anybody's making; a log might come here again
+            if isinstance(error, OSError):
+                self.error = self.error or error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -292,9 +292,11 @@ def copied(folder, to):
 
 
 def spoil(folder):
-    """A store of which an image and a mark are damaged, an image is gone, a writer was killed."""
+    """A store with a damaged PNG, JSON and mark, without a PNG, and of which a writer was killed."""
+    grid(folder, 3)
     spoilt = opened(folder)
-    for path in (spoilt[key(1)].path, *spoilt.path.glob("*.mark.json")):
+    record = spoilt.path / f"{key(3)[:32]}.json"
+    for path in (spoilt[key(1)].path, record, *spoilt.path.glob("*.mark.json")):
         path.unlink()
         path.write_bytes(b"damaged")
     spoilt[key(2)].path.unlink()

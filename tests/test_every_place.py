@@ -118,6 +118,13 @@ def got(model):
         model.source.fetch(model.parts, str)
 
 
+def sure(answer):
+    """What the hub's client cannot see is asked of the hub, or read again: that tells."""
+    if not answer:
+        raise NbtoolError
+    return answer
+
+
 def generated(model):
     """A real image, of a real pipeline; also when other tests have it in memory."""
     nbtool.unload()
@@ -222,8 +229,8 @@ OF_MODELS = {
     for source in ("sd3", "sd3/vae/..", "one.safetensors", "one.ckpt", LAYOUT)
     for name, ask in {
         "defaults": lambda model: model.defaults,
-        "being here": lambda model: model.is_here,
-        "being current": lambda model: (model.revision, model.is_current),
+        "being here": lambda model: sure(model.is_here),
+        "being current": lambda model: (model.revision, sure(model.is_current)),
     }.items()
 }  # fmt: skip
 OPERATIONS |= OF_MODELS

@@ -48,7 +48,7 @@ def layout_of(checkpoint: Path) -> str:
     """The repository with the configuration that a checkpoint in one file is to be read with.
 
     Raises:
-        ModelError: It is none that diffusers knows.
+        ModelError: It is none that diffusers knows, or cannot be read.
     """
     with importing("torch"):
         import torch
@@ -61,7 +61,11 @@ def layout_of(checkpoint: Path) -> str:
             for name, tensor in weights.header(checkpoint).items()
         }
     else:
-        shapes = single_file_utils.load_single_file_checkpoint(str(checkpoint))
+        try:
+            shapes = single_file_utils.load_single_file_checkpoint(str(checkpoint))
+        except Exception as error:  # torch and diffusers raise many kinds
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise ModelError(f"cannot read {checkpoint}: {reason}") from None
     # Anything that it does not know, it takes for Stable Diffusion 1.
     if not any(name.startswith(tuple(_PARTS)) for name in shapes):
         raise ModelError(

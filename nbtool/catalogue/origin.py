@@ -78,7 +78,7 @@ class Origin:
         if self.checkpoint:
             heavy = weights.have_weights(self.parts) if self.is_described else ()
             return bool(heavy) and all(
-                os.path.isdir(self.folder / part) for part in self.parts if part not in heavy
+                (self.folder / part).is_dir() for part in self.parts if part not in heavy
             )
         return weights.is_complete(
             weights.names_in(self.folder), self.parts, pickles=self.allow_pickle

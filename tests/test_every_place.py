@@ -22,6 +22,7 @@ from nbtool import NbtoolError, Recipe, Store, catalogue
 from nbtool.catalogue import identity
 from nbtool.engines.local import tuning
 from nbtool.engines.local.classes import Classes
+from nbtool.results import index
 from nbtool.testing import FakeEngine
 
 CODES = (errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOSPC, errno.EMFILE)
@@ -96,6 +97,12 @@ def model(folder, ask):
         return ask(catalogue.find(str(folder / "model")))
 
 
+def indexed(folder, find):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "MANY", 1)
+        return seeds(find(sort="newest"))
+
+
 def checked(folder):
     for problem in opened(folder).check():
         warnings.warn(problem, stacklevel=1)
@@ -114,6 +121,8 @@ OPERATIONS = {
     "has": lambda folder: [opened(folder).has(key(seed)) for seed in (1, 9)],
     "iterate": lambda folder: seeds(opened(folder)),
     "find": lambda folder: seeds(opened(folder).find(seed=2)),
+    "find words": lambda folder: seeds(opened(folder).find("best star", sort="newest")),
+    "find in an index": lambda folder: indexed(folder, opened(folder).find),
     "latest": lambda folder: seeds(opened(folder).latest(2)),
     "count": lambda folder: len(opened(folder)),
     "check": checked,

@@ -32,6 +32,7 @@ DAMAGED = "damaged"
 INPUTS, GRIDS, MEASURES = "inputs", "grids", "measures"
 WORKFLOWS, TICKETS, DELETED = "workflows", "tickets", "deleted"
 PRESETS = "presets.json"
+INDEX = "nbtool-index-1.json.gz"  # its number is that of what it holds: versions keep their own
 KEY_DIGITS = 32  # of a SHA-256's 64, in file names
 ABANDONED = 3600  # seconds after which an unfinished file has no writer any more
 RECORD = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
@@ -208,6 +209,14 @@ class Folder:
             return f"left in {self.path} ({files.why(error)})"
         return f"moved to {DAMAGED}/ in {self.path}"
 
+    @property
+    def may_be_written(self) -> bool:
+        """Whether no newer nbtool made the folder, as far as can be seen."""
+        try:
+            return self._schema() <= SCHEMA
+        except UnusableError:
+            return False
+
     def _sweep(self) -> None:
         """Removes what a killed writer left half done."""
         for entry in self._entries():
@@ -235,6 +244,15 @@ def _is_of_an_image(name: str) -> bool:
 def name_of(entry: os.DirEntry[str]) -> str:
     """The start of its image's key."""
     return entry.name[:KEY_DIGITS]
+
+
+def stamp_of(entry: os.DirEntry[str]) -> str:
+    """A text that is another when the file is; "" where it cannot be told."""
+    try:
+        now = entry.stat(follow_symlinks=False)
+    except OSError:
+        return ""
+    return f"{now.st_ino:x}-{now.st_mtime_ns:x}-{now.st_size:x}"
 
 
 def is_old(entry: os.DirEntry[str]) -> bool:

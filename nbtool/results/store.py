@@ -19,6 +19,7 @@ same image at the same time never mix their files: the last JSON wins and names 
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import itertools
 import os
@@ -34,7 +35,9 @@ from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
 from nbtool.results.folder import KEY_DIGITS, PICTURE, RECORD, Folder, is_old, name_of
+from nbtool.results.found import NEWEST, OLDEST, Found, chosen
 from nbtool.results.image import GeneratedImage, Mark, as_written, encoded
+from nbtool.results.index import Index
 from nbtool.results.marks import KeptMarks
 from nbtool.results.records import (
     NEWER,
@@ -50,9 +53,6 @@ from nbtool.text import warn
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-UNKNOWN = (
-    "\N{REPLACEMENT CHARACTER}"  # in place of a time, later than any: it is looked at, and named
-)
 MAX_TOLD = 10  # images that a listing names because they cannot be used
 
 
@@ -87,7 +87,7 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._folder = Folder(path or default_folder())
         self._marks = KeptMarks(self._folder)
-        self._times: dict[str, tuple[object, str]] = {}  # of records, and their files' stamps
+        self._index = Index(self._folder)
 
     @property
     def path(self) -> Path:
@@ -152,8 +152,7 @@ class Store:
     @property
     def starred(self) -> list[GeneratedImage]:
         """The starred images, oldest first."""
-        names = [key[:KEY_DIGITS] for key, mark in self.marks().items() if mark.starred]
-        return sorted(self._usable(names), key=_age)
+        return list(self.find(starred=True))
 
     def get(self, key: str) -> GeneratedImage | None:
         """The image of a key, verified against its hash; None when there is none.
@@ -185,10 +184,7 @@ class Store:
 
     def latest(self, count: int) -> list[GeneratedImage]:
         """The images that were made last, newest first, without a look at their pixels."""
-        dated = sorted(
-            ((self._created(e), name_of(e)) for e in self._folder.named(RECORD)), reverse=True
-        )
-        return list(itertools.islice(self._usable(name for _, name in dated), count))
+        return list(itertools.islice(self.find(sort=NEWEST), count))
 
     def __getitem__(self, key: str) -> GeneratedImage:
         """The image of a key, verified against its hash.
@@ -229,25 +225,46 @@ class Store:
         """
         if links := self._folder.links():
             warn(f"{self.path}: {links}", stacklevel=2)
-        return iter(sorted(self._usable(map(name_of, self._folder.named(RECORD))), key=_age))
+        return iter(self.find())
 
-    def find(self, **parameters: Any) -> list[GeneratedImage]:
-        """The images whose recipe has these values, oldest first; of a prompt, a part is enough.
+    def find(
+        self,
+        words: str = "",
+        /,
+        *,
+        starred: bool | None = None,
+        since: dt.date | str | None = None,
+        sort: str = OLDEST,
+        **parameters: Any,
+    ) -> Found:
+        """The images that were asked for, without a look at their pixels; none: all of them.
+
+            store.find("fox hat", model="sd-v1-5", starred=True, since="today", sort="newest")
+
+        Args:
+            words: That are all in the prompt, the negative prompt, the note or the model's name, in
+                any order and case; parts of words are enough.
+            starred: True: those with a star; False: those without one.
+            since: Those made since a day or a time; "today", or as "2026-01-31".
+            sort: "oldest" or "newest" first, or by the value of a parameter, such as "seed".
+            **parameters: Values that the recipe has; of a prompt, a part is enough.
+
+        Returns:
+            A sequence that reads an image's record when the image is taken from it.
 
         Raises:
-            RecipeError: There is no such parameter, or no recipe can have such a value.
+            RecipeError: There is no such parameter, no recipe can have such a value, or there is no
+                such order or time.
+            StoreError: The folder cannot be read.
         """
-        asked = Recipe(**parameters)
-
-        def matches(image: GeneratedImage) -> bool:
-            for name in parameters:
-                value, wanted = getattr(image.recipe, name), getattr(asked, name)
-                in_text = name in ("prompt", "negative_prompt") and wanted.lower() in value.lower()
-                if not in_text and value != wanted:
-                    return False
-            return True
-
-        return [image for image in self if matches(image)]
+        entries, unusable = self._index.look()
+        list(self._usable(unusable))  # names them
+        marks = self.marks() if words or starred is not None else None
+        found = chosen(
+            entries, marks,
+            words=words, starred=starred, since=since, sort=sort, parameters=parameters,
+        )  # fmt: skip
+        return Found(found, self._one, self._usable)
 
     def check(self) -> list[str]:
         """Verifies every file and says what is wrong. What is damaged is set aside."""
@@ -282,21 +299,14 @@ class Store:
             holds = str(error)
         return f"<Store {self.path.name}: {holds}>"
 
-    def _created(self, entry: os.DirEntry[str]) -> str:
-        """When an image was made, as its record has it; read again only where that was replaced."""
+    def _one(self, name: str) -> GeneratedImage:
+        """The image of a name that was there before."""
         try:
-            now = entry.stat(follow_symlinks=False)
-            stamp = now.st_ino, now.st_mtime_ns, now.st_size
-        except OSError:
-            stamp = None
-        before, created = self._times.get(name_of(entry), (None, ""))
-        if stamp is None or stamp != before:
-            try:
-                created = records.record(Path(entry)).provenance.created
-            except (FileNotFoundError, UnusableError):
-                return UNKNOWN
-            self._times[name_of(entry)] = stamp, created
-        return created
+            return self._load(name, verify=False)
+        except FileNotFoundError:
+            raise StoreError(f"{name} is not in {self.path} any more; look again") from None
+        except UnusableError as error:
+            raise StoreError(f"{name}: {error}") from None
 
     def _usable(self, names: Iterable[str]) -> Iterator[GeneratedImage]:
         """The images of these names; of those that cannot be used, warnings name the first."""
@@ -370,7 +380,3 @@ class Store:
         if records.needs_newer(said):
             raise StoreError(f"{path.name} is not changed: {NEWER}")
         return records.unknown(said, records.FIELDS)
-
-
-def _age(image: GeneratedImage) -> tuple[str, str]:
-    return image.provenance.created, image.recipe.key

@@ -126,6 +126,11 @@ OPERATIONS = {
     "latest": lambda folder: seeds(opened(folder).latest(2)),
     "count": lambda folder: len(opened(folder)),
     "check": checked,
+    "delete": lambda folder: opened(folder).delete(key(0)),
+    "restore": lambda folder: seeds([opened(folder).restore(key(5))]),
+    "empty deleted": lambda folder: (opened(folder).empty_deleted(), len(opened(folder).deleted))[1],
+    "deleted": lambda folder: seeds(opened(folder).deleted),
+    "size": lambda folder: opened(folder).size,
     "marks": lambda folder: opened(folder).marks(),
     "starred": lambda folder: seeds(opened(folder).starred),
     "note": lambda folder: marked(folder, note="better"),
@@ -157,6 +162,9 @@ def made(tmp_path_factory):
         patch.setenv("NBTOOL_PROGRESS", "off")
         grid(folder, *SEEDS)
     marked(folder, starred=True, note="the best")
+    grid(folder, 5)
+    opened(folder).set_mark(key(5), note="deleted")
+    opened(folder).delete(key(5))
     (folder / "saved").mkdir()
     for name in ("jpg", "webp"):
         (folder / "saved" / f"image.{name}").write_bytes(b"before")

@@ -123,6 +123,16 @@ class Folder:
                 if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
             ]
 
+    def size(self) -> int:
+        """The bytes of its images, their records and their marks."""
+        size = 0
+        with self.explained("read"):
+            for entry in self._entries():
+                if _is_of_an_image(entry.name) or MARK.fullmatch(entry.name):
+                    with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                        size += entry.stat(follow_symlinks=False).st_size
+        return size
+
     def has(self, key: str) -> bool:
         """Whether an image of this key was committed."""
         with self.explained("read"):
@@ -188,26 +198,39 @@ class Folder:
             seen: What they held when they were looked at; None of one that was not there, which
                 must be so still.
         """
-        folder = self.path / DAMAGED
         try:
             if self._schema() > SCHEMA:
                 return f"left in {self.path}, since a newer nbtool wrote it"
-            folder.mkdir(exist_ok=True)
-            if folder.is_symlink():
-                raise NotADirectoryError(errno.ENOTDIR, f"{DAMAGED} is a link")
-            aside = {path: folder / path.name for path, data in seen.items() if data is not None}
-            moved = [path for path in aside if _move(path, aside[path])]
-            new = [path for path in moved if files.read(aside[path]) != seen[path]]
-            new += [path for path in seen.keys() - aside.keys() if os.path.lexists(path)]
-            if new:
-                for path in moved:
-                    _move(aside[path], path)
+            if not self.moved(seen, self.path / DAMAGED):
                 return f"left in {self.path}, where it was written this very moment"
         except UnusableError as error:
             return f"left in {self.path} ({error})"
         except OSError as error:
             return f"left in {self.path} ({files.why(error)})"
         return f"moved to {DAMAGED}/ in {self.path}"
+
+    def moved(self, seen: Mapping[Path, bytes | None], folder: Path) -> bool:
+        """Moves files to a folder in this one; False: they are not what was seen, and stay.
+
+        Args:
+            seen: What they held when they were looked at; None of one that was not there, which
+                must be so still.
+            folder: Where to; it is made.
+
+        Raises:
+            OSError: They could not be moved.
+        """
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder.name} is a link")
+        aside = {path: folder / path.name for path, data in seen.items() if data is not None}
+        moved = [path for path in aside if move(path, aside[path])]
+        new = [path for path in moved if files.read(aside[path]) != seen[path]]
+        new += [path for path in seen.keys() - aside.keys() if os.path.lexists(path)]
+        if new:
+            for path in moved:
+                move(aside[path], path)
+        return not new
 
     @property
     def may_be_written(self) -> bool:
@@ -228,7 +251,7 @@ class Folder:
         return files.explained(f"{action} {self.path}", "what was stored before is kept")
 
 
-def _move(path: Path, place: Path) -> bool:
+def move(path: Path, place: Path) -> bool:
     """Whether there was something to move."""
     try:
         os.replace(path, place)

@@ -6,7 +6,8 @@
       <key>.json                         recipe, provenance and the PNG's SHA-256
       <key>.mark.json                    what people made of it: a star, a note
       damaged/                           what is not what was written, set aside
-      inputs/ grids/ measures/ workflows/ tickets/ deleted/ presets.json
+      deleted/                           images taken out of the store, to be put back or removed
+      inputs/ grids/ measures/ workflows/ tickets/ presets.json
                                          what other versions keep there; see docs/store.md
 
 Whatever else lies there is left untouched: it is never deleted and never called damaged. Neither
@@ -34,6 +35,7 @@ from nbtool.errors import StoreError
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
+from nbtool.results.deleted import Deleted
 from nbtool.results.folder import KEY_DIGITS, PICTURE, RECORD, Folder, is_old, name_of
 from nbtool.results.found import NEWEST, OLDEST, Found, chosen
 from nbtool.results.image import GeneratedImage, Mark, as_written, encoded
@@ -88,6 +90,7 @@ class Store:
         self._folder = Folder(path or default_folder())
         self._marks = KeptMarks(self._folder)
         self._index = Index(self._folder)
+        self._deleted = Deleted(self._folder)
 
     @property
     def path(self) -> Path:
@@ -153,6 +156,57 @@ class Store:
     def starred(self) -> list[GeneratedImage]:
         """The starred images, oldest first."""
         return list(self.find(starred=True))
+
+    def delete(self, key: str) -> None:
+        """Takes an image out of the store, with its star and its note; `restore` puts it back.
+
+        It lies in the folder deleted/ until `empty_deleted`. Asked for again, it is made again.
+        What another notebook makes anew in that moment stays. Of several of one recipe that are
+        deleted one after the other, the last is kept.
+
+        Raises:
+            StoreError: There is no such image, it could not be moved, or is a newer nbtool's.
+        """
+        self._deleted.delete(key)
+
+    def restore(self, key: str) -> GeneratedImage:
+        """Puts a deleted image back, with its star and its note, and returns it; one that is there too.
+
+        Raises:
+            StoreError: There is none, it was made anew since, or could not be moved.
+        """
+        self._deleted.restore(key)
+        return self._one(key[:KEY_DIGITS])
+
+    @property
+    def deleted(self) -> Store:
+        """What was deleted and can be restored, as a store: to look at, count and search.
+
+            [image.caption for image in store.deleted]
+            store.deleted.size                            # bytes
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        self._deleted.finish()
+        return Store(self._deleted.path)
+
+    def empty_deleted(self) -> int:
+        """Removes what was deleted, for good; returns how many bytes are free again.
+
+        Raises:
+            StoreError: It could not be removed.
+        """
+        return self._deleted.empty()
+
+    @property
+    def size(self) -> int:
+        """The bytes of all images with their records and marks; not of what was deleted.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        return self._folder.size()
 
     def get(self, key: str) -> GeneratedImage | None:
         """The image of a key, verified against its hash; None when there is none.
@@ -270,6 +324,10 @@ class Store:
         """Verifies every file and says what is wrong. What is damaged is set aside."""
         pictures = self._folder.named(PICTURE)  # first: one whose JSON comes meanwhile is not alone
         problems = [f"{self.path}: {links}"] if (links := self._folder.links()) else []
+        try:
+            self._deleted.finish()
+        except StoreError as error:
+            problems.append(str(error))
         named: set[Path | None] = set()
         unread = set()
         for name in map(name_of, self._folder.named(RECORD)):

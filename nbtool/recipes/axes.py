@@ -94,6 +94,7 @@ class Sweep:
     axes: tuple[Axis, ...] = ()
     words: Mapping[str, str] | None = None  # what fills {name} in the prompts; None: literal
     drawn: int | None = None  # the seed of cells that left it open; None: none did
+    fixed: tuple[Edit, ...] = ()  # what was chosen of axes that are left out
 
     @property
     def shape(self) -> Index:
@@ -104,12 +105,14 @@ class Sweep:
 
     def __iter__(self) -> Iterator[tuple[Index, Recipe]]:
         indices = itertools.product(*map(range, self.shape))
-        edits = itertools.product(*(axis.edits for axis in self.axes))
+        fixed = ((edit,) for edit in self.fixed)
+        edits = itertools.product(*fixed, *(axis.edits for axis in self.axes))
         return zip(indices, map(self._edited, edits), strict=True)
 
     def recipe(self, index: Index) -> Recipe:
         """The recipe of one cell."""
-        return self._edited([axis.edits[i] for axis, i in zip(self.axes, index, strict=True)])
+        edits = (axis.edits[i] for axis, i in zip(self.axes, index, strict=True))
+        return self._edited([*self.fixed, *edits])
 
     def _edited(self, edits: Sequence[Edit]) -> Recipe:
         recipe = self.base

@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 from nbtool.errors import StoreError
 from nbtool.results import records
 from nbtool.results.folder import (
     DELETED,
+    GRID,
+    GRIDS,
     KEY_DIGITS,
     MARK,
     PICTURE,
@@ -23,7 +26,7 @@ from nbtool.results.folder import (
     move,
     name_of,
 )
-from nbtool.results.records import NEWER, SHA256, UnusableError
+from nbtool.results.records import SHA256, UnusableError
 
 
 class Deleted:
@@ -86,8 +89,12 @@ class Deleted:
         freed = 0
         with self._changing(DELETED):
             # First the records: a picture alone is removed next time, a record alone would be damage.
-            for pattern in (RECORD, MARK, PICTURE):
-                for entry in self._place.named(pattern):
+            grids = Folder(self.path / GRIDS)
+            for folder, pattern in (
+                *product([self._place], [RECORD, MARK, PICTURE]),
+                (grids, GRID),
+            ):
+                for entry in folder.named(pattern):
                     with contextlib.suppress(FileNotFoundError):
                         size = entry.stat(follow_symlinks=False).st_size
                         os.unlink(entry)
@@ -104,12 +111,7 @@ class Deleted:
 
     @contextlib.contextmanager
     def _changing(self, what: str) -> Iterator[None]:
-        """What goes wrong is said as a StoreError."""
-        with self._folder.explained("delete or restore in"):
-            if self.path.is_symlink():
-                raise StoreError(f"{self.path} is a symbolic link, {records.NOT_FOLLOWED}")
-            if not self._folder.may_be_written:
-                raise StoreError(f"{self._folder.path} is not changed: {NEWER}")
+        with self._folder.changing(self.path):
             try:
                 yield
             except UnusableError as error:

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -38,6 +38,7 @@ ABANDONED = 3600  # seconds after which an unfinished file has no writer any mor
 RECORD = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
 PICTURE = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-[0-9a-f]{{8}}\.png")
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
+GRID = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.json")
 MARK = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.mark\.json")
 
 
@@ -239,6 +240,21 @@ class Folder:
             return self._schema() <= SCHEMA
         except UnusableError:
             return False
+
+    @contextlib.contextmanager
+    def changing(self, *within: Path) -> Iterator[None]:
+        """Inside of it files are moved, or written in these folders of this one.
+
+        Raises:
+            StoreError: It could not be done, one of them is a link, or a newer nbtool made this.
+        """
+        with self.explained("change"):
+            for folder in within:
+                if folder.is_symlink():
+                    raise StoreError(f"{folder} is a symbolic link, {records.NOT_FOLLOWED}")
+            if not self.may_be_written:
+                raise StoreError(f"{self.path} is not changed: {records.NEWER}")
+            yield
 
     def _sweep(self) -> None:
         """Removes what a killed writer left half done."""

@@ -6,8 +6,9 @@
       <key>.json                         recipe, provenance and the PNG's SHA-256
       <key>.mark.json                    what people made of it: a star, a note
       damaged/                           what is not what was written, set aside
+      grids/                             grids that have a name
       deleted/                           images taken out of the store, to be put back or removed
-      inputs/ grids/ measures/ workflows/ tickets/ presets.json
+      inputs/ measures/ workflows/ tickets/ presets.json
                                          what other versions keep there; see docs/store.md
 
 Whatever else lies there is left untouched: it is never deleted and never called damaged. Neither
@@ -38,6 +39,7 @@ from nbtool.results import records
 from nbtool.results.deleted import Deleted
 from nbtool.results.folder import KEY_DIGITS, PICTURE, RECORD, Folder, is_old, name_of
 from nbtool.results.found import NEWEST, OLDEST, Found, chosen
+from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage, Mark, as_written, encoded
 from nbtool.results.index import Index
 from nbtool.results.marks import KeptMarks
@@ -91,6 +93,7 @@ class Store:
         self._marks = KeptMarks(self._folder)
         self._index = Index(self._folder)
         self._deleted = Deleted(self._folder)
+        self._grids = SavedGrids(self._folder, partial(self._load, verify=False))
 
     @property
     def path(self) -> Path:
@@ -198,6 +201,11 @@ class Store:
             StoreError: It could not be removed.
         """
         return self._deleted.empty()
+
+    @property
+    def grids(self) -> SavedGrids:
+        """The grids that have a name, by name; shows itself as a table."""
+        return self._grids
 
     @property
     def size(self) -> int:

@@ -121,6 +121,18 @@ def test_a_large_store_is_known_to_the_next_process(library, indexed):
     assert indexed.name in opened
 
 
+def test_images_that_are_made_one_by_one_are_known_to_the_next_process(
+    store, complete, picture, monkeypatch
+):
+    monkeypatch.setattr(index, "MANY", 3)
+    for seed in range(7):
+        store.put(picture, complete.replace(seed=seed), Provenance())
+        store.find()
+    with Drive(store.path) as drive:
+        assert len(Store(store.path).find()) == 7
+    assert len([call for call in drive.calls if call[0] == "open"]) == 1 + 7 % 3
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [b"", b"[]", gzip.compress(b"[]"), gzip.compress(b'{"a": 1}'), gzip.compress(b"{")[:-3]],

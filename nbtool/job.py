@@ -19,6 +19,7 @@ from nbtool import environment
 from nbtool.background import Loop
 from nbtool.display.queue import queue_bundle
 from nbtool.engines.base import Engine, Event, Exacting, Failed, Finished, Loading, Started, Stepped
+from nbtool.engines.placed import Placed
 from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
@@ -26,7 +27,8 @@ from nbtool.recipes.order import order
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.claims import Claims
 from nbtool.results.image import GeneratedImage
-from nbtool.results.labelled import Cell, Origin
+from nbtool.results.labelled import Cell
+from nbtool.results.origin import Origin
 from nbtool.results.progress import Progress
 from nbtool.results.store import Store
 
@@ -127,9 +129,13 @@ class Job:
         return "running" if self._previews or self._is_first() else "waiting"
 
     def _is_first(self) -> bool:
-        """Whether no job of an engine like its own is ahead."""
-        alike = (job for job in _in_order() if type(job._engine) is type(self._engine))  # noqa: SLF001
+        """Whether no job is ahead that takes turns with it: those of this machine's models all do."""
+        alike = (job for job in _in_order() if job._lane is self._lane)  # noqa: SLF001
         return next(alike, self) is self
+
+    @property
+    def _lane(self) -> object:
+        return Placed if isinstance(self._engine, Placed) else self._engine
 
     @property
     def done(self) -> bool:

@@ -50,6 +50,7 @@ def test_what_is_asked_for_together_must_all_be_so(library):
     assert seeds(library.find("fox", starred=False)) == [0]
     assert seeds(library.find("hat", seed=1, model="shapes")) == [1]
     assert seeds(library.find("hat", model="another")) == []
+    assert library.models == ["shapes"]
     library.set_mark(library.find(seed=0).keys[0], starred=True)
     library.set_mark(library.find(seed=1).keys[0], starred=False)
     assert seeds(library.find(starred=True)) == [0]

@@ -121,6 +121,11 @@ def chosen(
     return found
 
 
+def models_of(entries: Iterable[Entry]) -> list[str]:
+    """The models that the recipes name, sorted."""
+    return sorted({json.loads(entry.recipe).get("model") for entry in entries} - {None})
+
+
 def _key(image: object) -> str:
     return image.recipe.key if isinstance(image, GeneratedImage) else ""
 

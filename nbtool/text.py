@@ -37,6 +37,11 @@ def ellipsized(text: str, length: int) -> str:
     return short if len(short) <= length else short[: length - 1].rstrip() + "…"
 
 
+def digits(number: float) -> str:
+    """A number with as many digits as it takes to be the same one: 5, 7.5."""
+    return repr(number).removesuffix(".0")
+
+
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 

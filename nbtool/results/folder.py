@@ -14,7 +14,6 @@ import re
 import stat
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -263,8 +262,20 @@ class Folder:
                 with contextlib.suppress(OSError):  # a folder, or another's: it does no harm
                     os.unlink(entry)
 
-    def explained(self, action: str) -> AbstractContextManager[None]:
-        return files.explained(f"{action} {self.path}", "what was stored before is kept")
+    @contextlib.contextmanager
+    def explained(self, action: str) -> Iterator[None]:
+        with files.explained(f"{action} {self.path}", "what was stored before is kept"):
+            try:
+                yield
+            except (FileNotFoundError, NotADirectoryError):
+                self._refuse_what_is_no_folder()
+                if not self.path.is_dir():
+                    raise StoreError(
+                        f"cannot {action} {self.path}: the folder is gone; make it again, or mount "
+                        f"the drive. What could not be written stays in memory: image.save(…) "
+                        f"writes it elsewhere"
+                    ) from None
+                raise
 
 
 def move(path: Path, place: Path) -> bool:

@@ -53,7 +53,7 @@ def said_of(grid: Labelled) -> dict[str, Any]:
             {"name": axis.name, "labels": axis.labels, "edits": list(map(_edit_said, axis.edits))}
             for axis in sweep.axes
         ],
-        "words": dict(sweep.words or {}),
+        "words": dict(sweep.words),
         "fixed": list(map(_edit_said, sweep.fixed)),
         "drawn": sweep.drawn,
         "generator": dict(origin.generator),
@@ -105,7 +105,7 @@ def sweep_of(said: Mapping[str, Any]) -> Sweep:
         raise RecipeError("its axes have not as many cells as it has images")
     base = Recipe.from_record(said["base"])
     fixed = tuple(map(_edit, said["fixed"]))
-    return Sweep(base, tuple(axes), dict(said["words"]), said["drawn"], fixed)
+    return Sweep(base, tuple(axes), dict(said["words"]), drawn=said["drawn"], fixed=fixed)
 
 
 def _edit_said(edit: Edit) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
 from nbtool.results.folder import DELETED
-from nbtool.text import printable, shown
+from nbtool.text import digits, printable, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -168,7 +168,7 @@ class GeneratedImage:
             files.write(files.target(path), data)
         return path
 
-    def vary(self, **changes: Any) -> GeneratedImage:
+    def vary(self, /, **changes: Any) -> GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
         if self.generate is None:
             raise GenerationError(
@@ -237,7 +237,10 @@ def _texts(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
 
 def settings(recipe: Recipe) -> list[str]:
     """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
-    given = recipe.to_dict()
+    given = {
+        name: digits(value) if isinstance(value, float) else value
+        for name, value in recipe.to_dict().items()
+    }
     parts = []
     for row in READ:
         if row.words:

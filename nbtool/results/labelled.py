@@ -26,7 +26,7 @@ Cell = GeneratedImage | GenerationError
 Position = int | slice | Iterable[int] | Iterable[bool]
 
 
-class Labelled:
+class Labelled(Sequence[GeneratedImage]):
     """What came of a sweep, looked up by label or by position; it shows nothing.
 
     Iterating gives the images that were made, in the order of the axes.
@@ -48,7 +48,7 @@ class Labelled:
     def sweep(self) -> Sweep:
         """How it was asked for."""
         origin = self.origin
-        return Sweep(self.base, self._axes, origin.words, origin.drawn, origin.fixed)
+        return Sweep(self.base, self._axes, origin.words, drawn=origin.drawn, fixed=origin.fixed)
 
     @property
     def name(self) -> str | None:
@@ -133,7 +133,7 @@ class Labelled:
         """The starred images, in the order of the axes."""
         return [image for image in self if image.starred]
 
-    def sel(self, **labels: Any) -> Any:
+    def sel(self, /, **labels: Any) -> Any:
         """The image at these labels; fewer labels than axes, or lists of them: a smaller Grid.
 
         A label is asked for as it was given, as it is held or as it is shown. A parameter inside a
@@ -145,7 +145,7 @@ class Labelled:
         """
         return self.isel(**self._positions(labels))
 
-    def matching(self, **labels: Any) -> list[Index]:
+    def matching(self, /, **labels: Any) -> list[Index]:
         """The indices at these labels, made or not.
 
         Raises:
@@ -154,7 +154,7 @@ class Labelled:
         chosen = self._chosen(self._positions(labels))
         return list(itertools.product(*([c] if isinstance(c, int) else c for c in chosen)))
 
-    def isel(self, **positions: Position) -> Any:
+    def isel(self, /, **positions: Position) -> Any:
         """The image at these positions; fewer than axes, or slices and lists: a smaller Grid.
 
         A list of True and False, one for each position, is a mask.
@@ -216,11 +216,11 @@ class Labelled:
         ]
         names: dict[str, str] = {}
         for labels, facts in rows:
-            names |= {n: _free(n, labels) for n in facts if labels.get(n, facts[n]) != facts[n]}
-        return [
-            {names.get(name, name): fact for name, fact in facts.items()} | labels
-            for labels, facts in rows
-        ]
+            both = labels.keys() & facts.keys()
+            names |= {n: _free(n, labels) for n in both if labels[n] != facts[n]}
+        for labels, facts in rows:
+            facts.update({new: facts.pop(name) for name, new in names.items()} | labels)
+        return [facts for _, facts in rows]
 
     def __repr__(self) -> str:
         axes = " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)

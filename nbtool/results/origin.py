@@ -31,7 +31,7 @@ class Origin:
 
     shelf: Shelf | None = None
     generator: Mapping[str, Any] = field(default_factory=dict)
-    words: Mapping[str, str] | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
     drawn: int | None = None
     fixed: tuple[Edit, ...] = ()
     said: Mapping[str, Any] = field(default_factory=dict)

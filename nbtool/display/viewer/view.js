@@ -12,7 +12,8 @@ class View {
     this.filter = "all";
     this.marks = new Marks(this);
     this.read();
-    this.root = make("div", { class: "nbtool-view", role: "region", "aria-label": "Grid of images" });
+    const role = this.info.live ? "region" : "main";
+    this.root = make("div", { class: "nbtool-view", role, "aria-label": "Grid of images" });
     this.root.classList.toggle("pixels", Math.max(...this.info.size) < 96);
     this.root.classList.toggle("whole-page", !this.info.live);
     this.sheet = new Sheet({
@@ -23,7 +24,7 @@ class View {
     this.toolbar = new Toolbar(this);
     this.line = make("output", { "aria-live": "off", dir: "auto" });
     const made = make("span", {}, `nbtool ${this.info.version}`);
-    const footer = make("footer", {}, this.line, this.toolbar.clear, this.toolbar.compare, made);
+    const footer = make("div", { class: "foot" }, this.line, this.toolbar.clear, this.toolbar.compare, made);
     this.enlarged = new Enlarged(new Cells(this));
     this.comparison = new Compare(this);
     this.root.append(this.toolbar.element, this.sheet.element, footer,

@@ -16,6 +16,7 @@ from typing import Any
 from nbtool.errors import RecipeError, unknown_name
 from nbtool.recipes import checks
 from nbtool.recipes.checks import REAL, TEXT, WHOLE, Check, real, whole
+from nbtool.text import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,12 @@ def ordered(first: Iterable[str] = (), last: Iterable[str] = ()) -> list[Row]:
     ends = [*first, *last]
     middle = [name for name in ROWS if name not in ends]
     return [ROWS[name] for name in (*first, *middle, *last)]
+
+
+def called(name: str) -> str:
+    """What a parameter is called wherever people see it; another name stays as it is."""
+    row = ROWS.get(name)
+    return row.label if row and row.label else printable(name)
 
 
 # As people look for them: what is varied most comes first.

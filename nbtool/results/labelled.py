@@ -7,10 +7,10 @@ import math
 import operator
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, cast
 
 from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
-from nbtool.recipes.axes import Index
+from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.axis import Axis
 from nbtool.recipes.checks import is_bool
 from nbtool.recipes.given import is_several, listed
@@ -34,11 +34,17 @@ class Labelled:
         self.base = base
         self._axes = tuple(axes)
         self._cells = dict(cells)
+        self.arrangement: dict[str, Any] = {}  # as it was last laid out in the viewer
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
         """The labels of each axis, in the order given."""
         return {axis.name: axis.labels for axis in self._axes}
+
+    @property
+    def swept(self) -> tuple[Axis, ...]:
+        """The axes with what their labels do to a recipe, and what they are called."""
+        return self._axes
 
     @property
     def shape(self) -> Index:
@@ -53,6 +59,10 @@ class Labelled:
         """What stands at a full index: an image, why it failed, or None when it was not made."""
         return self._cells.get(index)
 
+    def fill(self, cells: Mapping[Index, Cell]) -> None:
+        """Takes what came of cells later."""
+        self._cells.update(cells)
+
     def indices(self) -> Iterator[Index]:
         """Every index, made or not, the last axis fastest."""
         return itertools.product(*map(range, self.shape))
@@ -64,6 +74,20 @@ class Labelled:
     def texts(self, index: Index) -> dict[str, str]:
         """The same as people read them: no two labels of an axis look alike."""
         return {axis.name: axis.texts[i] for axis, i in zip(self._axes, index, strict=True)}
+
+    def captions(self, index: Index) -> list[str]:
+        """What each axis says of a full index: "Guidance 5"."""
+        return [axis.captions[i] for axis, i in zip(self._axes, index, strict=True)]
+
+    def recipe(self, index: Index) -> Recipe:
+        """The recipe of a cell, of one that was not made as far as the grid knows it."""
+        cell = self._cells.get(index)
+        if isinstance(cell, GeneratedImage):
+            return cell.recipe
+        if isinstance(cell, GenerationError) and cell.recipe is not None:
+            return cast("Recipe", cell.recipe)
+        filling = any(edit.words for axis in self._axes for edit in axis.edits[:1])
+        return Sweep(self.base, self._axes, {} if filling else None).recipe(index)
 
     def __iter__(self) -> Iterator[GeneratedImage]:
         cells = (self._cells.get(index) for index in self.indices())

@@ -97,7 +97,7 @@ def shown(lab):
 def test_keys_select_and_star_and_reach_python(shown):
     page, view = shown.page, _viewer(shown, 1)
     cells = page.locator(".jp-Notebook .jp-Cell").count()
-    view.get_by_label("color red · seed 0 · guidance_scale 1").focus()
+    view.get_by_label("color red · Seed 0 · Guidance 1").focus()
     for key in (
         "Space",
         "s",
@@ -122,8 +122,8 @@ def test_keys_select_and_star_and_reach_python(shown):
 
 def test_clicks_select_with_ctrl_and_a_block_with_shift(shown):
     view = _viewer(shown, 1)
-    view.get_by_label("color red · seed 0 · guidance_scale 3").click(modifiers=["Control"])
-    view.get_by_label("color red · seed 2 · guidance_scale 4").click(modifiers=["Shift"])
+    view.get_by_label("color red · Seed 0 · Guidance 3").click(modifiers=["Control"])
+    view.get_by_label("color red · Seed 2 · Guidance 4").click(modifiers=["Shift"])
     expect(view.locator(".cell.selected")).to_have_count(6)
     selected = "(0, 4.0), (1, 3.0), (1, 4.0), (2, 3.0), (2, 4.0)"  # the failed one has no image
     shown.run_until(2, f"selected [{selected}]")
@@ -133,13 +133,13 @@ def test_clicks_select_with_ctrl_and_a_block_with_shift(shown):
 
 def test_enlarged_images_show_their_recipe_and_can_be_starred(shown):
     page, view = shown.page, _viewer(shown, 1)
-    view.get_by_label("color red · seed 0 · guidance_scale 1").click()
+    view.get_by_label("color red · Seed 0 · Guidance 1").click()
     dialog = view.get_by_role("dialog", name="Enlarged image")
     expect(dialog.locator("table").first).to_contain_text("a red star")
     expect(dialog.locator(".stage img")).to_be_visible()
     page.keyboard.press("PageDown")
     page.keyboard.press("ArrowDown")
-    expect(dialog.get_by_role("heading")).to_have_text("color blue · seed 1 · guidance_scale 1")
+    expect(dialog.get_by_role("heading")).to_have_text("color blue · Seed 1 · Guidance 1")
     expect(dialog.locator("table").first).to_contain_text("a blue star")
     dialog.get_by_role("button", name="Star").click()
     expect(dialog.get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "true")
@@ -212,7 +212,7 @@ def test_ten_thousand_cells_open_with_few_nodes_and_few_thumbnails(lab):
     expect(notebook.output(2)).to_have_text(re.compile(r"^[1-9]\d{0,2}$"))
     assert page.evaluate(NODES) - before < 3000
     view.locator(".sheet").evaluate("sheet => sheet.scrollTo(1e6, 1e6)")
-    last = view.get_by_label("seed 199 · guidance_scale 49")
+    last = view.get_by_label("Seed 199 · Guidance 49")
     expect(last.locator("img")).to_be_visible()
     view.get_by_label("Size").fill("48")
     expect(view.locator(".cell.pictured").first).to_be_visible()

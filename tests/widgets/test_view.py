@@ -150,7 +150,7 @@ def test_a_view_knows_the_state_of_every_cell(opened, grid):
     assert view.failures == {"1": "out of memory <b>"}
     assert view.info["size"] == [64, 48]
     assert (view.info["rows"], view.info["cols"]) == (0, 1)
-    assert view.info["axes"][0] == {"name": "color", "labels": ["red", "blue"]}
+    assert view.info["axes"][0] == {"name": "color", "called": "color", "labels": ["red", "blue"]}
     assert view.summary.startswith("4 images · 1 failed · 1 not made")
     assert repr(view).startswith("<GridView 'a {color} star': color 2 × seed 3; 4 images")
 
@@ -187,7 +187,7 @@ def test_a_whole_image_comes_as_it_is_with_its_recipe(opened, grid):
     _say(view, kind="whole", cell=3)
     ((content, buffers),) = view.sent.wait("whole")
     assert buffers == [grid[1, 0].png]
-    assert ["prompt", "a blue star"] in content["recipe"]
+    assert ["Prompt", "a blue star", "prompt"] in content["recipe"]
     assert content["file"] == "color=blue,seed=0.png"
     assert content["note"] == "the best"
     assert "nbtool.Recipe(" in content["python"]

@@ -5,60 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from PIL import Image
+from pages import HOSTILE, make_grid
 from playwright.sync_api import expect
-
-from nbtool import metadata
-from nbtool.errors import GenerationError
-from nbtool.grid import Grid
-from nbtool.recipes import axes
-from nbtool.recipes.provenance import Provenance
-from nbtool.results.image import GeneratedImage
-
-HOSTILE = '<img src=x onerror="window.hit=1"></script><script>window.hit=2</script>'
-DEFAULTS = {"num_inference_steps": 4, "scheduler": "ddim", "model": "shapes", "width": 64}
-
-
-def _grid(prompt, parameters, failed=(), missing=(), size=(64, 64)):
-    sweep = axes.sweep(prompt, (), parameters, {**DEFAULTS, "height": size[1]})
-    cells = {}
-    for number, (index, recipe) in enumerate(sweep):
-        picture = Image.new("RGB", size, (number * 7 % 256, number // 256, 120))
-        png = metadata.encode(picture, recipe.to_dict(), {}, "0")
-        if number in failed:
-            cells[index] = GenerationError(f"out of memory {HOSTILE}")
-        elif number not in missing:
-            cells[index] = GeneratedImage(recipe, Provenance(), png=png)
-    return Grid(sweep.base, sweep.axes, cells)
-
-
-@pytest.fixture
-def opened(chromium, tmp_path):
-    """A function that saves a grid as a page and opens it; nothing may go wrong on the page."""
-    problems = []
-    pages = []
-
-    def make(grid, **options):
-        path = grid.save(tmp_path / "grid.html")
-        page = chromium.new_page(viewport={"width": 1280, "height": 800}, **options)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda line: problems.append(line.text))
-        page.on("request", lambda r: r.url.startswith(("file:", "blob:")) or problems.append(r.url))
-        page.goto(path.as_uri())
-        pages.append(page)
-        expect(page.locator(".cell.pictured").first).to_be_visible()
-        return page
-
-    yield make
-    for page in pages:
-        page.close()
-    assert problems == []
 
 
 @pytest.fixture(scope="module")
 def grid():
     parameters = {"color": ["red", "blue"], "seed": range(3), "guidance_scale": [1, 3, 5, 7]}
-    return _grid(f"a {{color}} star {HOSTILE}", parameters, failed=[1], missing=[6])
+    return make_grid(f"a {{color}} star {HOSTILE}", parameters, failed=[1], missing=[6])
 
 
 def _label(page):
@@ -196,7 +150,9 @@ def test_everything_can_be_reached_with_the_keyboard(opened, grid):
 
 
 def test_a_long_page_holds_few_nodes_and_follows_the_keyboard(opened):
-    page = opened(_grid("a star", {"seed": range(100), "guidance_scale": range(20)}, size=(16, 16)))
+    page = opened(
+        make_grid("a star", {"seed": range(100), "guidance_scale": range(20)}, size=(16, 16))
+    )
     count = "document.querySelectorAll('.nbtool-view *').length"
     assert page.evaluate(count) < 1500
     page.get_by_label("Size").fill("48")
@@ -226,7 +182,7 @@ def test_labels_that_are_cut_still_tell_cells_apart(opened):
     base = "a calm harbour in the morning, boats with folded sails, wet stones and gulls over it"
     ends = ["", ", at night", ", at noon", ", at night in winter"]
     words = {"place": [base + end for end in ends], "seed": range(2), "guidance_scale": 1}
-    page = opened(_grid("{place}", words))
+    page = opened(make_grid("{place}", words))
 
     def seen(where):
         """The labels, none of which has a part that its room hides."""

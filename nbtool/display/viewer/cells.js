@@ -75,7 +75,9 @@ class Cells {
     view.goTo(number, layout.cell(...layout.find(number)) !== number);
   }
 
-  closed() {
-    this.view.sheet.enter(this.view.current, { focus: true, show: true });
+  // The browser gives the focus back to where it was, which may be another cell.
+  closed(number) {
+    this.view.current = number;
+    this.view.sheet.enter(number, { focus: true, show: true });
   }
 }

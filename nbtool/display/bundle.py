@@ -43,7 +43,7 @@ STYLE = """
 .nbtool-grid .nbtool-quiet { color: inherit; opacity: .8; }
 .nbtool-grid .nbtool-scroll { overflow: auto; max-height: 720px; width: fit-content;
   max-width: 100%; }
-.nbtool-grid h4 { font-size: 13px; font-weight: 600; margin: 14px 0 0; padding: 0; }
+.nbtool-grid .nbtool-heading { font-weight: 600; margin: 14px 0 0; padding: 0; }
 .nbtool-grid table { border-collapse: separate; border-spacing: 0; margin: 4px 0 8px;
   font-size: 13px; color: inherit; }
 .nbtool-grid th, .nbtool-grid td { border: 0; padding: 3px; background: none; max-width: 220px;
@@ -146,7 +146,8 @@ def grid_html(grid: Labelled) -> str:
     heads = _cut([*sides, *(cols[col] for block in blocks for col in block.cols)], MAX_LABEL)
     for number, block in enumerate(blocks):
         if block.heading:
-            parts.append(f"<h4>{html.escape(headings[block.heading])}</h4>")
+            heading = html.escape(headings[block.heading])
+            parts.append(f'<p class="nbtool-heading">{heading}</p>')
         named = number == 0 or bool(block.heading)
         parts.extend(_html_table(grid, layout, block, heads, room, named=named))
     parts.append("</div>")

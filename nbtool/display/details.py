@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbtool.display import faces
-from nbtool.recipes.parameters import called
+from nbtool.recipes.parameters import called, titled
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 
@@ -26,7 +26,7 @@ def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
         "file": file,
         "caption": cell.caption,
         "note": cell.note,
-        "made": [[name.replace("_", " "), str(value), name] for name, value in made.items()],
+        "made": [[titled(name), str(value), name] for name, value in made.items()],
     } | request(cell.recipe)
 
 

@@ -167,7 +167,12 @@ def ordered(first: Iterable[str] = (), last: Iterable[str] = ()) -> list[Row]:
 def called(name: str) -> str:
     """What a parameter is called wherever people see it; another name stays as it is."""
     row = ROWS.get(name)
-    return row.label if row and row.label else printable(name)
+    return row.label or titled(name) if row else printable(name)
+
+
+def titled(name: str) -> str:
+    """A name in words, for one that has no label."""
+    return name.replace("_", " ").capitalize()
 
 
 # As people look for them: what is varied most comes first.

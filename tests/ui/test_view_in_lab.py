@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from accessible import violations
+from labs import DARK, LIGHT
 from playwright.sync_api import expect
 
 HOSTILE = "<img src=x onerror=window.hit=1>"
@@ -75,6 +77,18 @@ gen = nbtool.Generator()
 job = gen.submit("a red star", seed=range(4), num_inference_steps=[2, 30])
 live = job.view()
 live
+"""
+RETRY = """
+import nbtool
+from nbtool.testing import FakeEngine
+
+broken = {1}
+engine = FakeEngine(
+    fails=lambda recipe: "no memory" if recipe.seed in broken and recipe.guidance_scale == 2 else ""
+)
+engine.hold(3, lambda recipe: recipe.guidance_scale == 3)
+job = nbtool.Generator(engine=engine).submit("a star", guidance_scale=[2, 3], seed=range(2))
+engine.wait_for_hold(60)
 """
 NODES = "document.querySelectorAll('*').length"
 
@@ -197,6 +211,40 @@ def test_cells_fill_while_a_job_runs(lab):
     expect(view.locator(".summary")).to_contain_text("8 images")
     notebook.run(1)
     expect(notebook.output(1)).to_contain_text("dddddddd")
+    assert notebook.errors == []
+
+
+def test_a_failed_cell_is_tried_again_and_axe_finds_nothing_in_a_notebook(lab):
+    notebook = lab.notebook(
+        [RETRY, "live = job.view(); live", "print(live.states, live.grid.failed)"]
+    )
+    notebook.run(0)
+    notebook.run(1)
+    page, view = notebook.page, _viewer(notebook, 1)
+    expect(view.locator(".cell.running.pictured")).to_have_count(1)
+    assert violations(page, ".nbtool-view") == []
+    notebook.execute("engine.release()")
+    expect(view.locator(".job")).to_be_hidden()
+    for theme in (DARK, LIGHT):
+        page.evaluate(
+            "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme
+        )
+        page.wait_for_selector(f"[data-jp-theme-name='{theme}']", state="attached")
+        view.locator(".cell.failed").click()
+        dialog = view.get_by_role("dialog", name="Enlarged image")
+        expect(dialog.get_by_role("row", name="Prompt")).to_contain_text("a star")
+        assert violations(page, ".nbtool-view") == []
+        page.keyboard.press("Escape")
+        view.get_by_label("Add an axis down").select_option("Seed")
+        assert violations(page, ".nbtool-view") == []
+        view.get_by_label("Axis 2 down").select_option("–")
+    notebook.execute("broken.clear()")
+    view.locator(".cell.failed").click()
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog.get_by_role("link", name="Download PNG")).to_be_visible()
+    page.keyboard.press("Escape")
+    notebook.run(2)
+    expect(notebook.output(2)).to_have_text("dddd {}")
     assert notebook.errors == []
 
 

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 ENLARGED = ("elements", "zoom", "play", "enlarged")
 PARTS = (
     *ENLARGED,
-    *("labels", "places", "layouts", "arrangement", "sheet", "cell", "shelf", "cells", "marks"),
+    *(
+        "labels",
+        "places",
+        "layouts",
+        "arrangement",
+        "sheet",
+        "fitting",
+        "cell",
+        "shelf",
+        "cells",
+        "marks",
+    ),
     *("axes", "values", "toolbar", "compare", "keys", "view"),
 )
 HOST = "host"

@@ -76,7 +76,7 @@ class Enlarged {
     const { title, url, size, alert, text } = host.item(id);
     write(this.title, title);
     write(this.count, host.count(id));
-    write(this.hint, `${host.hint(id)}  ·  + − wheel zoom, 0 all, 1 100 %`);
+    write(this.hint, [host.hint(id), "+ − and the wheel zoom, 0 fits, 1 is 100 %"].filter(Boolean).join("  ·  "));
     disable(this.before, host.beside(id, -1) === null);
     disable(this.after, host.beside(id, 1) === null);
     this.offer(host.actions(id, this.whole));

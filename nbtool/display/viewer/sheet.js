@@ -6,9 +6,10 @@ const HEADING = 28; // above a block
 const MAX_CELLS = 450; // in sight at once; smaller cells than that are not offered
 
 class Sheet {
-  // `dress(node, number)` gives a cell its looks; `seen(numbers)` hears what is in sight.
-  constructor({ dress, seen }) {
-    Object.assign(this, { dress, seen, size: 128, shape: 1, current: 0 });
+  // `dress(node, number)` gives a cell its looks; `seen(numbers)` hears what is in sight;
+  // `hide(axis, position)` hides a value.
+  constructor({ dress, seen, hide }) {
+    Object.assign(this, { dress, seen, hide, size: 128, shape: 1, current: 0 });
     this.nodes = new Map();
     this.labels = new Map();
     this.corner = make("div", { class: "corner" });
@@ -207,9 +208,10 @@ class Sheet {
         label.remove();
         this.labels.delete(key);
       }
-    for (const [key, [where, box, { text, title, kind }]] of wanted) {
+    for (const [key, [where, box, { text, title, kind, value }]] of wanted) {
       if (this.labels.has(key)) continue;
       const label = make("div", { class: `label ${kind}`, title }, make("span", { dir: "auto" }, text));
+      if (value) label.append(this.hiding(value, title));
       for (const [name, value] of Object.entries(box)) label.style[name] = `${value}px`;
       if (where !== this.side && kind !== "inner") label.firstChild.style.left = `${this.sideWidth}px`;
       if (where === this.side && kind !== "inner") label.firstChild.style.top = `${this.headHeight}px`;
@@ -221,11 +223,20 @@ class Sheet {
   // What the label of an axis at a place says.
   text(side, level, at, texts) {
     const place = at % side.count;
-    const { captions, called } = side.places.axes[side.axes[level]];
+    const axis = side.axes[level];
+    const { captions, called } = side.places.axes[axis];
     const position = side.position(level, place);
+    const value = side.values[level].length > 1 && [axis, position];
     const title = captions?.[position] ?? `${called} ${side.label(level, place)}`;
     const kind = level === side.axes.length - 1 ? "inner" : "outer";
-    return { text: texts[level][position], title, kind };
+    return { text: texts[level][position], title, kind, value };
+  }
+
+  // What hides a value, beside its label. With the keyboard it is among the values of its axis.
+  hiding([axis, position], title) {
+    const hide = button("✕", `Hide ${title}`, () => this.hide(axis, position));
+    hide.tabIndex = -1;
+    return hide;
   }
 
   // The heading of the block that begins at a row and a column.
@@ -235,7 +246,9 @@ class Sheet {
     if (number === null) return;
     const said = layout.places.words(number).filter((_, axis) => layout.blocks.axes.includes(axis));
     const left = this.left(column);
-    const box = { left, top: this.top(row) - HEADING, width: this.left(end - 1) + this.size - left, height: HEADING };
+    const own = this.left(end - 1) + this.size - left;
+    const width = layout.perLine > 1 ? own : Math.max(own, this.element.clientWidth - this.sideWidth);
+    const box = { left, top: this.top(row) - HEADING, width, height: HEADING };
     const text = said.join(" · ");
     wanted.set(`b${row}.${column}`, [this.body, box, { text, title: text, kind: "heading" }]);
   }

@@ -19,7 +19,7 @@ class Toolbar {
     this.values = new Values(view);
     this.show = select("Show", [], "", (value) => view.filterBy(value));
     this.slider = make("input", { type: "range", min: 48, max: 512, step: 4, "aria-label": "Size" });
-    this.slider.addEventListener("input", () => view.resize(Number(this.slider.value)));
+    this.slider.addEventListener("input", () => view.fitting.choose(Number(this.slider.value)));
     // On a phone all but the pages is folded away.
     this.fold = button("Arrange", "Arrange", () => {
       this.fold.setAttribute("aria-expanded", this.element.classList.toggle("unfolded"));

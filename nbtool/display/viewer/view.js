@@ -1,9 +1,5 @@
 // One view of a grid: what is chosen in it, what the keys do, and the parts that show it.
 
-const SHEET = 600; // pixels that the cells in a notebook may be high
-const NARROW = 600; // pixels
-const TALL = 1.4; // how many times as high as the room for it a grid may be, to use its width
-
 class View {
   constructor(model, el) {
     this.model = model;
@@ -15,14 +11,16 @@ class View {
     this.filter = "all";
     this.marks = new Marks(this);
     this.read();
-    const role = this.info.live ? "region" : "main";
+    const role = this.info.live ? "group" : "main";
     this.root = make("div", { class: "nbtool-view", role, "aria-label": "Grid of images" });
     this.root.classList.toggle("whole-page", !this.info.live);
     this.sheet = new Sheet({
       dress: (node, number) => this.dress(node, number),
       seen: (numbers) => this.shelf.see(this, numbers, this.sharp()),
+      hide: (axis, position) => this.toolbar.values.hide(axis, position, true),
     });
     this.sheet.shape = this.info.size[1] / this.info.size[0];
+    this.fitting = new Fitting(this);
     this.toolbar = new Toolbar(this);
     this.line = make("output", { "aria-live": "off", dir: "auto" });
     const made = make("span", {}, `nbtool ${this.info.version}`);
@@ -62,7 +60,7 @@ class View {
     const names = ["states", "failures", "stars", "selection", "summary", "progress"];
     for (const name of names) this.model.on(`change:${name}`, changed);
     this.shelf.watchers.add(arrived);
-    const sized = new ResizeObserver(() => this.sized());
+    const sized = new ResizeObserver(() => this.fitting.sized());
     sized.observe(this.sheet.element);
     this.close = () => {
       for (const name of names) this.model.off(`change:${name}`, changed);
@@ -158,35 +156,15 @@ class View {
     if (this.shown) {
       const lines = Math.min(4, places.axes.length);
       const short = places.short(letters);
-      return new ListLayout(places, this.shown, this.perLine(), (number) => places.words(number, short), lines);
+      return new ListLayout(places, this.shown, this.fitting.perLine(), (number) => places.words(number, short), lines);
     }
     if (rows.length || blocks.length || cols.length > 1)
-      return new TableLayout(arrangement, this.current, this.blocksPerLine(sheet.size));
-    if (!cols.length) return new ListLayout(places, [this.current], this.perLine(), null, 0);
+      return new TableLayout(arrangement, this.current, this.fitting.blocksPerLine());
+    if (!cols.length) return new ListLayout(places, [this.current], this.fitting.perLine(), null, 0);
     const [axis] = cols;
     const labels = toldApart(places.axes[axis].labels, letters);
     const numbers = arrangement.visible(axis).map((position) => places.with(this.current, axis, position));
-    return new ListLayout(places, numbers, this.perLine(), (number) => [labels[places.place(number)[axis]]], 1);
-  }
-
-  perLine() {
-    return Math.max(1, Math.floor((this.sheet.element.clientWidth + GAP) / this.sheet.width));
-  }
-
-  // How many blocks of cells of a size stand side by side.
-  blocksPerLine(size) {
-    const block = this.arrangement.side("cols").count * (size + GAP) + BETWEEN;
-    return Math.max(1, Math.floor((this.room()[0] + BETWEEN) / block));
-  }
-
-  // The room for cells across and down.
-  room() {
-    const { element } = this.sheet;
-    const { rows, cols, blocks } = this.arrangement;
-    const side = rows.length ? this.sheet.gutters(this.arrangement.side("rows")) : [];
-    const high = this.info.live ? SHEET : element.clientHeight;
-    const head = (cols.length ? 50 : 0) + (blocks.length ? HEADING : 0);
-    return [side.reduce((room, width) => room - width, element.clientWidth), high - head];
+    return new ListLayout(places, numbers, this.fitting.perLine(), (number) => [labels[places.place(number)[axis]]], 1);
   }
 
   draw() {
@@ -205,52 +183,8 @@ class View {
     this.tell(null);
   }
 
-  // The size of cells until somebody chooses one: such that a line of them fits, if that is still
-  // to be seen, and larger where all of them do.
-  sized() {
-    const { sheet, toolbar } = this;
-    if (!sheet.element.clientWidth) return;
-    this.root.classList.toggle("narrow", this.root.clientWidth < NARROW);
-    toolbar.slider.min = sheet.smallest();
-    const { clientWidth, clientHeight } = sheet.element;
-    if (!this.chosen && String(this.fitted) !== String([clientWidth, clientHeight])) {
-      this.fit();
-      this.fitted = [clientWidth, sheet.element.clientHeight];
-    } else if (sheet.layout.columns !== this.layout().columns) {
-      this.draw();
-    } else {
-      sheet.later();
-    }
-  }
-
-  fit() {
-    const { arrangement, sheet } = this;
-    const { rows, cols, blocks } = arrangement;
-    const [across, down, apart] = [cols, rows, blocks].map((axes) => new Side(arrangement, axes).count);
-    const [wide, high] = this.room();
-    const listed = !rows.length && !blocks.length && cols.length < 2;
-    const size = (columns, lines) => [
-      (wide - (columns / across - 1) * BETWEEN) / columns - GAP,
-      ((TALL * high) / lines - GAP - (listed ? LINE + 5 : 0)) / sheet.shape,
-    ];
-    const tables = listed
-      ? Array.from({ length: Math.min(across, 6) }, (_, i) => [i + 1, Math.ceil(across / (i + 1))])
-      : Array.from({ length: Math.min(apart, 12) }, (_, i) => [across * (i + 1), down * Math.ceil(apart / (i + 1))]);
-    const whole = Math.max(...tables.map(([columns, lines]) => Math.min(...size(columns, lines))));
-    const line = size(listed ? Math.min(across, 6) : across, 1)[0];
-    const usual = blocks.length ? 96 : Math.min(240, Math.max(128, ...this.info.size), line);
-    const best = Math.max(56, Math.min(line, Math.max(usual, Math.min(512, whole))));
-    this.toolbar.slider.value = Math.floor(best / 4) * 4;
-    this.lay(Number(this.toolbar.slider.value));
-  }
-
-  resize(size) {
-    this.chosen = true;
-    this.lay(size);
-  }
-
   // What is at the upper left stays there.
-  lay(size) {
+  resize(size) {
     const { sheet } = this;
     const { scrollTop, scrollLeft } = sheet.element;
     const before = sheet.layout && [sheet.height, sheet.width];
@@ -295,7 +229,7 @@ class View {
   rearranged() {
     this.arrangement.keep();
     this.current = this.arrangement.nearest(this.current);
-    if (!this.chosen) this.fit();
+    this.fitting.fit();
     this.drawAll();
     this.toolbar.update();
   }

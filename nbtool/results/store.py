@@ -6,7 +6,8 @@
       <key>.json                         recipe, provenance and the PNG's SHA-256
       <key>.mark.json                    what people made of it: a star, a note
       damaged/                           what is not what was written, set aside
-      inputs/ grids/ measures/ workflows/ tickets/ deleted/ presets.json
+      presets.json                       named additions to prompts, and settings
+      inputs/ grids/ measures/ workflows/ tickets/ deleted/
                                          what other versions keep there; see docs/store.md
 
 Whatever else lies there is left untouched: it is never deleted and never called damaged. Neither
@@ -36,6 +37,7 @@ from nbtool.results import records
 from nbtool.results.folder import KEY_DIGITS, PICTURE, RECORD, Folder, is_old, name_of
 from nbtool.results.image import GeneratedImage, Mark, as_written, encoded
 from nbtool.results.marks import KeptMarks
+from nbtool.results.presets import Presets
 from nbtool.results.records import (
     NEWER,
     SCHEMA,
@@ -93,6 +95,11 @@ class Store:
     def path(self) -> Path:
         """The folder."""
         return self._folder.path
+
+    @property
+    def presets(self) -> Presets:
+        """The presets of the store by their names; they may be set, renamed and deleted."""
+        return Presets(self._folder)
 
     def prepare(self) -> None:
         """Makes sure that images can be written, before any is made.

@@ -63,10 +63,13 @@ class Failed:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a model reads a prompt: its `tokens`, the `most` that are read, and the words `beyond`."""
+    """How a model reads a prompt: its `tokens`, the `most` that are read, and the words `beyond`.
+
+    `most` is None where there is no limit.
+    """
 
     tokens: int
-    most: int
+    most: int | None
     beyond: str = ""
 
 

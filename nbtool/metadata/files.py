@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from nbtool.errors import MetadataError, logger
 from nbtool.files import expanded
@@ -102,6 +102,10 @@ def restored(
         yield _png(pixels, *map(str, texts))
 
 
+class ForeignError(MetadataError):
+    """An image carries nothing of nbtool's."""
+
+
 def read(path: str | Path) -> dict[str, Any]:
     """What `encode` put into a file: {"schema", "recipe", "provenance"}.
 
@@ -109,39 +113,49 @@ def read(path: str | Path) -> dict[str, Any]:
         MetadataError: The file is no PNG, JPEG or WebP image, carries nothing of nbtool's, or
             needs a newer nbtool.
     """
-    from PIL import Image as PILImage
-    from PIL import UnidentifiedImageError
-
     path = expanded(path)
     try:
         with path.open("rb") as file:
-            head = file.read(12)
-            size = path.stat().st_size
-            if not head.startswith(_SIGNATURES):
-                raise MetadataError(f"{path} is no PNG, JPEG or WebP image")
-            if size > MAX_FILE:
-                raise MetadataError(f"{path} has {size} bytes, more than {MAX_FILE}")
-            file.seek(0)
-            with PILImage.open(file, formats=("PNG", "JPEG", "WEBP")) as image:
-                text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
+            return read_from(file, str(path))
     except FileNotFoundError:
         raise MetadataError(f"{path} does not exist") from None
+    except OSError as error:
+        raise MetadataError(f"{path} cannot be read: {error}") from None
+
+
+def read_from(file: IO[bytes], name: str) -> dict[str, Any]:
+    """The same of an open file.
+
+    Raises:
+        MetadataError: As `read`.
+        OSError: The file cannot be read.
+    """
+    from PIL import Image as PILImage
+    from PIL import UnidentifiedImageError
+
+    head = file.read(12)
+    if not head.startswith(_SIGNATURES):
+        raise MetadataError(f"{name} is no PNG, JPEG or WebP image")
+    if (size := file.seek(0, io.SEEK_END)) > MAX_FILE:
+        raise MetadataError(f"{name} has {size} bytes, more than {MAX_FILE}")
+    file.seek(0)
+    try:
+        with PILImage.open(file, formats=("PNG", "JPEG", "WEBP")) as image:
+            text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
     except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError) as error:
-        if isinstance(error, MetadataError):
-            raise
         kind = "damaged" if isinstance(error, UnidentifiedImageError) else error
-        raise MetadataError(f"{path} cannot be read: {kind}") from None
+        raise MetadataError(f"{name} cannot be read: {kind}") from None
     if not isinstance(text, str):
-        raise MetadataError(f"{path} carries no nbtool recipe; was it made or saved by nbtool?")
+        raise ForeignError(f"{name} carries no nbtool recipe; was it made or saved by nbtool?")
     try:
         stored = strict_json(text)
     except MetadataError as error:
-        raise MetadataError(f"{path} carries no usable recipe: {error}") from None
+        raise MetadataError(f"{name} carries no usable recipe: {error}") from None
     if not isinstance(stored.get("recipe"), dict):
-        raise MetadataError(f"{path} carries no recipe")
+        raise MetadataError(f"{name} carries no recipe")
     if isinstance(schema := stored.get("schema"), int) and schema > SCHEMA:
         raise MetadataError(
-            f"{path} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); update nbtool"
+            f"{name} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); update nbtool"
         )
     return stored
 

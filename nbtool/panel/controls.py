@@ -10,6 +10,7 @@ import ipywidgets
 from nbtool import catalogue
 from nbtool.errors import RecipeError
 from nbtool.panel.fields import Field
+from nbtool.panel.presets import PresetChoice
 from nbtool.recipes import axes
 from nbtool.recipes.checks import SIDE_MULTIPLE
 from nbtool.recipes.parameters import ROWS, Row, checked
@@ -63,6 +64,10 @@ class Settings:
             indent=False,
             tooltip="The same to the bit however it is asked for first, alone or in a grid; slower",
         )
+        self.preset = PresetChoice()
+        self.below_prompt = ipywidgets.VBox()
+        self.below_prompt.add_class("nbtool-below-prompt")
+        self.asking = ipywidgets.VBox([self.prompt, self.below_prompt])
         self._sizing = False  # a preset sets the width before the height
         self.size.observe(self._resize, "value")
         self.width.observe(self._name_size, "value")
@@ -111,7 +116,8 @@ class Settings:
             self.lock(values["seed"])
 
     def take(self, recipe: Recipe) -> None:
-        """Shows all of a recipe but its model, and locks its seed."""
+        """Shows all of a recipe but its model, and locks its seed; it has its preset in it."""
+        self.preset.clear()
         self.fill({name: getattr(recipe, name) for name in (*self.fields, "seed")})
 
     def offer_sizes(self, width: int, height: int) -> None:
@@ -138,7 +144,7 @@ class Settings:
 
     def on_change(self, action: Callable[..., None]) -> None:
         fields = (field.widget for field in self.fields.values())
-        for widget in [*fields, self.seed, self.seed_mode, self.count]:
+        for widget in [*fields, self.seed, self.seed_mode, self.count, self.preset.field]:
             widget.observe(action, "value")
 
     def _resize(self, change: Any) -> None:
@@ -172,7 +178,7 @@ class Settings:
         size.add_class("nbtool-size")
         form = ipywidgets.VBox(
             [
-                self.prompt,
+                self.asking,
                 self.negative,
                 self.model,
                 seed,

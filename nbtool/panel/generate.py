@@ -80,7 +80,7 @@ class GenerateTab:
     def run(self) -> None:
         """Generates what the form says; returns at once."""
         self.outlook.clear()  # what is wrong with the form is said once, where the click is answered
-        parameters = self._session.settings.parameters()
+        parameters = self._session.settings.parameters() | self._session.settings.preset.asked
         seeds = self._session.settings.seeds()
         self._session.settings.seed.value = str(seeds[0])
         self._submit(**parameters, seed=seeds if len(seeds) > 1 else seeds[0])
@@ -95,7 +95,7 @@ class GenerateTab:
         self._planning.forget()
         if not self._session.is_open:
             return
-        parameters = self._session.settings.parameters()
+        parameters = self._session.settings.parameters() | self._session.settings.preset.asked
         seeds = self._session.settings.seeds()
         generator = self._session.generator
 

@@ -111,13 +111,13 @@ class Presets(MutableMapping[str, Preset]):
             self._write(said, {new if n == found else n: one for n, one in presets.items()})
 
     def __iter__(self) -> Iterator[str]:
-        usable, problems = self._sorted()
+        usable, problems = self.looked()
         for problem in problems:
             warn(problem, stacklevel=2)
         return iter(usable)
 
     def __len__(self) -> int:
-        return len(self._sorted()[0])
+        return len(self.looked()[0])
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and named(name, _presets_in(self._read())) is not None
@@ -129,6 +129,20 @@ class Presets(MutableMapping[str, Preset]):
             StoreError: The file cannot be read.
         """
         return list(_presets_in(self._read()))
+
+    def looked(self) -> tuple[dict[str, Preset], list[str]]:
+        """What can be used, and what is wrong with the others.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        usable, problems = {}, []
+        for name, said in _presets_in(self._read()).items():
+            try:
+                usable[name] = self._understood(name, said)
+            except StoreError as error:
+                problems.append(str(error))
+        return usable, problems
 
     def __repr__(self) -> str:
         try:
@@ -143,20 +157,10 @@ class Presets(MutableMapping[str, Preset]):
             return {"text/plain": f"<Presets: {error}>"}
 
     def _rows(self) -> dict[str, str]:
-        usable, problems = self._sorted()
+        usable, problems = self.looked()
         rows = {"Presets": f"{count(len(usable), 'preset')} in {self.path}"}
         rows |= {printable(n): ellipsized(_words(one), MAX_LISTED) for n, one in usable.items()}
         return rows | {f"not usable {n}": text for n, text in enumerate(problems, 1)}
-
-    def _sorted(self) -> tuple[dict[str, Preset], list[str]]:
-        """What can be used, and what is wrong with the others."""
-        usable, problems = {}, []
-        for name, said in _presets_in(self._read()).items():
-            try:
-                usable[name] = self._understood(name, said)
-            except StoreError as error:
-                problems.append(str(error))
-        return usable, problems
 
     def _understood(self, name: str, said: object) -> Preset:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -38,7 +39,11 @@ def first_cut(model: Model, text: str) -> Reading | None:
     kinds = {name: kind for name, kind in model.parts.items() if name.startswith("tokenizer")}
     parts = _tokenizers(str(model.folder), tuple(kinds.items()))
     readings = [reading(*reader, text) for reader in readers(parts, model.family.tokens)]
-    return min(readings, key=lambda one: one.most - one.tokens, default=None)
+    return min(readings, key=_left, default=None)
+
+
+def _left(reading: Reading) -> float:
+    return math.inf if reading.most is None else reading.most - reading.tokens
 
 
 @lru_cache(maxsize=4)
@@ -66,7 +71,7 @@ def reading(tokenizer: Any, most: int, text: str) -> Reading:
     )
     tokens = found.input_ids
     if most > UNLIMITED:
-        return Reading(len(tokens), most)
+        return Reading(len(tokens), None)
     kept = most - tokenizer.num_special_tokens_to_add()
     if len(tokens) <= kept:
         return Reading(len(tokens), kept)
@@ -80,7 +85,7 @@ def reading(tokenizer: Any, most: int, text: str) -> Reading:
 def truncation(tokenizer: Any, most: int, name: str, text: str) -> str | None:
     """What of a prompt is longer than the text encoder reads, in words."""
     found = reading(tokenizer, most, text)
-    if found.tokens <= found.most:
+    if found.most is None or found.tokens <= found.most:
         return None
     return (
         f"the {name} has {found.tokens} tokens, the model reads {found.most}; "

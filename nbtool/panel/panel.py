@@ -57,7 +57,9 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self.prompt_help = PromptHelp(self._session)
         self.settings.preset.attach(self._session)
         self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]
-        self.sweep = SweepTab(self._session, self._sweep_ended)
+        self.sweep = SweepTab(
+            self._session, self._sweep_ended, self.generate.cancel, self.prompt_help.fill_with
+        )
         self.tabs = ipywidgets.Tab(
             [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
         )

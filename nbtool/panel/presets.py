@@ -55,8 +55,12 @@ class PresetChoice:
         )
         self.negative = ipywidgets.Text(description="Adds to the negative prompt")
         self.save = ipywidgets.Button(description="Save preset", tooltip="Keep it in the store")
-        self.rename = ipywidgets.Button(description="Rename preset", tooltip="Give it the name above")
-        self.delete = ipywidgets.Button(description="Delete preset", tooltip="Take it out of the store")
+        self.rename = ipywidgets.Button(
+            description="Rename preset", tooltip="Give it the name above"
+        )
+        self.delete = ipywidgets.Button(
+            description="Delete preset", tooltip="Take it out of the store"
+        )
         self.ticks = {name: _tick() for name in SETTINGS}
         self.notice = Notice()
         self.widget, self._editor = self._arranged()

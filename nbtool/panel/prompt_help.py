@@ -51,7 +51,7 @@ class PromptHelp(anywidget.AnyWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.words: Mapping[str, Sequence[str]] = {}  # that fill braces, of the Sweep tab
+        self._words: Mapping[str, Sequence[str]] = {}  # that fill braces
         self._typed: str | None = None  # the prompt while it is being typed
         self._counting = Latest(self._unknown)
         self._reading = Latest(session.notice.fail)
@@ -68,7 +68,7 @@ class PromptHelp(anywidget.AnyWidget):
         texts = {"prompt": prompt, "negative_prompt": settings.negative.value}
         preset = settings.preset.chosen
         texts = {n: preset.around(n, text) if preset else text for n, text in texts.items()}
-        words = dict(self.words)
+        words = self._words
 
         def count_tokens() -> Callable[[], None]:
             found: dict[str, Reading] = {}
@@ -80,6 +80,12 @@ class PromptHelp(anywidget.AnyWidget):
             return lambda: self._show(found)
 
         self._counting(count_tokens)
+
+    def fill_with(self, words: Mapping[str, Sequence[str]]) -> None:
+        """Counts the longest of these words where they stand in braces."""
+        if words != self._words:
+            self._words = words
+            self.count()
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for whatever is under way, or about `timeout` seconds."""

@@ -78,6 +78,7 @@ class AxisRow:
         self._changed = changed
         self._presets = presets
         self._fields: Values | None = None
+        self._offering = False
         self.handle = Handle(move)
         self.name = ipywidgets.Dropdown(description="Vary", options=_options(()))
         self.values = ipywidgets.Text(description="Values")
@@ -106,9 +107,16 @@ class AxisRow:
         """Offers the words in braces of prompts as axes too."""
         chosen = self.name.value
         options = _options([name for prompt in prompts for name in templates.names(prompt)])
-        if options != list(self.name.options):
+        if options == list(self.name.options):
+            return
+        self._offering = True  # the drop-down forgets meanwhile what was chosen
+        try:
             self.name.options = options
             self.name.value = chosen if chosen in [value for _, value in options] else NOTHING
+        finally:
+            self._offering = False
+        if self.name.value != chosen:
+            self._renamed()
 
     def place(self, number: int, of: int) -> None:
         """Says where the row stands."""
@@ -138,6 +146,8 @@ class AxisRow:
         return axis
 
     def _renamed(self) -> None:
+        if self._offering:
+            return
         name = self.name.value
         self.values.placeholder = _hint(name) if name else ""
         self.values.disabled = self.fill_in.disabled = name == NOTHING

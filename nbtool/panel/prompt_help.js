@@ -1,7 +1,6 @@
 // Below the prompt: how many tokens it has; and a picture dropped, pasted or chosen gives its settings.
 const PIECE = 2 ** 20; // bytes of a message
 const PAUSE = 250; // milliseconds without a key before what is typed is counted
-const TILE = "application/x-nbtool-key"; // a picture of the gallery, by its key
 const ZONE = ".nbtool-left, .nbtool-ask, .nbtool-set"; // where a picture may be dropped
 
 function render({ model, el }) {
@@ -61,8 +60,7 @@ function render({ model, el }) {
     event.stopPropagation();
   };
   const over = (event) => {
-    const types = event.dataTransfer?.types ?? [];
-    const place = types.includes("Files") || types.includes(TILE) ? zone(event) : null;
+    const place = event.dataTransfer?.types.includes("Files") ? zone(event) : null;
     light(place);
     if (!place) return;
     take(event);
@@ -76,9 +74,7 @@ function render({ model, el }) {
     light(null);
     if (!place) return;
     take(event);
-    const key = event.dataTransfer.getData(TILE);
-    if (key) model.send({ key });
-    else offer(event.dataTransfer.files);
+    offer(event.dataTransfer.files);
   };
   const paste = (event) => {
     const data = event.clipboardData;

@@ -13,7 +13,7 @@ import traitlets
 
 from nbtool import files
 from nbtool.engines.base import Counting, Reading
-from nbtool.errors import MetadataError, StoreError, logger
+from nbtool.errors import MetadataError, logger
 from nbtool.metadata import ForeignError
 from nbtool.metadata.files import MAX_FILE
 from nbtool.panel.background import Latest
@@ -133,7 +133,6 @@ class PromptHelp(anywidget.AnyWidget):
             "typed": self._type,
             "picture": self._begin,
             "piece": partial(self._go_on, buffers),
-            "key": self._take_stored,
         }
         for name in acts.keys() & content.keys():
             self._session.notice.guarded(partial(acts[name], content[name]))()
@@ -181,18 +180,6 @@ class PromptHelp(anywidget.AnyWidget):
             return lambda: self.take(recipe, f"The settings of {name} are here.{first}")
 
         self._reading(read)
-
-    def _take_stored(self, key: str) -> None:
-        """A picture of the gallery was dropped."""
-        store = self._session.generator.store
-
-        def look() -> Callable[[], None]:
-            image = store.get(str(key))
-            if image is None:
-                raise StoreError("that picture is not in the store any more")
-            return lambda: self.take(image.recipe, "The settings of the picture are here.")
-
-        self._reading(look)
 
 
 def _tokens(reading: Reading) -> str:

@@ -93,7 +93,7 @@ class SweepTab:
             raise AxisError("choose at least one parameter to vary")
         call = self._call(varied)
         if (seed := call[2].get("seed")) is not None:
-            self._session.settings.seed.value = str(seed)
+            self._session.settings.seeding.ran((seed,))
         self._submit(self._session.generator, call)
 
     def fill_around(self, recipe: Recipe) -> None:
@@ -192,6 +192,8 @@ class SweepTab:
         parts += in_words(recipe)
         if len(sides := [name for name in SIZE if name in parameters]) == 1:
             parts.append(f"{sides[0]} {parameters[sides[0]]}")
+        if "seed" not in taken:
+            parts.append(f"seed {settings.seeding.words}")
         return " · ".join(parts)
 
     def _submit(self, generator: Maker, call: Asked) -> None:

@@ -112,11 +112,22 @@ class Settings:
         Raises:
             RecipeError: With what is wrong with it.
         """
-        self._unasked = False
-        self._judge()
+        self.require_prompt()
         for field in self.wrong:
             field.lead()
             raise RecipeError(field.error)
+
+    def require_prompt(self) -> None:
+        """Leads to the prompt if it is empty: what is made of none costs time all the same.
+
+        Raises:
+            RecipeError: It is.
+        """
+        self._unasked = False
+        self._judge()
+        if not self.prompt.value.strip():
+            self.prompt.lead()
+            raise RecipeError(NO_PROMPT)
 
     def lock(self, seed: int) -> None:
         self.seeding.lock(seed)

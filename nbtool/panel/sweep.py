@@ -91,6 +91,8 @@ class SweepTab:
         varied = self._axes()
         if not varied:
             raise AxisError("choose at least one parameter to vary")
+        if all(axis.name != "prompt" for axis in varied):
+            self._session.settings.require_prompt()
         call = self._call(varied)
         if (seed := call[2].get("seed")) is not None:
             self._session.settings.seeding.ran((seed,))

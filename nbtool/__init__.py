@@ -27,11 +27,13 @@ from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
 from nbtool.recipes.axes import paired, random_seeds, replace
+from nbtool.recipes.preset import Preset
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
+from nbtool.results.presets import Presets
 from nbtool.results.store import Store
 
 if TYPE_CHECKING:
@@ -51,6 +53,17 @@ def __getattr__(name: str) -> Any:
 
         return nbtool.testing
     raise AttributeError(f"module 'nbtool' has no attribute {name!r}")
+
+
+def presets() -> Presets:
+    """The presets of the default store by their names; shows itself as a list.
+
+    nbtool.presets()["ink"] = nbtool.Preset(prompt="{prompt}, ink drawing")
+
+    Raises:
+        StoreError: The store is relative to a working folder that is gone.
+    """
+    return default_store().presets
 
 
 def unload() -> None:
@@ -87,6 +100,7 @@ __all__ = [
     "NbtoolError",
     "Panel",
     "Plan",
+    "Preset",
     "Provenance",
     "Recipe",
     "RecipeError",
@@ -100,6 +114,7 @@ __all__ = [
     "jobs",
     "models",
     "paired",
+    "presets",
     "random_seeds",
     "replace",
     "unload",

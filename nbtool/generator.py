@@ -140,7 +140,8 @@ class Generator:
 
         Args:
             prompt: What to draw, or a recipe to make again.
-            **parameters: Recipe parameters; see `nbtool.Recipe`.
+            **parameters: Recipe parameters; see `nbtool.Recipe`. And `preset`, the name of one of
+                `store.presets`.
 
         Raises:
             RecipeError: A parameter is unknown, out of range, or a list (use `grid`).
@@ -168,7 +169,7 @@ class Generator:
         Args:
             prompt: A prompt or recipe, or several of either as the first axis.
             *axes: `nbtool.paired(…)`, `nbtool.replace(…)`; they may be given by name too.
-            **parameters: Recipe parameters and words for the prompt.
+            **parameters: Recipe parameters, words for the prompt, and `preset`; several are an axis.
 
         Raises:
             RecipeError: A parameter is unknown or a value out of range; nothing was run.
@@ -340,6 +341,9 @@ class Generator:
                 )
             prompt = parameters["prompt"]
             parameters = {name: v for name, v in parameters.items() if name != "prompt"}
+        if (preset := parameters.get("preset")) is not None:
+            preset = axes.preset(preset, self.store.presets)
+            parameters = {**parameters, "preset": preset}
         prompt = given.taken("prompt", prompt)
         among = prompt.values if isinstance(prompt, Several) else [prompt]
         if any(isinstance(one, GeneratedImage) for one in among):

@@ -75,6 +75,12 @@ def marked(folder, **mark):
     return opened(folder).mark(key(0))
 
 
+def kept_preset(folder):
+    presets = opened(folder).presets
+    presets["photo"] = nbtool.Preset(prompt="35mm photo")
+    return dict(presets)
+
+
 def saved(folder, name):
     opened(folder)[key(1)].save(folder / "saved" / name)
 
@@ -234,6 +240,8 @@ OPERATIONS = {
     "starred": lambda folder: seeds(opened(folder).starred),
     "note": lambda folder: marked(folder, note="better"),
     "unmark": lambda folder: marked(folder, starred=False, note=""),
+    "use a preset": lambda folder: generator(folder)("a star", seed=7, preset="ink").recipe,
+    "keep a preset": kept_preset,
     "pixels": lambda folder: [image.image.tobytes() for image in opened(folder)],
     "keep a tuning": tuned,
     "keep a width": compared,
@@ -305,6 +313,7 @@ def made(tmp_path_factory):
     for name in ("kept", "deleted"):
         named(folder, name)
     del opened(folder).grids["deleted"]
+    opened(folder).presets["ink"] = nbtool.Preset(prompt="{prompt}, ink drawing")
     (folder / "saved").mkdir()
     for name in ("jpg", "webp"):
         (folder / "saved" / f"image.{name}").write_bytes(b"before")

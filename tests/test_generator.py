@@ -185,6 +185,13 @@ def test_an_unknown_model_names_what_there_is():
         nbtool.Generator("no-such-model")
 
 
+def test_where_a_prompt_is_cut_is_known_before_anything_is_loaded(gen):
+    found = gen.engine.reading("a red star " * 12 + "Heart")
+    assert (found.tokens, found.most) == (37, 30)
+    assert found.beyond.endswith("a red star Heart")
+    assert gen.engine.reading("a star").beyond == ""
+
+
 def test_fault_11_a_prompt_cut_short_is_said_and_recorded(gen):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

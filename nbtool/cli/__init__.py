@@ -21,6 +21,7 @@ from nbtool.cli.benchmark import pace
 from nbtool.display import save
 from nbtool.errors import NbtoolError, RecipeError, log, logger
 from nbtool.generator import default_store
+from nbtool.recipes.axes import PRESET
 from nbtool.recipes.parameters import INTEGERS, PARAMETERS, READ, REALS
 from nbtool.results.image import format_of
 from nbtool.text import Forgiving, card_text, printable
@@ -33,6 +34,7 @@ PARAMETER_HELP = (
     + ", ".join(
         row.name for row in READ if not (row.example or row.network or row.name == "prompt")
     )
+    + "; and preset=ink, one of those that the store has (nbtool presets)"
 )
 GRID_HELP = (
     PARAMETER_HELP + ".  Several values, separated by | or as a range, make an axis: "
@@ -138,7 +140,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     grids.set_defaults(run=_grids)
 
-    for command in (images, star, grids):
+    presets = commands.add_parser("presets", help="list the presets of a store")
+    presets.set_defaults(run=_presets)
+
+    for command in (images, star, grids, presets):
         command.add_argument("--store", help="folder of the images (default: nbtool-images)")
 
     check = commands.add_parser("check", help="say what this machine has, and what it is good for")
@@ -233,6 +238,11 @@ def _grids(options: argparse.Namespace) -> int:
     return 0
 
 
+def _presets(options: argparse.Namespace) -> int:
+    print(default_store(options.store).presets)
+    return 0
+
+
 def _check(options: argparse.Namespace) -> int:
     machine = nbtool.hardware()
     measured = pace() if options.benchmark else None
@@ -285,7 +295,7 @@ def _values(name: str, text: str) -> Any:
     if name in INTEGERS + REALS:
         number = _number(name, text)
         return text.replace("|", ",") if isinstance(number, str) else number
-    return text.split("|") if "|" in text or name not in PARAMETERS else text
+    return text.split("|") if "|" in text or name not in (*PARAMETERS, PRESET) else text
 
 
 def _lab(options: argparse.Namespace) -> int:

@@ -61,6 +61,18 @@ class Failed:
     reason: str
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads a prompt: its `tokens`, the `most` that are read, and the words `beyond`.
+
+    `most` is None where there is no limit.
+    """
+
+    tokens: int
+    most: int | None
+    beyond: str = ""
+
+
 Event = Loading | Started | Stepped | Finished | Failed
 
 
@@ -123,6 +135,17 @@ class Renewing(Protocol):
 
     def renewed(self, recipe: Recipe) -> Recipe:
         """A recipe of its model with the name that it has here today; others as they are."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """An engine that knows how much of a prompt its model reads."""
+
+    def reading(self, text: str) -> Reading | None:
+        """How a text is read by the text encoder that reads least; None where that is not known.
+
+        No weights are loaded for it.
+        """
 
 
 @runtime_checkable

@@ -31,7 +31,8 @@ class GridView(anywidget.AnyWidget):
         view.selected, view.starred     the images that were selected or starred in it
 
     With a job it fills as the cells are made. `push` sends their thumbnails without being asked,
-    for when the notebook waits for the job and nothing from the browser is heard.
+    for when the notebook waits for the job and nothing from the browser is heard. Without `cancel`
+    it has no such button: whoever shows it has one.
     """
 
     _esm = viewer.module()
@@ -54,13 +55,14 @@ class GridView(anywidget.AnyWidget):
         rows: str | None = None,
         cols: str | None = None,
         push: bool = False,
+        cancel: bool = True,
     ) -> None:
         prepare_widgets()
         layout = arrange(grid.axes, rows, cols, grid.swept)
         self._feed = feed = Feed(grid, job=job, push=push)
         info = described(grid, layout, feed.size)
         token = uuid.uuid4().hex
-        live = {"live": True, "cancellable": bool(job) and not push, "token": token}
+        live = {"live": True, "cancellable": cancel and bool(job) and not push, "token": token}
         self._still: Any = None  # the display of the grid that stands in for the widget
         self._passing = push
         self._starring = threading.RLock()  # the feed and the browser star at once

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from nbtool.errors import MetadataError, log
 from nbtool.files import expanded
@@ -106,6 +106,10 @@ def restored(
         yield _png(pixels, *map(str, texts))
 
 
+class ForeignError(MetadataError):
+    """An image carries nothing of nbtool's."""
+
+
 def read(path: str | Path) -> dict[str, Any]:
     """What `encode` put into a file: {"schema", "recipe", "provenance"}.
 
@@ -114,45 +118,53 @@ def read(path: str | Path) -> dict[str, Any]:
             needs a newer nbtool.
         StoreError: No file can have such a name.
     """
+    path = expanded(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
+            raise MetadataError(f"{path} is no file, and cannot be read")
+        with path.open("rb") as file:
+            return read_from(file, str(path))
+    except FileNotFoundError:
+        raise MetadataError(f"{path} does not exist") from None
+    except OSError as error:
+        raise MetadataError(f"{path} cannot be read: {error}") from None
+
+
+def read_from(file: IO[bytes], name: str) -> dict[str, Any]:
+    """The same of an open file.
+
+    Raises:
+        MetadataError: As `read`.
+        OSError: The file cannot be read.
+    """
     from PIL import Image as PILImage
     from PIL import UnidentifiedImageError
 
-    path = expanded(path)
+    head = file.read(12)
+    if not head.startswith(_SIGNATURES):
+        raise MetadataError(f"{name} is no PNG, JPEG or WebP image")
+    if (size := file.seek(0, io.SEEK_END)) > MAX_FILE:
+        raise MetadataError(f"{name} has {size} bytes, more than {MAX_FILE}")
+    file.seek(0)
     try:
-        _refuse_what_is_no_image(path)
-        with PILImage.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+        with PILImage.open(file, formats=("PNG", "JPEG", "WEBP")) as image:
             text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
-    except FileNotFoundError:
-        raise MetadataError(f"{path} does not exist") from None
     except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError) as error:
-        if isinstance(error, MetadataError):
-            raise
         kind = "damaged" if isinstance(error, UnidentifiedImageError) else error
-        raise MetadataError(f"{path} cannot be read: {kind}") from None
+        raise MetadataError(f"{name} cannot be read: {kind}") from None
     if not isinstance(text, str):
-        raise MetadataError(f"{path} carries no nbtool recipe; was it made or saved by nbtool?")
+        raise ForeignError(f"{name} carries no nbtool recipe; was it made or saved by nbtool?")
     try:
         stored = strict_json(text)
     except MetadataError as error:
-        raise MetadataError(f"{path} carries no usable recipe: {error}") from None
+        raise MetadataError(f"{name} carries no usable recipe: {error}") from None
     if not isinstance(stored.get("recipe"), dict):
-        raise MetadataError(f"{path} carries no recipe")
+        raise MetadataError(f"{name} carries no recipe")
     if isinstance(schema := stored.get("schema"), int) and schema > SCHEMA:
         raise MetadataError(
-            f"{path} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); update nbtool"
+            f"{name} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); update nbtool"
         )
     return stored
-
-
-def _refuse_what_is_no_image(path: Path) -> None:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # a FIFO would be waited for
-        raise MetadataError(f"{path} is no file, and cannot be read")
-    with path.open("rb") as file:
-        if not file.read(12).startswith(_SIGNATURES):
-            raise MetadataError(f"{path} is no PNG, JPEG or WebP image")
-    if status.st_size > MAX_FILE:
-        raise MetadataError(f"{path} has {status.st_size} bytes, more than {MAX_FILE}")
 
 
 def _late_text(image: Image) -> object:

@@ -2,92 +2,182 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import anywidget
 import ipywidgets
+import traitlets
 
 from nbtool.errors import AxisError
 from nbtool.panel.notice import Notice
+from nbtool.panel.values import REPLACE, Values, arrow, pieces, values_of
 from nbtool.recipes import axes, templates
+from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis, Edit
-from nbtool.recipes.labels import shown
 from nbtool.recipes.parameters import INTEGERS, REALS, ROWS, ordered
+from nbtool.recipes.preset import Preset, is_none
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import count, digits
 
 NOTHING = ""
-REPLACE = "replace"
 FIRST = ("guidance_scale", "num_inference_steps", "seed", "scheduler")
 LABELS = {
     NOTHING: "–",
     **{row.name: row.label for row in ordered(FIRST) if not row.network},
+    PRESET: "Preset",
     REPLACE: "Replace in the prompt",
 }
+MAX_SHOWN = 12  # values in words
+HERE = Path(__file__).parent
+
+Presets = Mapping[str, Preset]
+NO_PRESETS: Presets = MappingProxyType({})
+
+
+class Handle(anywidget.AnyWidget):
+    """By which a row is dragged, or moved by the arrow keys; and marks the row's values as wrong.
+
+    Args:
+        move: Told by how many places.
+    """
+
+    _esm = (HERE / "axis_row.js").read_text(encoding="utf-8")
+    _css = (HERE / "axis_row.css").read_text(encoding="utf-8")
+    label = traitlets.Unicode().tag(sync=True)
+    wrong = traitlets.Bool().tag(sync=True)
+
+    def __init__(self, move: Callable[[int], None]) -> None:
+        super().__init__()
+        self._move = move
+        self.on_msg(self._said)
+
+    def _said(self, _: object, content: Any, __: object) -> None:
+        if isinstance(content, dict) and isinstance(by := content.get("move"), int):
+            self._move(by)
 
 
 class AxisRow:
-    """The widgets of one axis. `parsed()` is what the text says."""
+    """The widgets of one axis. `parsed()` is what the text says.
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    Args:
+        changed: Called when it says something else.
+        move: Told by how many places the row is to be moved.
+        presets: The presets there are.
+    """
+
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        move: Callable[[int], None],
+        presets: Callable[[], Presets] = lambda: NO_PRESETS,
+    ) -> None:
         self._changed = changed
+        self._presets = presets
+        self._fields: Values | None = None
+        self._offering = False
+        self.handle = Handle(move)
         self.name = ipywidgets.Dropdown(description="Vary", options=_options(()))
         self.values = ipywidgets.Text(description="Values")
+        self.values.add_class("nbtool-values")
+        self.fill_in = ipywidgets.ToggleButton(
+            description="Fill in", tooltip="Fields that write the values"
+        )
         self.remove = ipywidgets.Button(description="Remove", tooltip="Take this axis away")
         self.message = Notice()
-        line = ipywidgets.HBox([self.name, self.values, self.remove])
+        self._below = ipywidgets.VBox()
+        self._below.add_class("nbtool-fields")
+        line = ipywidgets.HBox([self.handle, self.name, self.values, self.fill_in, self.remove])
         line.add_class("nbtool-row")
-        self.widget = ipywidgets.VBox([line, self.message.widget])
+        self.widget = ipywidgets.VBox([line, self.message.widget, self._below])
         self.widget.add_class("nbtool-axis")
         self.name.observe(self.message.guarded(self._renamed), "value")
-        self.values.observe(self.message.guarded(changed), "value")
+        self.values.observe(self.message.guarded(self._retyped), "value")
+        self.fill_in.observe(self.message.guarded(self._show_fields), "value")
         self._renamed()
 
     def fill(self, name: str, values: str) -> None:
         self.name.value = name
         self.values.value = values
 
-    def offer(self, prompt: str) -> None:
-        """Offers the words in braces of a prompt as axes too."""
+    def offer(self, *prompts: str) -> None:
+        """Offers the words in braces of prompts as axes too."""
         chosen = self.name.value
-        options = _options(templates.names(prompt))
-        if options != list(self.name.options):
+        options = _options([name for prompt in prompts for name in templates.names(prompt)])
+        if options == list(self.name.options):
+            return
+        self._offering = True  # the drop-down forgets meanwhile what was chosen
+        try:
             self.name.options = options
             self.name.value = chosen if chosen in [value for _, value in options] else NOTHING
+        finally:
+            self._offering = False
+        if self.name.value != chosen:
+            self._renamed()
 
-    def parsed(self) -> tuple[str, Any] | None:
-        """The name of a parameter or word with its values, an axis, or None for an empty row.
+    def place(self, number: int, of: int) -> None:
+        """Says where the row stands."""
+        named = f": {dict(map(reversed, self.name.options))[self.name.value]}"
+        self.handle.label = f"Move axis {number} of {of}{named if self.name.value else ''}"
+
+    def parsed(self) -> Axis | None:
+        """The axis that the row says, or None for an empty one.
 
         Says under the field what is wrong, or how many values there are.
 
         Raises:
             RecipeError: The values make no axis.
         """
+        self.handle.wrong = False
         if self.name.value == NOTHING:
             self.message.clear()
             return None
         try:
-            values = parse(self.name.value, self.values.value)
+            axis = parse(self.name.value, self.values.value, self._presets())
         except Exception as error:
             self.message.fail(error)
+            self.handle.wrong = True
             raise
-        labels = values.texts if isinstance(values, Axis) else shown(values)
-        more = ", …" if len(labels) > 12 else ""
-        self.message.say(f"{count(len(labels), 'value')}: {', '.join(labels[:12])}{more}")
-        return self.name.value, values
+        more = ", …" if len(axis) > MAX_SHOWN else ""
+        self.message.say(f"{count(len(axis), 'value')}: {', '.join(axis.texts[:MAX_SHOWN])}{more}")
+        return axis
 
     def _renamed(self) -> None:
+        if self._offering:
+            return
         name = self.name.value
         self.values.placeholder = _hint(name) if name else ""
-        self.values.disabled = name == NOTHING
+        self.values.disabled = self.fill_in.disabled = name == NOTHING
+        self._show_fields()
         self._changed()
+
+    def _retyped(self) -> None:
+        if self._fields:
+            self._fields.read(self.values.value)
+        self._changed()
+
+    def _show_fields(self) -> None:
+        """The fields of the parameter, with what is typed; made when they are asked for."""
+        if not self.fill_in.value or self.fill_in.disabled:
+            self._fields, self._below.children = None, ()
+            return
+        self._fields = values_of(self.name.value, self._write, list(self._presets()))
+        self._fields.read(self.values.value)
+        self._below.children = (self._fields.widget,)
+
+    def _write(self, text: str) -> None:
+        self.values.value = text
 
 
 def _hint(name: str) -> str:
     """How values of a parameter or word are typed."""
     if name == REPLACE:
         return "red → blue | green"
+    if name == PRESET:
+        return "ink | photo | none"
     if name in INTEGERS + REALS:
         return "1, 3, 5 or 1-9 (+2) or 0-1 [6]"
     if name in ROWS and (choices := ROWS[name].check.choices):
@@ -95,8 +185,8 @@ def _hint(name: str) -> str:
     return "one | another | a third"
 
 
-def parse(name: str, text: str) -> Axis | tuple[Any, ...]:
-    """The values of a parameter or word as typed, or the axis of a replacement.
+def parse(name: str, text: str, presets: Presets = NO_PRESETS) -> Axis:
+    """The axis of a parameter or word with its values as typed.
 
     Raises:
         RecipeError: They are no such values.
@@ -104,21 +194,23 @@ def parse(name: str, text: str) -> Axis | tuple[Any, ...]:
     if not text.strip():
         raise AxisError("no values yet")
     if name == REPLACE:
-        searched, arrow, replacements = text.replace("->", "→").partition("→")
-        if not arrow:
+        searched, found, replacements = arrow(text)
+        if not found:
             raise AxisError(
                 "write what to replace, an arrow and the replacements: red → blue | green"
             )
-        return axes.replace(searched.strip(), _pieces(replacements))
-    if name in INTEGERS + REALS:
+        return axes.replace(searched.strip(), pieces(replacements))
+    given = pieces(text)
+    if name == PRESET:
+        names = [None if is_none(piece) else piece for piece in given]
+        axis = axes.preset(names, presets)
+        assert isinstance(axis, Axis)
+        return axis
+    if name in ROWS:
         # The one place where numbers, ranges and limits are understood, tried on its own.
-        sweep = axes.sweep(Recipe(), (), {name: text}, {})
-        return sweep.axes[0].labels
-    pieces = tuple(_pieces(text))
-    if name in LABELS:
-        return axes.sweep(Recipe(), (), {name: pieces}, {}).axes[0].labels
-    Axis(name, pieces, tuple(Edit() for _ in pieces))  # refuses a word given twice
-    return pieces
+        value = text if name in INTEGERS + REALS else given
+        return axes.sweep(Recipe(), (), {name: value}, {}).axes[0]
+    return Axis(name, tuple(given), tuple(Edit(words={name: piece}) for piece in given))
 
 
 def around(recipe: Recipe) -> dict[str, str]:
@@ -132,10 +224,6 @@ def around(recipe: Recipe) -> dict[str, str]:
             str(n) for n in sorted({max(1, steps // 2), steps, min(1000, steps * 2)})
         ),
     }
-
-
-def _pieces(text: str) -> list[str]:
-    return [piece.strip() for piece in text.split("|")]
 
 
 def _options(words: Sequence[str]) -> list[tuple[str, str]]:

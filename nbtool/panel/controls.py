@@ -12,6 +12,7 @@ from nbtool.errors import RecipeError
 from nbtool.panel.entry import Entry
 from nbtool.panel.fields import Field, tooltip
 from nbtool.panel.fold import Fold
+from nbtool.panel.presets import PresetChoice
 from nbtool.panel.seeding import Seeding
 from nbtool.recipes.checks import SIDE_MULTIPLE, whole
 from nbtool.recipes.parameters import ROWS, Row
@@ -67,6 +68,7 @@ class Settings:
             indent=False,
             tooltip="The same to the bit however it is asked for first, alone or in a grid; slower",
         )
+        self.preset = PresetChoice()
         self._unasked = True  # nobody wanted an image without a prompt yet
         self._sizing = False  # a preset sets the width before the height
         self.size.observe(self._resize, "value")
@@ -144,7 +146,8 @@ class Settings:
             self.lock(values["seed"])
 
     def take(self, recipe: Recipe) -> None:
-        """Shows all of a recipe but its model, and locks its seed."""
+        """Shows all of a recipe but its model, and locks its seed; it has its preset in it."""
+        self.preset.clear()
         self.fill({name: getattr(recipe, name) for name in (*self.fields, "seed")})
 
     def offer_sizes(self, width: int, height: int) -> None:
@@ -171,7 +174,7 @@ class Settings:
 
     def on_change(self, action: Callable[..., None]) -> None:
         fields = (field.widget for field in self.fields.values())
-        for widget in [*fields, self.seed, self.seeding.die, self.count]:
+        for widget in [*fields, self.seed, self.seeding.die, self.count, self.preset.field]:
             widget.observe(action, "value")
 
     def _judge(self, _: Any = None) -> None:

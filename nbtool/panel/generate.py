@@ -80,7 +80,7 @@ class GenerateTab:
         """Generates what the form says; returns at once."""
         settings = self._session.settings
         settings.require()
-        parameters, seeds = settings.parameters(), settings.seeds()
+        parameters, seeds = settings.parameters() | settings.preset.asked, settings.seeds()
         settings.seeding.ran(seeds)
         self._submit(**parameters, seed=seeds if len(seeds) > 1 else seeds[0])
         self.foresee()
@@ -98,7 +98,7 @@ class GenerateTab:
         if wrong := settings.wrong:
             self.outlook.say(f"To be put right first: {', '.join(f.description for f in wrong)}")
             return
-        parameters, seeds = settings.parameters(), settings.seeds()
+        parameters, seeds = settings.parameters() | settings.preset.asked, settings.seeds()
         generator = self._session.generator
 
         def plan() -> Callable[[], None]:

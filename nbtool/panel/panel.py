@@ -11,6 +11,7 @@ from nbtool.environment import prepare_widgets
 from nbtool.panel.gallery import NEWEST
 from nbtool.panel.generate import GenerateTab
 from nbtool.panel.maker import Maker, default_maker
+from nbtool.panel.prompt_help import PromptHelp
 from nbtool.panel.root import Root
 from nbtool.panel.session import Session
 from nbtool.panel.still import still_html
@@ -53,7 +54,12 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self._session.join(READY)
         self.root = Root(still=name)
         self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
-        self.sweep = SweepTab(self._session, self._sweep_ended)
+        self.prompt_help = PromptHelp(self._session)
+        self.settings.preset.attach(self._session)
+        self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]
+        self.sweep = SweepTab(
+            self._session, self._sweep_ended, self.generate.cancel, self.prompt_help.fill_with
+        )
         self.tabs = ipywidgets.Tab(
             [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
         )
@@ -78,7 +84,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
         `timeout`, in seconds, is that of each.
         """
-        for part in (self._session, self.generate, self.sweep):
+        parts = self._session, self.generate, self.sweep, self.settings.preset, self.prompt_help
+        for part in parts:
             part.join(timeout)
 
     def _go(self) -> None:

@@ -1,8 +1,9 @@
-"""The Sweep tab: choose axes, see how many cells, run, watch the grid fill, cancel, resume."""
+"""The Sweep tab: choose axes, see how many cells, run, watch the grid fill, resume."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -11,17 +12,22 @@ from nbtool.errors import AxisError, NbtoolError
 from nbtool.panel.axis_row import AxisRow, around
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import Notice, foresee
+from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis
+from nbtool.recipes.preset import TEXTS, Preset
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import settings as in_words
 from nbtool.text import count
 
 if TYPE_CHECKING:
     from nbtool.grid import Grid
     from nbtool.job import Job
+    from nbtool.panel.fields import Field
     from nbtool.panel.maker import Maker
     from nbtool.panel.session import Session
-    from nbtool.recipes.recipe import Recipe
 
 MAX_AXES = 6
+SIZE = ("width", "height")  # shown as one
 
 Asked = tuple[Any, list[Axis], dict[str, Any]]  # prompt, axis objects, parameters
 
@@ -32,11 +38,20 @@ class SweepTab:
     Args:
         session: What the tabs share.
         ended: Given the images of a sweep when it is over; called from a thread.
+        cancel: The button that cancels all that runs in the panel.
+        told: Told what fills the words in braces.
     """
 
-    def __init__(self, session: Session, ended: Callable[[Grid], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        ended: Callable[[Grid], None],
+        cancel: Any,
+        told: Callable[[Mapping[str, Sequence[str]]], None],
+    ) -> None:
         self._session = session
         self._ended = ended
+        self._told = told
         self._last: tuple[Maker, Asked] | None = None
         self.job: Job | None = None  # the last that was run
         notice = session.notice
@@ -50,7 +65,7 @@ class SweepTab:
         self.run_button = ipywidgets.Button(
             description="Run", button_style="primary", tooltip="Ctrl+Enter"
         )
-        self.cancel = ipywidgets.Button(description="Cancel", disabled=True)
+        self.cancel = cancel
         self.resume = ipywidgets.Button(
             description="Resume",
             disabled=True,
@@ -69,17 +84,18 @@ class SweepTab:
         session.on_change(self.outlook.guarded(self.foresee))
         self.widget = self._arranged()
         self._add()
-        self._add()
         self.rows[0].fill("guidance_scale", "1-7 (+2)")
-        self.rows[1].fill("num_inference_steps", "")
 
     def run(self) -> None:
         """Runs what the rows say; returns at once."""
-        call = self._call(drawn=True)
-        if not any(row.name.value for row in self.rows):
+        varied = self._axes()
+        if not varied:
             raise AxisError("choose at least one parameter to vary")
-        if all(row.name.value != "prompt" for row in self.rows):
+        if all(axis.name != "prompt" for axis in varied):
             self._session.settings.require_prompt()
+        call = self._call(varied)
+        if (seed := call[2].get("seed")) is not None:
+            self._session.settings.seeding.ran((seed,))
         self._submit(self._session.generator, call)
 
     def fill_around(self, recipe: Recipe) -> None:
@@ -87,8 +103,8 @@ class SweepTab:
         wanted = around(recipe)
         while len(self.rows) < len(wanted):
             self._add()
-        for row in self.rows:
-            row.fill("", "")
+        for row in self.rows[len(wanted) :]:
+            self._remove(row)
         for row, (name, values) in zip(self.rows, wanted.items(), strict=False):
             row.fill(name, values)
 
@@ -100,29 +116,36 @@ class SweepTab:
         """Says how many cells there will be, in the background."""
         self._planning.forget()
         settings = self._session.settings
-        for row in self.rows:
-            row.offer(settings.prompt.value + settings.negative.value)
+        presets = [settings.preset.chosen]
+        if any(row.name.value == PRESET for row in self.rows):
+            presets += settings.preset.known.values()
+        added = [preset.around(name, "") for preset in presets if preset for name in TEXTS]
+        for number, row in enumerate(self.rows, 1):
+            row.offer(settings.prompt.value, settings.negative.value, *added)
+            row.place(number, len(self.rows))
         if not self._session.is_open:
             return
-        self.base.say(f"Everything else as on the Generate tab: {settings.summary()}")
-        if not any(row.name.value for row in self.rows):
-            self.outlook.say("Choose what to vary.")
-            return
-        shapes: list[int] = []
         try:
-            prompt, objects, parameters = self._call(drawn=False, lengths=shapes)
+            varied = self._axes()
         except NbtoolError:
             if any(row.message.alarming for row in self.rows):
                 self.outlook.say("")  # it is said under the field
                 return
             raise
+        words = ((name, axis) for axis in varied for name in axis.edits[0].words)
+        self._told({name: [edit.words[name] for edit in axis.edits] for name, axis in words})
+        self.base.say(f"Stays as on the Generate tab: {self._rest(varied)}")
+        if not varied:
+            self.outlook.say("Choose what to vary.")
+            return
+        prompt, objects, parameters = self._call(varied)
         generator = self._session.generator
-        shape = " × ".join(map(str, shapes))
+        shape = " × ".join(str(len(axis)) for axis in varied)
 
         def plan() -> Callable[[], None]:
             planned = generator.plan(prompt, *objects, **parameters)
             cells = count(planned.cells, "cell")
-            total = f"{shape} = {cells}" if len(shapes) > 1 else cells
+            total = f"{shape} = {cells}" if len(objects) > 1 else cells
             return lambda: self.outlook.say(f"{total}: {foresee(planned)}")
 
         self._planning(plan)
@@ -132,35 +155,48 @@ class SweepTab:
         for work in (self._follower, self._planning):
             work.join(timeout)
 
-    def _call(self, *, drawn: bool, lengths: list[int] | None = None) -> Asked:
-        """The arguments of `Generator.submit`; with `drawn` the seed is decided and shown."""
-        parameters = self._session.settings.parameters()
-        prompt: Any = parameters.pop("prompt")
-        objects: list[Axis] = []
-        named: set[str] = set()
-        for parsed in [row.parsed() for row in self.rows]:
-            if parsed is None:
-                continue
-            name, values = parsed
-            if name in named:
-                raise AxisError(f"{name} is varied twice; take one of the two away")
-            if lengths is not None:
-                lengths.append(len(values))
-            if isinstance(values, Axis):
-                objects.append(values)
-                continue
-            named.add(name)
-            if name == "prompt":
-                prompt = list(values)
-            else:
-                parameters.pop(name, None)  # axes stand in the order of the rows
-                parameters[name] = list(values)
-        if "seed" not in named:
-            seed = self._session.settings.seeds()[0]
-            parameters["seed"] = seed
-            if drawn:
-                self._session.settings.seed.value = str(seed)
-        return prompt, objects, parameters
+    def _axes(self) -> list[Axis]:
+        """The axes that the rows say, in their order.
+
+        Raises:
+            RecipeError: One of them is not right, or there twice.
+        """
+        varied: dict[str, Axis] = {}
+        twice: list[str] = []
+        for axis in filter(None, [row.parsed() for row in self.rows]):
+            twice += [axis.name] if axis.name in varied else []
+            varied[axis.name] = axis
+        if twice:
+            raise AxisError(f"{twice[0]} is varied twice; take one of the two away")
+        form = self._session.settings.fields
+        return [_completed(axis, form, varied) for axis in varied.values()]
+
+    def _call(self, varied: Sequence[Axis]) -> Asked:
+        """The arguments of `Generator.submit`."""
+        settings = self._session.settings
+        parameters = settings.preset.asked | settings.parameters()
+        taken = _taken(varied)
+        for name in taken:
+            parameters.pop(name, None)
+        prompt = parameters.pop("prompt", "")
+        if "seed" not in taken:
+            parameters["seed"] = settings.seeds()[0]
+        return prompt, list(varied), parameters
+
+    def _rest(self, varied: Sequence[Axis]) -> str:
+        """What is not varied, in words."""
+        settings, taken = self._session.settings, _taken(varied)
+        parameters = {n: v for n, v in settings.parameters().items() if n not in taken}
+        recipe = Recipe(**parameters)
+        parts = [str(recipe)] if "prompt" not in taken else []
+        if PRESET not in taken and settings.preset.chosen:
+            parts.append(f"preset {settings.preset.field.value}")
+        parts += in_words(recipe)
+        if len(sides := [name for name in SIZE if name in parameters]) == 1:
+            parts.append(f"{sides[0]} {parameters[sides[0]]}")
+        if "seed" not in taken:
+            parts.append(f"seed {settings.seeding.words}")
+        return " · ".join(parts)
 
     def _submit(self, generator: Maker, call: Asked) -> None:
         from nbtool.live.view import GridView
@@ -176,7 +212,7 @@ class SweepTab:
         self.run_button.disabled = True
         self._follower.follow(job)
         before = self.results.children
-        self.results.children = [GridView(job.grid, job=job)]
+        self.results.children = [GridView(job.grid, job=job, cancel=False)]
         for view in before:
             view.close()
 
@@ -206,7 +242,11 @@ class SweepTab:
     def _add(self) -> None:
         if len(self.rows) >= MAX_AXES:
             return
-        row = AxisRow(self.outlook.guarded(self._edited))
+        row = AxisRow(
+            self.outlook.guarded(self._edited),
+            lambda by: self._session.notice.guarded(lambda: self._move(row, by))(),
+            lambda: self._session.settings.preset.known,
+        )
         row.remove.on_click(self._session.notice.click(lambda: self._remove(row)))
         self.rows.append(row)
         self._show_rows()
@@ -217,6 +257,12 @@ class SweepTab:
 
     def _remove(self, row: AxisRow) -> None:
         self.rows.remove(row)
+        self._show_rows()
+
+    def _move(self, row: AxisRow, by: int) -> None:
+        place = self.rows.index(row)
+        self.rows.remove(row)
+        self.rows.insert(max(0, place + by), row)
         self._show_rows()
 
     def _show_rows(self) -> None:
@@ -240,3 +286,25 @@ class SweepTab:
         )
         tab.add_class("nbtool-sweep")
         return tab
+
+
+def _taken(varied: Sequence[Axis]) -> set[str]:
+    """The parameters that axes decide, and their names."""
+    taken = {axis.name for axis in varied}
+    for axis in varied:
+        taken |= axis.parameters
+        for edit in axis.edits:
+            taken |= edit.preset.settings.keys() if edit.preset else set()
+    return taken
+
+
+def _completed(axis: Axis, form: Mapping[str, Field], varied: Collection[str]) -> Axis:
+    """The same; what one of its presets sets, the others have as the form does."""
+    presets = [edit.preset or Preset() for edit in axis.edits]
+    names = {name for preset in presets for name in preset.settings} - set(varied)
+    if not names:
+        return axis
+    rest = {name: form[name].value for name in names}
+    whole = [Preset(**{**rest, **preset.without(varied).to_dict()}) for preset in presets]
+    edits = (edit._replace(preset=one) for edit, one in zip(axis.edits, whole, strict=True))
+    return dataclasses.replace(axis, edits=tuple(edits))

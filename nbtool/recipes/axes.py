@@ -19,13 +19,15 @@ from nbtool.recipes.checks import as_integer, is_bool
 from nbtool.recipes.given import MAX_VALUES, Several
 from nbtool.recipes.labels import canonical
 from nbtool.recipes.parameters import PARAMETERS, check_names, checked
+from nbtool.recipes.preset import TEXTS as PROMPTS
+from nbtool.recipes.preset import Preset, chosen
 from nbtool.recipes.recipe import Recipe
 from nbtool.recipes.templates import Swap
 from nbtool.text import shown
 
 MAX_CELLS = MAX_VALUES
 DRAWN_SEEDS = 2**32  # drawn seeds stay below: short to read, exact in every program
-PROMPTS = ("prompt", "negative_prompt")
+PRESET = "preset"
 
 Index = tuple[int, ...]
 
@@ -91,6 +93,28 @@ def random_seeds(count: int) -> tuple[int, ...]:
     return tuple(drawn)
 
 
+def preset(asked: Any, known: Mapping[str, Preset]) -> Axis | Preset | None:
+    """The preset that is asked for, None for none, or an axis of several.
+
+    Args:
+        asked: A name, a preset or None, or several of them; of a dict the values, with the keys as
+            labels.
+        known: The presets that have a name.
+
+    Raises:
+        RecipeError: There is no such preset.
+    """
+    several = given.taken(PRESET, asked)
+    if not isinstance(several, Several):
+        return chosen(several, known)
+    presets = [chosen(one, known) for one in several.values]
+    names = [
+        one if isinstance(one, str) and preset else preset and str(preset)
+        for one, preset in zip(several.values, presets, strict=True)
+    ]
+    return Axis(PRESET, several.labelled(names), tuple(Edit(preset=one) for one in presets))
+
+
 @dataclass(frozen=True)
 class Sweep:
     """A base recipe and the axes along which it varies; no axis: one cell."""
@@ -100,7 +124,7 @@ class Sweep:
     words: Mapping[str, str] = field(default_factory=dict)  # for {name} in every prompt
     drawn: int | None = None  # the seed of all cells, if it was drawn
     drawn_apart: bool = False  # whether seeds were drawn, and cells have different ones
-    fixed: tuple[Edit, ...] = ()  # what was chosen of axes that are left out
+    fixed: tuple[Edit, ...] = ()  # what is done to every cell's recipe
 
     @property
     def shape(self) -> Index:
@@ -122,19 +146,24 @@ class Sweep:
 
     def _edited(self, edits: Sequence[Edit]) -> Recipe:
         recipe, words = self.base, self.words
+        preset: Preset | None = None
         changes: dict[str, Any] = {}
         swaps: list[Swap] = []
         for edit in edits:
             recipe = edit.recipe or recipe
+            preset = edit.preset or preset
             changes.update(edit.parameters)
             if edit.words:
                 words = {**words, **edit.words}
             if edit.swap:
                 swaps.append(edit.swap)
-        if words or swaps:
+        if preset:
+            changes = preset.settings | changes
+        if words or swaps or preset:
             for name in PROMPTS:
                 written = changes.get(name, getattr(recipe, name))
-                text = templates.filled(written, words, swaps)
+                whole = preset.around(name, written) if preset else written
+                text = templates.filled(whole, words, swaps)
                 if text != written:
                     changes[name] = text
         return recipe.replace(**changes)
@@ -152,7 +181,7 @@ def sweep(
     `defaults` fills in what neither the call nor a given recipe sets; a seed left open is drawn
     once, for all cells. `{name}` in a prompt is filled by the parameter `name`, and `{{name}}`
     is then `{name}`; other braces stay as they are. The prompts of recipes are literal.
-    `options` are names that belong elsewhere.
+    The parameter `preset` is what `preset()` returns; `options` are names that belong elsewhere.
 
     Raises:
         RecipeError: A name is unknown or a value out of range or of the wrong kind.
@@ -166,7 +195,8 @@ def sweep(
     negative = parameters.get("negative_prompt", base.negative_prompt)
     asked = base.prompt if isinstance(prompt, str) and not prompt else prompt
     given_axes = (*axes, *(value for value in parameters.values() if isinstance(value, Axis)))
-    texts = [] if literal else list(_texts(asked, negative, *given_axes))
+    preset = None if isinstance(parameters.get(PRESET), Axis) else parameters.pop(PRESET, None)
+    texts = [] if literal else list(_texts(asked, negative, preset, *given_axes))
     names = {name for text in texts for name in templates.names(text)}
     templates.check_braces(texts, parameters)
 
@@ -186,10 +216,12 @@ def sweep(
         found.insert(0, Axis("recipe", prompt.labelled(range(len(edits))), edits))
 
     _refuse_overlap(found, fixed)
+    found = [_without(axis, fixed) for axis in found]
+    always = (Edit(preset=preset.without(fixed)),) if preset else ()
     varied = any("seed" in axis.parameters for axis in found)
     seeds = set() if varied else {recipe.seed for recipe in completed or [base]}
     apart = any(axis.drawn for axis in found) or (drawn in seeds and len(seeds) > 1)
-    result = Sweep(base, tuple(found), words, drawn if seeds == {drawn} else None, apart)
+    result = Sweep(base, tuple(found), words, drawn if seeds == {drawn} else None, apart, always)
     _refuse_too_many(result)
     needed = {name for text in texts for name in templates.needed(text)}
     filled = _words_of(result)
@@ -246,7 +278,7 @@ def _sorted_out(
                 if any(f"{{{name}}}" in canonical(text) for text in texts)
                 else ""
             )
-            raise RecipeError(unknown_name(name, {*PARAMETERS, *names}, "parameter") + hint)
+            raise RecipeError(unknown_name(name, {*PARAMETERS, PRESET, *names}, "parameter") + hint)
         elif isinstance(value, (str, Number)) and not is_bool(value):
             words[name] = given.word(name, value)
         else:
@@ -299,9 +331,22 @@ def _texts(*values: object) -> Iterator[str]:
             yield value
         elif isinstance(value, Several):
             yield from _texts(*value.values)
+        elif isinstance(value, Preset):
+            yield from (value.around(name, "") for name in PROMPTS)
         elif isinstance(value, Axis):
             for name in value.parameters.intersection(PROMPTS):
                 yield from (edit.parameters[name] for edit in value.edits)
+            yield from _texts(*(edit.preset for edit in value.edits))
+
+
+def _without(axis: Axis, given: Collection[str]) -> Axis:
+    """The same axis; settings of its presets give way to what is given."""
+    if not any(edit.preset for edit in axis.edits):
+        return axis
+    edits = (
+        edit._replace(preset=edit.preset and edit.preset.without(given)) for edit in axis.edits
+    )
+    return dataclasses.replace(axis, edits=tuple(edits))
 
 
 def _completed(recipe: Recipe, defaults: Mapping[str, Any]) -> Recipe:
@@ -335,7 +380,7 @@ def _refuse_too_many(result: Sweep) -> None:
 def _refuse_unfilled(names: set[str]) -> None:
     """Refuses braces that nothing fills: most often a word was misspelt or forgotten."""
     for name in sorted(names):
-        if name in PARAMETERS:
+        if name in (*PARAMETERS, PRESET):
             raise AxisError(f"{{{name}}} in the prompt is a parameter's name; take another word")
         raise AxisError(
             f"the prompt has {{{name}}}, but nothing fills it; give {name}=[…], "
@@ -359,8 +404,21 @@ def _refuse_swaps(result: Sweep, words: Mapping[str, Collection[str]]) -> None:
         return
     edits = [edit for axis in result.axes for edit in axis.edits]
     recipes = [edit.recipe for edit in edits if edit.recipe] or [result.base]
+    presets = (
+        [
+            edit.preset
+            for axis in result.axes
+            if any(e.preset for e in axis.edits)
+            for edit in axis.edits
+        ]
+        or [edit.preset for edit in result.fixed]
+        or [None]
+    )
     prompts: dict[str, None] = {}
     for name in PROMPTS:
         varied = [edit.parameters[name] for edit in edits if name in edit.parameters]
-        prompts |= dict.fromkeys(varied or [getattr(recipe, name) for recipe in recipes])
+        written = varied or [getattr(recipe, name) for recipe in recipes]
+        prompts |= dict.fromkeys(
+            preset.around(name, text) if preset else text for preset in presets for text in written
+        )
     templates.check_swaps(list(prompts), words, searched)

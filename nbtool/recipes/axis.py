@@ -12,6 +12,7 @@ from nbtool.errors import AxisError
 from nbtool.recipes import given
 from nbtool.recipes.labels import Lookup, parts
 from nbtool.recipes.parameters import called, checked
+from nbtool.recipes.preset import Preset
 from nbtool.recipes.recipe import Recipe
 from nbtool.recipes.templates import Swap
 from nbtool.text import printable, shown
@@ -26,6 +27,7 @@ class Edit(NamedTuple):
     words: Mapping[str, str] = {}  # for {name} in the prompts
     swap: Swap | None = None
     recipe: Recipe | None = None  # takes the place of the whole
+    preset: Preset | None = None  # what it sets besides gives way to all parameters above
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def _digits(numbers: set[float]) -> dict[float, str]:
 
 
 def _line(label: object) -> str:
-    text = printable(str(label))
+    text = printable("none" if label is None else str(label))
     return text if _look(text) else _spelled(label) if text else "(empty)"
 
 

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable
 from decimal import Context, Decimal, localcontext
+from typing import NamedTuple
 
 from nbtool.errors import AxisError
 
@@ -30,6 +31,24 @@ def parse_range(text: str, *, whole: bool) -> tuple[int | float, ...]:
     if len(taken) > MAX_NUMBERS:
         raise AxisError(f"{text!r} holds more than {MAX_NUMBERS:,} numbers")
     return tuple(int(n) if whole else float(n) for n in taken)
+
+
+class Span(NamedTuple):
+    """The parts of a range as they are written; what is not there is ""."""
+
+    start: str
+    end: str
+    step: str
+    number: str
+
+
+def span(text: str) -> Span | None:
+    """The parts of a text that is one range; None where it is something else."""
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        return None
+    start, end, sign, step, number = match.groups(default="")
+    return Span(start, end, sign.replace("+", "") + step, number)
 
 
 _UNSIGNED = r"(?:\d+(?:\.\d*)?|\.\d+)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -175,13 +176,25 @@ class Recipe(Parameters):
                 one that only a newer nbtool knows.
             StoreError: No file can have such a name.
         """
-        found = metadata.read(path)
+        return cls._found(metadata.read(path), str(path))
+
+    @classmethod
+    def from_image(cls, data: bytes, name: str = "the image") -> Recipe:
+        """The recipe stored inside an image file's bytes; `name` is what errors call it.
+
+        Raises:
+            MetadataError: As `from_file`.
+        """
+        return cls._found(metadata.read_from(io.BytesIO(data), name), name)
+
+    @classmethod
+    def _found(cls, found: Mapping[str, Any], name: str) -> Recipe:
         try:
             recipe = cls.from_record(found["recipe"])
         except RecipeError as error:
-            raise MetadataError(f"{path}: its recipe cannot be used: {error}") from None
+            raise MetadataError(f"{name}: its recipe cannot be used: {error}") from None
         if recipe.unknown:
-            raise MetadataError(f"{path} was made by {_newer(recipe.unknown)}")
+            raise MetadataError(f"{name} was made by {_newer(recipe.unknown)}")
         return recipe.with_past(widths_of(found.get("provenance")))
 
 

@@ -16,6 +16,7 @@ from nbtool.errors import GenerationError, RecipeError
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.parameters import PARAMETERS, checked
+from nbtool.recipes.preset import Preset
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Labelled
@@ -109,7 +110,9 @@ def sweep_of(said: Mapping[str, Any]) -> Sweep:
 
 
 def _edit_said(edit: Edit) -> dict[str, Any]:
-    said = edit._asdict() | {"recipe": edit.recipe and edit.recipe.to_dict()}
+    said = edit._asdict()
+    for name in ("recipe", "preset"):
+        said[name] = said[name] and said[name].to_dict()
     return {name: value for name, value in said.items() if value}
 
 
@@ -121,6 +124,7 @@ def _edit(said: Mapping[str, Any]) -> Edit:
         dict(said.get("words", {})),
         tuple(said["swap"]) if "swap" in said else None,
         Recipe.from_record(said["recipe"]) if "recipe" in said else None,
+        Preset.from_dict(said["preset"]) if "preset" in said else None,
     )
 
 

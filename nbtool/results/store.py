@@ -8,7 +8,8 @@
       damaged/                           what is not what was written, set aside
       grids/                             grids that have a name
       deleted/                           images taken out of the store, to be put back or removed
-      inputs/ measures/ workflows/ tickets/ presets.json
+      presets.json                       named additions to prompts, and settings
+      inputs/ measures/ workflows/ tickets/
                                          what other versions keep there; see docs/store.md
 
 Whatever else lies there is left untouched: it is never deleted and never called damaged. Neither
@@ -43,6 +44,7 @@ from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage, Mark, as_written, encoded
 from nbtool.results.index import Index
 from nbtool.results.marks import KeptMarks
+from nbtool.results.presets import Presets
 from nbtool.results.records import (
     NEWER,
     SCHEMA,
@@ -99,6 +101,11 @@ class Store:
     def path(self) -> Path:
         """The folder."""
         return self._folder.path
+
+    @property
+    def presets(self) -> Presets:
+        """The presets of the store by their names; they may be set, renamed and deleted."""
+        return Presets(self._folder)
 
     def prepare(self) -> None:
         """Makes sure that images can be written, before any is made.

@@ -469,6 +469,7 @@ def test_an_image_that_was_lost_is_there_again_when_it_is_made_again(panel, tmp_
 
 
 def test_numbers_are_shown_as_what_they_are(panel):
+    panel.sweep.rows[0].fill("seed", "1, 2")
     for number, text in (
         (5, "5"),
         (7.5, "7.5"),
@@ -497,7 +498,6 @@ class Once(FakeEngine):
 def test_an_engine_that_did_not_answer_is_asked_again(opened, tmp_path, again):
     gen = nbtool.Generator(engine=Once(), store=tmp_path / "images", num_inference_steps=STEPS)
     panel = opened(gen)
-    panel.sweep.rows[1].fill("", "")
     for _ in range(2):
         assert panel.notice.text == "the hub does not answer\nGenerate tries to open fake again."
         assert panel.generate.outlook.text + panel.sweep.outlook.text == ""
@@ -570,7 +570,6 @@ def test_a_failure_is_not_covered_by_what_the_engine_has_to_say(opened, tmp_path
 def test_what_stops_a_run_at_once_is_said(opened, tmp_path, monkeypatch):
     engine = FakeEngine(error=nbtool.ModelError("it cannot be loaded"))
     panel = opened(nbtool.Generator(engine=engine, store=tmp_path / "images"))
-    panel.sweep.rows[1].fill("", "")
     follow = Follower.follow
 
     def follow_to_the_end(follower, job):  # before the click is answered
@@ -643,7 +642,6 @@ def test_fault_42_what_goes_wrong_in_a_callback_is_shown_and_the_buttons_work_ag
         assert panel.generate.progress.widget.value == ""
     with monkeypatch.context() as patch:
         patch.setattr("nbtool.panel.sweep.count", broken)
-        panel.sweep.rows[1].fill("", "")
         panel.sweep.run()
         panel.join(SECONDS)
         assert "OSError: no room" in panel.notice.text

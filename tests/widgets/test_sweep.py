@@ -65,7 +65,7 @@ def fill(panel, *rows):
     ],
 )
 def test_values_are_read_as_they_are_typed(name, text, values):
-    assert parse(name, text) == values
+    assert parse(name, text).labels == values
 
 
 def test_a_replacement_is_an_arrow_between_texts():
@@ -200,7 +200,7 @@ def test_around_stays_within_the_limits():
 def test_the_values_around_have_the_one_they_are_around(guidance, text):
     filled = around(nbtool.Recipe(guidance_scale=guidance))["guidance_scale"]
     assert filled == text
-    assert guidance in parse("guidance_scale", filled)
+    assert guidance in parse("guidance_scale", filled).labels
 
 
 def test_sweep_around_this_fills_the_tab_and_opens_it(panel):

@@ -10,14 +10,14 @@ from typing import Any
 from nbtool import catalogue
 from nbtool.catalogue import Model
 from nbtool.display import progress
-from nbtool.engines.base import Event, Loading
+from nbtool.engines.base import Event, Loading, Reading
 from nbtool.engines.local import memory, tokens
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.runs import Run
 from nbtool.engines.local.task import PipelineTask
 from nbtool.engines.local.tuning import Tuning
 from nbtool.engines.local.worker import worker
-from nbtool.errors import RecipeError
+from nbtool.errors import RecipeError, logger
 from nbtool.fitting.estimates import QUANTIZATIONS
 from nbtool.fitting.plans import MemoryPlan
 from nbtool.machine.hardware import DEVICES, DTYPES
@@ -114,6 +114,16 @@ class LocalEngine:
             raise RecipeError(_other(recipe, model))
         model.check(recipe)
 
+    def reading(self, text: str) -> Reading | None:
+        model = self.model
+        if not model.is_described:
+            return None
+        try:
+            return tokens.first_cut(model, text)
+        except Exception as error:  # transformers raises many kinds
+            logger.debug("the tokenizers of %s cannot be read", model.name, exc_info=error)
+            return None
+
     def describe(self) -> dict[str, str]:
         placement = self._now()
         model = placement.model
@@ -193,5 +203,5 @@ def _other(recipe: Recipe, model: Model) -> str:
 def unload() -> None:
     """Frees every cached pipeline, one that is in use when its last run is over."""
     if cache.clear():
-        tokens.truncation.cache_clear()
+        tokens.forget()
         memory.release()

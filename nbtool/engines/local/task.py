@@ -70,7 +70,9 @@ class PipelineTask:
         self._pipeline = forwards.adopt(loaded.pipeline, loaded.plan.batch_width)
         parts = self._pipeline.components
         self._network = parts[self._placement.model.denoiser]
-        self._reads = tokens.reader(parts, self._family.tokens)
+        self._reads: tuple[Any, int] | None = next(
+            reversed(tokens.readers(parts, self._family.tokens)), None
+        )
         self._postprocessed = not pictures.postpone_postprocessing(self._pipeline)
         self._schedulers.clear()
 

@@ -1,0 +1,263 @@
+"""The preset of a panel: chosen by the prompt, kept from the fields as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from nbtool.errors import RecipeError
+from nbtool.panel.background import Latest
+from nbtool.panel.notice import Notice
+from nbtool.recipes.axes import PRESET
+from nbtool.recipes.parameters import ROWS
+from nbtool.recipes.preset import SETTINGS, Preset
+from nbtool.results.presets import Presets, check_name
+from nbtool.text import digits
+
+if TYPE_CHECKING:
+    from nbtool.panel.session import Session
+
+NONE = ""
+
+
+class PresetChoice:
+    """A drop-down with the presets of the store, and a form to keep, rename and delete them.
+
+    A preset that is chosen fills in its settings, where one sees and may change them; what it adds
+    to the prompts is said, and is there when an image is made. Taken back, it gives fields that
+    were not touched since what they had before.
+
+    Attributes:
+        field: The drop-down.
+        known: The presets there are, by name.
+    """
+
+    def __init__(self) -> None:
+        self.field = ipywidgets.Dropdown(
+            description="Preset",
+            options=[("none", NONE)],
+            tooltip="preset: what is added to the prompts, with settings, under a name",
+        )
+        self.known: dict[str, Preset] = {}
+        self._session: Session | None = None
+        self._filled: dict[str, tuple[Any, Any]] = {}  # what fields had before, and were given
+        self._asked = ""  # what is done if it is asked for once more
+        self.edit = ipywidgets.ToggleButton(
+            description="Edit presets", tooltip="Keep these settings, rename, delete"
+        )
+        self.name = ipywidgets.Text(description="Preset name", placeholder="ink")
+        self.prompt = ipywidgets.Text(
+            description="Adds to the prompt",
+            placeholder="{prompt}, ink drawing",
+            tooltip="{prompt} is where the prompt goes; without it, it goes first",
+        )
+        self.negative = ipywidgets.Text(description="Adds to the negative prompt")
+        self.save = ipywidgets.Button(description="Save preset", tooltip="Keep it in the store")
+        self.rename = ipywidgets.Button(
+            description="Rename preset", tooltip="Give it the name above"
+        )
+        self.delete = ipywidgets.Button(
+            description="Delete preset", tooltip="Take it out of the store"
+        )
+        self.ticks = {name: _tick() for name in SETTINGS}
+        self.notice = Notice()
+        self.widget, self._editor = self._arranged()
+        self.field.observe(self.notice.guarded(self._choose), "value")
+        self.edit.observe(self.notice.guarded(self._open), "value")
+        for button, action in (
+            (self.save, self._save),
+            (self.rename, self._rename),
+            (self.delete, self._delete),
+        ):
+            button.on_click(self.notice.guarded(action))
+
+    def attach(self, session: Session) -> None:
+        """Offers the presets of a session's store."""
+        self._session = session
+        self._looking = Latest(self.notice.fail)
+        session.on_change(self._label)
+        self.look()
+
+    @property
+    def chosen(self) -> Preset | None:
+        """The preset that is chosen; its settings are in the form."""
+        return self.known.get(self.field.value)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What is asked of a generator beside the form's parameters."""
+        return {PRESET: self.chosen} if self.chosen else {}
+
+    def clear(self) -> None:
+        """Chooses none, and leaves the form as it is."""
+        self._filled.clear()
+        self.field.value = NONE
+
+    def look(self) -> None:
+        """Offers what the store has now; looks in the background."""
+        presets = self._presets
+
+        def look() -> Callable[[], None]:
+            usable, problems = presets.looked()
+            return lambda: self._offer(usable, problems)
+
+        self._looking(look)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits for whatever is under way, or `timeout` seconds."""
+        self._looking.join(timeout)
+
+    @property
+    def _of(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    @property
+    def _presets(self) -> Presets:
+        return self._of.generator.store.presets
+
+    def _offer(self, known: Mapping[str, Preset], problems: list[str]) -> None:
+        chosen = self.field.value
+        self.known = dict(known)
+        options = [("none", NONE), *((name, name) for name in known)]
+        if options != list(self.field.options):
+            self.field.options = options
+            self.field.value = chosen if chosen in known else NONE
+        if problems:
+            self.notice.alarm("\n".join(problems))
+
+    def _choose(self) -> None:
+        """Fills in the settings of the preset, after taking back those of the last."""
+        fields = self._of.settings.fields
+        for name, (before, given) in self._filled.items():
+            if fields[name].widget.value == given:
+                fields[name].widget.value = before
+        self._filled.clear()
+        preset = self.chosen
+        for name, value in (preset.settings if preset else {}).items():
+            before = fields[name].widget.value
+            fields[name].value = value
+            self._filled[name] = before, fields[name].widget.value
+        self._say_what_it_adds()
+        if self.edit.value:
+            self._show()
+
+    def _say_what_it_adds(self) -> None:
+        preset = self.chosen
+        texts = [("adds", preset.prompt), ("against", preset.negative_prompt)] if preset else []
+        parts = [f"{verb}: {text}" for verb, text in texts if text]
+        given = preset.settings if preset else {}
+        if given:
+            parts.append("sets " + ", ".join(_words(n, value) for n, value in given.items()))
+        self.notice.say(" · ".join(parts))
+
+    def _open(self) -> None:
+        self._editor.layout.display = "flex" if self.edit.value else "none"
+        self._asked = ""
+        if self.edit.value:
+            self._show()
+            self.look()
+
+    def _show(self) -> None:
+        """Shows in the form below what is chosen, or what might be kept."""
+        settings, preset = self._of.settings, self.chosen
+        self.name.value = self.field.value
+        self.prompt.value = preset.prompt if preset else settings.prompt.value
+        self.negative.value = preset.negative_prompt if preset else settings.negative.value
+        own = {name: ROWS[name].rest for name in SETTINGS} | self._of.generator.engine.settings()
+        for name, tick in self.ticks.items():
+            value = _value(settings.fields[name])
+            tick.value = name in preset.settings if preset else value not in (None, own[name])
+        self._label()
+
+    def _label(self, *_: Any) -> None:
+        """Says beside each tick what the form has."""
+        for name, tick in self.ticks.items():
+            value = _value(self._of.settings.fields[name])
+            tick.description = _words(name, value if value is not None else "not set")
+            tick.disabled = value is None
+
+    def _save(self) -> None:
+        name = self.name.value.strip()
+        check_name(name)
+        fields = self._of.settings.fields
+        kept = [n for n, tick in self.ticks.items() if tick.value and not tick.disabled]
+        preset = Preset(
+            prompt=self.prompt.value.strip(),
+            negative_prompt=self.negative.value.strip(),
+            **{n: fields[n].value for n in kept},
+        )
+        if name in self._presets and name != self.field.value:
+            self._make_sure("save", f"There is a preset {name!r}; a second press replaces it.")
+        self._presets[name] = preset
+        self._done(f"{name} is kept in {self._presets.path.name} of the store.", self.field.value)
+
+    def _rename(self) -> None:
+        name = self._selected()
+        new = self.name.value.strip()
+        self._presets.rename(name, new)
+        self._done(f"{name} is called {new} now.", new)
+
+    def _delete(self) -> None:
+        name = self._selected()
+        self._make_sure("delete", f"A second press deletes {name!r}.")
+        del self._presets[name]
+        self._done(f"{name} is deleted.", NONE)
+
+    def _selected(self) -> str:
+        name: str = self.field.value
+        if not name:
+            raise RecipeError("choose a preset first")
+        return name
+
+    def _make_sure(self, action: str, words: str) -> None:
+        """Goes on only where the same was asked for just before.
+
+        Raises:
+            RecipeError: It was not; it says what happens then.
+        """
+        asked, self._asked = self._asked, f"{action} {self.name.value} {self.field.value}"
+        if asked != self._asked:
+            raise RecipeError(words)
+
+    def _done(self, words: str, chosen: str) -> None:
+        self._asked = ""
+        usable, problems = self._presets.looked()
+        self._offer(usable, problems)
+        self.field.value = chosen
+        if not problems:
+            self.notice.say(words)
+
+    def _arranged(self) -> tuple[Any, Any]:
+        ticks = ipywidgets.Box(list(self.ticks.values()))
+        ticks.add_class("nbtool-ticks")
+        rows = [ipywidgets.HBox(row) for row in ([self.save, self.rename, self.delete],)]
+        line = ipywidgets.HBox([self.field, self.edit])
+        for row in (*rows, line):
+            row.add_class("nbtool-row")
+        says = ipywidgets.Label("With these settings, as the form has them:")
+        editor = ipywidgets.VBox([self.name, self.prompt, self.negative, says, ticks, *rows])
+        editor.add_class("nbtool-preset-editor")
+        editor.layout.display = "none"
+        whole = ipywidgets.VBox([line, self.notice.widget, editor])
+        whole.add_class("nbtool-preset")
+        return whole, editor
+
+
+def _tick() -> Any:
+    return ipywidgets.Checkbox(indent=False)
+
+
+def _value(field: Any) -> Any:
+    """What a field says; None where that is nothing, or not right."""
+    try:
+        return field.value
+    except RecipeError:
+        return None
+
+
+def _words(name: str, value: Any) -> str:
+    text = digits(value) if isinstance(value, float) else str(value)
+    return f"{ROWS[name].label} {text}"

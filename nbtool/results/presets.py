@@ -1,0 +1,237 @@
+"""The presets of a store, in its file presets.json, which is made to be read and written by hand.
+
+    {"schema": 1, "presets": {"ink": {"prompt": "{prompt}, ink drawing", "guidance_scale": 4}}}
+
+What is wrong with one is said when that one is asked for; the others work. The file is never set
+aside, and what a newer nbtool wrote in it is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from nbtool import files
+from nbtool.errors import RecipeError, StoreError
+from nbtool.recipes.labels import named
+from nbtool.recipes.preset import SETTINGS, TEXTS, Preset, is_none
+from nbtool.results import records
+from nbtool.results.folder import PRESETS, Folder
+from nbtool.results.records import NEWER, SCHEMA, DamagedError, UnusableError
+from nbtool.text import card, card_text, count, ellipsized, printable, shown, warn
+
+MAX_NAME = 100  # characters
+MAX_LISTED = 80  # characters of a preset in a list
+
+_writing = threading.Lock()
+
+
+class Presets(MutableMapping[str, Preset]):
+    """The presets of a store by their names, in the order of its file. Shows itself as a list.
+
+        store.presets["ink"] = nbtool.Preset(prompt="{prompt}, ink drawing", guidance_scale=4)
+        store.presets.rename("ink", "pen")
+        del store.presets["pen"]
+
+    Every look reads `presets.json` in the store's folder; every change writes it whole. Iteration
+    leaves out what cannot be used and names it in a warning.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    @property
+    def path(self) -> Path:
+        """The file, there or yet to be made."""
+        return self._folder.path / PRESETS
+
+    def __getitem__(self, name: str) -> Preset:
+        """The preset of a name.
+
+        Raises:
+            KeyError: There is none.
+            StoreError: It cannot be used; the message says what is wrong, and where.
+        """
+        presets = _presets_in(self._read())
+        found = named(name, presets) if isinstance(name, str) else None
+        if found is None:
+            raise KeyError(f"{self.path} has no preset {name!r}")
+        return self._understood(found, presets[found])
+
+    def __setitem__(self, name: str, preset: Preset) -> None:
+        """Keeps a preset, in place of the one of that name.
+
+        Raises:
+            RecipeError: It is no preset, or has no such name.
+            StoreError: It cannot be written, or what is there must stay.
+        """
+        if not isinstance(preset, Preset):
+            raise RecipeError(f"a nbtool.Preset is kept, got {shown(preset)}")
+        check_name(name)
+        with _writing:
+            presets = _presets_in(said := self._to_change())
+            name = named(name, presets) or name
+            before = presets.get(name)
+            newer = records.unknown(before, _KNOWN) if isinstance(before, dict) else {}
+            self._write(said, {**presets, name: preset.to_dict() | newer})
+
+    def __delitem__(self, name: str) -> None:
+        """Takes a preset away, one that cannot be used too.
+
+        Raises:
+            KeyError: There is none.
+            StoreError: It cannot be written, or what is there must stay.
+        """
+        with _writing:
+            presets = _presets_in(said := self._to_change())
+            found = named(name, presets)
+            if found is None:
+                raise KeyError(f"{self.path} has no preset {name!r}")
+            self._write(said, {n: preset for n, preset in presets.items() if n != found})
+
+    def rename(self, name: str, new: str) -> None:
+        """Gives a preset another name; its place and what it holds stay.
+
+        Raises:
+            KeyError: There is none.
+            RecipeError: There is one with the new name already, or it is no name.
+            StoreError: It cannot be written, or what is there must stay.
+        """
+        check_name(new)
+        with _writing:
+            presets = _presets_in(said := self._to_change())
+            found, taken = named(name, presets), named(new, presets)
+            if found is None:
+                raise KeyError(f"{self.path} has no preset {name!r}")
+            if taken not in (None, found):
+                raise RecipeError(f"there is a preset {new!r} already; take another name")
+            self._write(said, {new if n == found else n: one for n, one in presets.items()})
+
+    def __iter__(self) -> Iterator[str]:
+        usable, problems = self.looked()
+        for problem in problems:
+            warn(problem, stacklevel=2)
+        return iter(usable)
+
+    def __len__(self) -> int:
+        return len(self.looked()[0])
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and named(name, _presets_in(self._read())) is not None
+
+    def names(self) -> list[str]:
+        """All names, of what cannot be used too.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        return list(_presets_in(self._read()))
+
+    def looked(self) -> tuple[dict[str, Preset], list[str]]:
+        """What can be used, and what is wrong with the others.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        usable, problems = {}, []
+        for name, said in _presets_in(self._read()).items():
+            try:
+                usable[name] = self._understood(name, said)
+            except StoreError as error:
+                problems.append(str(error))
+        return usable, problems
+
+    def __repr__(self) -> str:
+        try:
+            return card_text(self._rows())
+        except StoreError as error:
+            return f"<Presets: {error}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        try:
+            return {**card(self._rows())}
+        except StoreError as error:
+            return {"text/plain": f"<Presets: {error}>"}
+
+    def _rows(self) -> dict[str, str]:
+        usable, problems = self.looked()
+        rows = {"Presets": f"{count(len(usable), 'preset')} in {self.path}"}
+        rows |= {printable(n): ellipsized(_words(one), MAX_LISTED) for n, one in usable.items()}
+        return rows | {f"not usable {n}": text for n, text in enumerate(problems, 1)}
+
+    def _understood(self, name: str, said: object) -> Preset:
+        try:
+            if not isinstance(said, dict):
+                raise RecipeError(f"it needs names and values in braces, got {shown(said)}")
+            return Preset.from_dict(said)
+        except RecipeError as error:
+            raise StoreError(
+                f"the preset {printable(name)!r} cannot be used: {error} (in {self.path}; mend it "
+                f"there, or update nbtool if a newer one wrote it)"
+            ) from None
+
+    def _read(self) -> dict[str, Any]:
+        """What the file says; nothing where there is none."""
+        try:
+            return records.fields(self.path, records.read(self.path, "it"))
+        except FileNotFoundError:
+            return {}
+        except DamagedError as error:
+            raise StoreError(f"{self.path}: {error}; mend it there: nothing is lost") from None
+        except UnusableError as error:
+            raise StoreError(f"{self.path}: {error}") from None
+
+    def _to_change(self) -> dict[str, Any]:
+        """What the file says, none of which may be lost."""
+        self._folder.prepare()
+        said = self._read()
+        if records.needs_newer(said):
+            raise StoreError(f"{self.path} is not changed: {NEWER}")
+        if not isinstance(said.get("presets", {}), dict):
+            raise StoreError(
+                f'{self.path} is not changed: "presets" needs names in braces, got '
+                f"{shown(said['presets'])}; mend it there"
+            )
+        return said
+
+    def _write(self, said: Mapping[str, Any], presets: Mapping[str, Any]) -> None:
+        new = {"schema": SCHEMA, **said, "presets": presets}
+        text = json.dumps(new, indent=2, ensure_ascii=False, allow_nan=False)
+        with self._folder.explained("write in"):
+            # A lone surrogate, which UTF-8 lacks, becomes its escape in JSON.
+            files.write(self.path, f"{text}\n".encode("utf-8", "backslashreplace"))
+
+
+_KNOWN = frozenset({*TEXTS, *SETTINGS})
+
+
+def check_name(name: object) -> None:
+    """Refuses what cannot be chosen by a line of text.
+
+    Raises:
+        RecipeError: It is no such name.
+    """
+    if not isinstance(name, str) or not name.isprintable() or name != name.strip():
+        raise RecipeError(
+            f"a preset's name is a line of text without spaces around it, got {shown(name)}"
+        )
+    if is_none(name):
+        raise RecipeError(f"a preset cannot be named {name!r}, which stands for none")
+    if "|" in name:
+        raise RecipeError(f"a preset's name has no |, which stands between several; got {name!r}")
+    if len(name) > MAX_NAME:
+        raise RecipeError(f"a preset's name has at most {MAX_NAME} characters, got {len(name)}")
+
+
+def _presets_in(said: Mapping[str, Any]) -> dict[str, Any]:
+    presets = said.get("presets", {})
+    return presets if isinstance(presets, dict) else {}
+
+
+def _words(preset: Preset) -> str:
+    said = preset.to_dict()
+    prompt = said.pop("prompt", "")
+    return " · ".join([*filter(None, [prompt]), *(f"{n}={value!r}" for n, value in said.items())])

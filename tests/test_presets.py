@@ -1,0 +1,197 @@
+"""Presets: kept in a readable file, put around prompts, and an axis like any other."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import nbtool
+from nbtool import Preset, cli
+from nbtool.testing import FakeEngine
+
+
+@pytest.fixture
+def gen(tmp_path):
+    return nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images", guidance_scale=6)
+
+
+@pytest.fixture
+def presets(gen):
+    presets = gen.store.presets
+    presets["ink"] = Preset(prompt="{prompt}, ink drawing", negative_prompt="photo")
+    presets["soft"] = Preset(prompt="soft light", guidance_scale=2, num_inference_steps=7)
+    return presets
+
+
+def prompts(grid):
+    return [image.recipe.prompt for image in grid]
+
+
+@pytest.mark.parametrize(
+    ("added", "text", "whole"),
+    [
+        ("{prompt}, ink drawing", "a fox", "a fox, ink drawing"),
+        ("ink drawing of {prompt} in snow", "a fox", "ink drawing of a fox in snow"),
+        ("ink drawing", "a fox", "a fox, ink drawing"),
+        ("{prompt}, ink drawing", "", "ink drawing"),
+        ("", "a fox", "a fox"),
+        ("{prompt}: {thing}", "{prompt}", "{prompt}: {thing}"),
+    ],
+)
+def test_what_is_added_stands_around_the_prompt(added, text, whole):
+    assert Preset(prompt=added).around("prompt", text) == whole
+    assert Preset(negative_prompt=added).around("negative_prompt", text) == whole
+
+
+def test_the_recipe_holds_what_came_of_it(gen, presets):
+    image = gen("a fox", preset="ink", negative_prompt="blurry", seed=1)
+    wanted = nbtool.Recipe(
+        prompt="a fox, ink drawing", negative_prompt="blurry, photo", seed=1,
+        **FakeEngine().defaults() | {"guidance_scale": 6},
+    )  # fmt: skip
+    assert image.recipe == wanted
+    assert gen("a fox", preset=None, seed=1).recipe.prompt == "a fox"
+    assert gen("a fox", preset=Preset(prompt="x"), seed=1).recipe.prompt == "a fox, x"
+
+
+def test_it_goes_before_defaults_and_recipes_and_after_what_is_given_or_varied(gen, presets):
+    def guidance(*asked, **given):
+        return [image.recipe.guidance_scale for image in gen.grid(*asked, seed=1, **given)]
+
+    assert guidance("a fox", preset="soft") == [2]
+    assert guidance("a fox", preset="soft", guidance_scale=3) == [3]
+    assert guidance("a fox", preset=["soft", "ink"], guidance_scale=[3, 4]) == [3, 4, 3, 4]
+    assert guidance("a fox", preset=["soft", "ink"]) == [2, 6]
+    recipe = nbtool.Recipe(prompt="a {fox}", guidance_scale=9)
+    assert guidance(recipe, preset="soft") == [2]
+    assert guidance([recipe, recipe.replace(prompt="b")], preset=["soft", None]) == [2, 9, 2, 9]
+    assert gen(recipe, preset="ink", seed=1).recipe.prompt == "a {fox}, ink drawing"
+
+
+def test_several_are_an_axis_beside_prompts_words_and_replacements(gen, presets):
+    presets["medium"] = Preset(prompt="{prompt} in {medium}")
+    grid = gen.grid(
+        ["a {size} fox", "a cat"], nbtool.replace("ink", ["pen"]),
+        preset=["ink", "medium", None], medium="ink", size=["big"], seed=1,
+    )  # fmt: skip
+    assert grid.axes["preset"] == ("ink", "medium", None)
+    assert prompts(grid.sel(prompt="a cat")) == [
+        "a cat, ink drawing", "a cat in ink", "a cat",
+        "a cat, pen drawing", "a cat in ink", "a cat",
+    ]  # fmt: skip
+    fox = grid.sel(prompt="a {size} fox", ink="pen", size="big")
+    assert fox.sel(preset="medium").recipe.prompt == "a big fox in ink"
+    assert fox.sel(preset=None) is fox.sel(preset="none")
+    assert [record["preset"] for record in fox.records()] == ["ink", "medium", None]
+    labelled = gen.grid("a fox", preset={"one": "ink", "two": Preset(prompt="pen")}, seed=1)
+    assert labelled.axes["preset"] == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"preset": "inc"}, "unknown preset 'inc'; did you mean 'ink'"),
+        ({"preset": ["ink", "inc"]}, "did you mean 'ink'"),
+        ({"preset": 3}, "a name, a nbtool.Preset or None, got 3"),
+        ({"preset": ["ink", "ink"]}, "twice"),
+        ({"prest": "ink"}, "did you mean 'preset'"),
+        ({"prompt": "a {preset}", "preset": "ink"}, "take another word"),
+        ({"preset": Preset(prompt="in {medium}")}, "give medium="),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(gen, presets, asked, message):
+    with pytest.raises(nbtool.RecipeError, match=message):
+        gen.plan(**{"prompt": "a fox"} | asked)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"guidance_scal": 3}, "did you mean 'guidance_scale'"),
+        ({"guidance_scale": "x"}, "guidance_scale must be a number"),
+        ({"eta": None}, "eta must be given"),
+        ({"width": None}, "width has no value"),
+        ({"seed": 3}, "keeps no seed"),
+        ({"model": "x"}, "keeps no model"),
+    ],
+)
+def test_a_preset_is_checked(said, message):
+    with pytest.raises(nbtool.RecipeError, match=message):
+        Preset(**said)
+
+
+@pytest.mark.parametrize("name", ["", "none", "NONE", " ink", "a|b", "a\nb", "x" * 101, None])
+def test_a_name_is_a_line_that_can_be_chosen(presets, name):
+    with pytest.raises(nbtool.RecipeError, match="preset"):
+        presets[name] = Preset()
+    with pytest.raises(nbtool.RecipeError, match="preset"):
+        presets.rename("ink", name)
+    assert list(presets) == ["ink", "soft"]
+
+
+def test_they_are_kept_in_order_renamed_and_deleted(presets):
+    presets["../né"] = Preset(prompt="été \ud800")
+    presets.rename("soft", "softer")
+    presets["ink"] = Preset(prompt="pen")
+    assert list(presets) == ["ink", "softer", "../né"]
+    assert presets["../né".replace("é", "e\u0301")] == Preset(prompt="été \ud800")
+    assert "été" in presets.path.read_text("utf-8")
+    with pytest.raises(nbtool.RecipeError, match="already"):
+        presets.rename("softer", "ink")
+    for gone in (lambda: presets["soft"], lambda: presets.rename("soft", "x")):
+        with pytest.raises(KeyError, match="no preset 'soft'"):
+            gone()
+    del presets["ink"]
+    assert len(presets) == 2
+    assert "softer" in repr(presets)
+
+
+def test_a_mistake_is_named_and_the_others_work(gen, presets):
+    said = json.loads(presets.path.read_text())
+    said["presets"] |= {"bad": {"guidance_scale": "x"}, "newer": {"prompt": "y", "loras": {"a": 1}}}
+    said["since"] = "2.0"
+    presets.path.write_text(json.dumps(said))
+    assert gen("a fox", preset="ink").recipe.prompt == "a fox, ink drawing"
+    with pytest.raises(nbtool.StoreError, match=r"'bad' cannot be used: guidance_scale.*'x'"):
+        gen("a fox", preset="bad")
+    with pytest.warns(UserWarning, match="'bad'|'newer'"):
+        assert list(presets) == ["ink", "soft"]
+    assert presets.names() == ["ink", "soft", "bad", "newer"]
+    assert "'loras'" in repr(presets)
+    presets["newer"] = Preset(prompt="z")
+    presets.rename("bad", "still bad")
+    said["presets"]["still bad"] = said["presets"].pop("bad")
+    said["presets"]["newer"] = {"prompt": "z", "loras": {"a": 1}}
+    assert json.loads(presets.path.read_text()) == said
+    del presets["still bad"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"presets": {"a": {},\n}}', "line 2"),
+        ('{"presets": {"a": {}, "a": {}}}', "'a' is given twice"),
+        ('{"schema": 2, "presets": {"a": {}}}', "newer"),
+        ('{"presets": []}', "not changed"),
+    ],
+)
+def test_what_is_there_is_never_written_over(gen, presets, text, message):
+    presets.path.write_text(text)
+    with pytest.raises(nbtool.StoreError, match=message):
+        presets["b"] = Preset()
+    assert presets.path.read_text() == text
+    gen("a fox")
+
+
+def test_the_default_store_has_them_and_the_command_takes_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    nbtool.presets()["ink"] = Preset(prompt="{prompt}, ink drawing")
+    assert cli.main(["presets"]) == 0
+    assert "{prompt}, ink drawing" in capsys.readouterr().out
+    assert cli.main(["generate", "a fox", "preset=ink", "num_inference_steps=2"]) == 0
+    (image,) = nbtool.Store()
+    assert image.recipe.prompt == "a fox, ink drawing"
+    assert cli.main(["grid", "a fox", "preset=ink|none", "seed=1", "--plan"]) == 0
+    assert "2 images" in capsys.readouterr().out
+    assert cli.main(["generate", "a fox", "preset=inc"]) == 2

@@ -359,7 +359,14 @@ class Generator:
         return self.engine.renewed(recipe) if isinstance(self.engine, Renewing) else recipe
 
     def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:
-        return Job(sweep, self.engine, self.store, generate=self.__call__, priority=priority)
+        return Job(
+            sweep,
+            self.engine,
+            self.store,
+            generate=self.__call__,
+            priority=priority,
+            defaults=self.defaults,
+        )
 
     def _wait(self, job: Job) -> Grid:
         watch(job)

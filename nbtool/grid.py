@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
+from nbtool.results.grids import open_as
 from nbtool.results.labelled import Labelled
 from nbtool.text import warn
 
@@ -75,3 +76,6 @@ class Grid(Labelled):
         from nbtool.display.bundle import grid_bundle
 
         return grid_bundle(self)
+
+
+open_as(Grid)

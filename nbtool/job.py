@@ -9,7 +9,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.order import order
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
-from nbtool.results.labelled import Cell
+from nbtool.results.labelled import Cell, Origin
 from nbtool.results.progress import Progress
 from nbtool.results.share import Share, forsake
 from nbtool.results.store import Store
@@ -57,8 +57,10 @@ class Job:
         generate: Callable[[Recipe], GeneratedImage],
         *,
         priority: int = 0,
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self.sweep = sweep
+        self._origin = _origin(sweep, engine, store, defaults or {})
         self._engine = engine
         self._exact = isinstance(engine, Exacting) and engine.exact
         self._store = store
@@ -141,7 +143,7 @@ class Job:
         with self._changed:
             results = dict(self._results)
         cells = {index: cell for key, cell in results.items() for index in self._cells[key]}
-        return Grid(self.sweep.base, self.sweep.axes, cells)
+        return Grid(self.sweep.base, self.sweep.axes, cells, self._origin)
 
     @property
     def previews(self) -> dict[Index, Callable[[], Image] | None]:
@@ -266,7 +268,15 @@ class Job:
                 self._wanted(missing), self._handle, self._is_unwanted, priority=self._priority
             )
             missing = self._take_from_others()
+        self._keep_failures()
         self._end()
+
+    def _keep_failures(self) -> None:
+        """What is kept of a grid that was named on the way says what failed since then."""
+        grid = self.grid
+        with contextlib.suppress(StoreError):
+            if grid.failed and grid.name and grid.name in self._store.grids:
+                grid.name = grid.name
 
     def _end(self, error: BaseException | None = None) -> None:
         """It is over, for all who wait."""
@@ -409,6 +419,18 @@ class Job:
                 self._heard = time.monotonic()
             self._counts = replace(self._counts, **changes)
             self._changed.notify_all()
+
+
+def _origin(sweep: Sweep, engine: Engine, store: Store, defaults: Mapping[str, Any]) -> Origin:
+    """Where the grid of a job comes from."""
+    exact = isinstance(engine, Exacting) and engine.exact
+    generator = {
+        "model": engine.name,
+        "engine": type(engine).__name__,
+        "exact": exact,
+        "defaults": dict(defaults),
+    }
+    return Origin(store.grids, generator, sweep.words, sweep.drawn)
 
 
 _jobs: set[Job] = set()  # that are not over

@@ -32,6 +32,7 @@ def test_the_public_names_are_locked_and_sorted():
         "__version__",
         "add_model",
         "cancel",
+        "grids",
         "hardware",
         "models",
         "paired",

@@ -7,11 +7,12 @@ import math
 import operator
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
-from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
-from nbtool.recipes.axes import Index
-from nbtool.recipes.axis import Axis
+from nbtool.errors import AxisError, Cancelled, GenerationError, StoreError, unknown_name
+from nbtool.recipes.axes import Index, Sweep
+from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.checks import is_bool
 from nbtool.recipes.given import is_several, listed
 from nbtool.recipes.labels import named
@@ -24,16 +25,78 @@ Cell = GeneratedImage | GenerationError
 Position = int | slice | Iterable[int] | Iterable[bool]
 
 
+class Shelf(Protocol):
+    """Where grids are kept by their names; `store.grids` is such a place."""
+
+    def keep(self, grid: Labelled, name: str) -> Mapping[str, Any]:
+        """Keeps a grid by a name; returns what is kept of it."""
+
+
+@dataclass
+class Origin:
+    """Where a grid came from; the grids of one job share theirs.
+
+    Attributes:
+        shelf: Where it is kept when it gets a name.
+        generator: What made it, in words: its model, its engine, its defaults.
+        words: What fills `{name}` in the prompts.
+        drawn: The seed, where it was drawn for all cells.
+        fixed: What was chosen of the axes of the larger grid that it is a part of.
+        said: What is kept of it; nothing before it has a name.
+    """
+
+    shelf: Shelf | None = None
+    generator: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    drawn: int | None = None
+    fixed: tuple[Edit, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Labelled(Sequence[GeneratedImage]):
     """What came of a sweep, looked up by label or by position; it shows nothing.
 
     Iterating gives the images that were made, in the order of the axes.
     """
 
-    def __init__(self, base: Recipe, axes: Sequence[Axis], cells: Mapping[Index, Cell]) -> None:
+    def __init__(
+        self,
+        base: Recipe,
+        axes: Sequence[Axis],
+        cells: Mapping[Index, Cell],
+        origin: Origin | None = None,
+    ) -> None:
         self.base = base
         self._axes = tuple(axes)
         self._cells = dict(cells)
+        self.origin = origin or Origin()
+
+    @property
+    def sweep(self) -> Sweep:
+        """How it was asked for."""
+        origin = self.origin
+        return Sweep(self.base, self._axes, origin.words, origin.drawn, fixed=origin.fixed)
+
+    @property
+    def name(self) -> str | None:
+        """The name by which it is kept in its store, and found in `store.grids`; may be set.
+
+            grid.name = "stars"
+
+        What is kept says which images stand where; they are in the store as they are. Another name
+        takes the place of the one it had. A part of a grid has none until it is given one.
+
+        Raises:
+            StoreError: Another grid has this name, there is no store, or it cannot be written.
+        """
+        name: str | None = self.origin.said.get("name")
+        return name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if self.origin.shelf is None:
+            raise StoreError("this grid came of no job and no store, and so it can have no name")
+        self.origin.said = self.origin.shelf.keep(self, name)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -137,13 +200,15 @@ class Labelled(Sequence[GeneratedImage]):
             for axis, c in zip(self._axes, chosen, strict=True)
             if isinstance(c, list)
         ]
+        fixed = [a.edits[c] for a, c in zip(self._axes, chosen, strict=True) if isinstance(c, int)]
         cells = {}
         for places in itertools.product(*(enumerate(r) for r in ranges)):
             old = tuple(i for _, i in places)
             if old in self._cells:
                 new = tuple(n for (n, _), keep in zip(places, kept, strict=True) if keep)
                 cells[new] = self._cells[old]
-        return type(self)(self.base, axes, cells)
+        origin = replace(self.origin, fixed=(*self.origin.fixed, *fixed), said={})
+        return type(self)(self.base, axes, cells, origin)
 
     def __getitem__(self, position: Any) -> Any:
         """The images at places on the axes, as `isel` gives them; of one number alone the image.

@@ -1,6 +1,5 @@
 // What keys and clicks do.
 
-const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 const KEYS = "click or Enter enlarges · arrows move · S stars · P pins";
 
 class Keys {
@@ -29,14 +28,12 @@ class Keys {
     if (event.key === "Enter" && event.shiftKey) return; // runs the cell of a notebook
     event.stopPropagation(); // a notebook has shortcuts on the same keys
     const { target } = event;
-    if (view.comparison.open || target.closest("select, input, textarea")) return;
-    const inside = view.enlarged.open;
-    if (!inside && !target.closest(".sheet")) return;
-    const number = inside ? view.enlarged.number : view.current;
+    if (view.comparison.open || !target.closest(".sheet")) return;
+    const number = view.current;
     const page = /^Page(Up|Down)$/.test(event.key);
     if (event.key === "s") view.marks.star(number);
     else if (event.key === "p") view.marks.pin(number);
-    else if (event.key === " " && view.info.live && !inside) view.marks.toggle(number);
+    else if (event.key === " " && view.info.live) view.marks.toggle(number);
     else if (page ? view.turns() : event.key in ARROWS) this.walk(event.key, page);
     else return;
     event.preventDefault();
@@ -44,9 +41,7 @@ class Keys {
 
   walk(key, page) {
     const { view } = this;
-    if (!view.goTo(this.moved(key), page)) return;
-    if (view.enlarged.open) view.enlarged.show(view.current);
-    else view.sheet.enter(view.current, { focus: true });
+    if (view.goTo(this.moved(key), page)) view.sheet.enter(view.current, { focus: true });
   }
 
   // The cell that a key leads to, or null where there is no further.

@@ -95,7 +95,12 @@ class TableLayout {
   }
 
   cell(row, column) {
-    const number = this.places.with(this.current, this.rowAxis, row);
+    return this.on(this.current, row, column);
+  }
+
+  // The cell at a row and a column of the page that another cell is on.
+  on(current, row, column) {
+    const number = this.places.with(current, this.rowAxis, row);
     return this.colAxis === null ? number : this.places.with(number, this.colAxis, column);
   }
 

@@ -13,7 +13,7 @@ class Toolbar {
     this.job = make("div", { class: "job", role: "status" }, this.bar, this.activity);
     if (info.cancellable) this.job.append(cancel);
     const title = make("h1", { dir: "auto", title: info.title }, info.title || "(no prompt)");
-    this.element = make("header", {}, title, this.summary);
+    this.element = make("div", { class: "masthead" }, title, this.summary);
     if (info.note) this.element.append(make("p", {}, info.note));
     this.axes = make("div", { class: "axes", role: "group", "aria-label": "Axes" });
     this.show = make("select", { "aria-label": "Show" });

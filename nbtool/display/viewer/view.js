@@ -12,7 +12,8 @@ class View {
     this.filter = "all";
     this.marks = new Marks(this);
     this.read();
-    this.root = make("div", { class: "nbtool-view", role: "region", "aria-label": "Grid of images" });
+    const role = this.info.live ? "region" : "main";
+    this.root = make("div", { class: "nbtool-view", role, "aria-label": "Grid of images" });
     this.root.classList.toggle("pixels", Math.max(...this.info.size) < 96);
     this.root.classList.toggle("whole-page", !this.info.live);
     this.sheet = new Sheet({
@@ -23,8 +24,8 @@ class View {
     this.toolbar = new Toolbar(this);
     this.line = make("output", { "aria-live": "off", dir: "auto" });
     const made = make("span", {}, `nbtool ${this.info.version}`);
-    const footer = make("footer", {}, this.line, this.toolbar.clear, this.toolbar.compare, made);
-    this.enlarged = new Enlarged(this);
+    const footer = make("div", { class: "foot" }, this.line, this.toolbar.clear, this.toolbar.compare, made);
+    this.enlarged = new Enlarged(new Cells(this));
     this.comparison = new Compare(this);
     this.root.append(this.toolbar.element, this.sheet.element, footer,
       this.enlarged.element, this.comparison.element);
@@ -91,8 +92,8 @@ class View {
     else this.sheet.refresh();
     this.toolbar.update();
     if (!this.enlarged.open) return;
-    const { number } = this.enlarged;
-    if (before[number] !== "d" && this.state(number) === "d") this.enlarged.show(number);
+    const { id } = this.enlarged;
+    if (before[id] !== this.states[id] && "df".includes(this.state(id))) this.enlarged.show(id);
     else this.enlarged.update();
   }
 
@@ -281,7 +282,6 @@ class View {
 
   enlarge(number) {
     this.enlarged.show(number);
-    this.enlarged.element.onclose = () => this.sheet.enter(this.current, { focus: true, show: true });
   }
 }
 

@@ -85,11 +85,16 @@ class Detail:
             self.stage.show(image)
             self._tools.layout.visibility = "visible" if image else "hidden"
             self.recipe.value = _words(image) if image else ""
+            self.show_marks()
             if image:
-                self._show_star(image)
-                self.note.show(image.recipe.key, image.note)
                 self.file.value = f"{_stem(image)}.png"
             self.stage.key = image.recipe.key if image else ""
+
+    def show_marks(self) -> None:
+        """Shows the star and the note of that image as they are now."""
+        if image := self.image:
+            self._show_star(image)
+            self.note.show(image.recipe.key, image.note)
 
     def _mark_star(self, key: str, starred: bool) -> None:
         def mark() -> None:

@@ -11,7 +11,7 @@ import ipywidgets
 from nbtool.errors import logger
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.detail import Detail
-from nbtool.panel.gallery import MAKING, NEWEST, Gallery
+from nbtool.panel.gallery import MAKING, Gallery
 from nbtool.panel.notice import Notice, ProgressLine, foresee, together
 from nbtool.recipes import axes
 from nbtool.results.image import GeneratedImage
@@ -45,7 +45,7 @@ class GenerateTab:
         self._session = session
         self._ended = ended
         notice = session.notice
-        self.gallery = Gallery()
+        self.gallery = Gallery(session.generator.store, notice, copy)
         self.detail = Detail(self.gallery, session.generator.store, notice, copy)
         self.outlook = Notice()
         self.outlook.widget.add_class("nbtool-outlook")
@@ -74,6 +74,8 @@ class GenerateTab:
         self.detail.stage.on_look(self._stay)
         self.detail.on(self.detail.use, self._use)
         self.detail.on(self.detail.vary, self._vary)
+        self.gallery.on_use(self._use)
+        self.gallery.on_marked(self.detail.show_marks)
         self.widget = self._arranged()
         self._opening(self._open)
 
@@ -111,7 +113,7 @@ class GenerateTab:
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for whatever is under way, or about `timeout` seconds."""
-        for work in (self._opening, self._follower, self._planning):
+        for work in (self._opening, self._follower, self._planning, self.gallery):
             work.join(timeout)
 
     def _submit(self, prompt: str | Recipe, **parameters: Any) -> None:
@@ -212,15 +214,15 @@ class GenerateTab:
 
     def _open(self) -> None:
         """Fills the gallery from the store."""
-        newest = self._session.generator.store.latest(NEWEST)
-        self.gallery.update(newest, older=True)
+        self.gallery.look()
+        newest = self.gallery.newest(1)
         if newest and not self.gallery.selected:
             self._choose(newest[0].recipe.key)
         self._opened = True
         self._ended()
 
     def _reuse_seed(self) -> None:
-        image = next(iter(self.gallery.images.values()), None)
+        image = next(iter(self.gallery.newest(1)), None)
         if image is None:
             self._session.notice.say("There is no image yet whose seed could be used.")
         else:
@@ -249,7 +251,7 @@ class GenerateTab:
             ]
         )
         left.add_class("nbtool-left")
-        right = ipywidgets.VBox([self.detail.widget, self.gallery])
+        right = ipywidgets.VBox([self.detail.widget, self.gallery, self.gallery.sweep])
         right.add_class("nbtool-right")
         tab = ipywidgets.Box([left, right])
         tab.add_class("nbtool-columns")

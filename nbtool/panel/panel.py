@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbtool.environment import prepare_widgets
-from nbtool.panel.gallery import NEWEST
 from nbtool.panel.generate import GenerateTab
 from nbtool.panel.maker import Maker, default_maker
 from nbtool.panel.root import Root
 from nbtool.panel.session import Session
-from nbtool.panel.still import still_html
+from nbtool.panel.still import SHOWN, still_html
 from nbtool.panel.sweep import SweepTab
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self._session.join(READY)
         self.root = Root(still=name)
         self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
-        self.sweep = SweepTab(self._session, self._sweep_ended)
+        self.sweep = SweepTab(self._session, self.generate.gallery.keep_sweep, self._sweep_ended)
         self.tabs = ipywidgets.Tab(
             [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
         )
@@ -95,7 +94,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     def _sweep_ended(self, grid: Grid) -> None:
         """Called from a thread; touches only traits and the display handle."""
-        self.generate.gallery.update(list(grid)[-NEWEST:])
+        self.generate.gallery.update(grid)
         self._redraw_still()
 
     def __repr__(self) -> str:
@@ -122,7 +121,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         return {"text/plain": repr(self), WIDGET: view}
 
     def _still_html(self) -> str:
-        return still_html(list(self.generate.gallery.images.values()), self._still)
+        return still_html(self.generate.gallery.newest(SHOWN), self._still)
 
     def _redraw_still(self) -> None:
         """Keeps the pictures in the notebook's file up to date; called from threads."""

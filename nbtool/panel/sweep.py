@@ -31,11 +31,15 @@ class SweepTab:
 
     Args:
         session: What the tabs share.
+        begun: Given the grid of a sweep when it begins.
         ended: Given the images of a sweep when it is over; called from a thread.
     """
 
-    def __init__(self, session: Session, ended: Callable[[Grid], None]) -> None:
+    def __init__(
+        self, session: Session, begun: Callable[[Grid], None], ended: Callable[[Grid], None]
+    ) -> None:
         self._session = session
+        self._begun = begun
         self._ended = ended
         self._last: tuple[Maker, Asked] | None = None
         self.job: Job | None = None  # the last that was run
@@ -173,6 +177,7 @@ class SweepTab:
         self.resume.disabled = True
         self.run_button.disabled = True
         self._follower.follow(job)
+        self._begun(job.grid)
         before = self.results.children
         self.results.children = [GridView(job.grid, job=job)]
         for view in before:

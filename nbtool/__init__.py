@@ -23,7 +23,7 @@ from nbtool.errors import (
 from nbtool.fitting.roster import models
 from nbtool.generator import Generator, default_store
 from nbtool.grid import Grid
-from nbtool.job import Job, cancel
+from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
 from nbtool.recipes.axes import paired, random_seeds, replace
@@ -97,6 +97,7 @@ __all__ = [
     "cancel",
     "grids",
     "hardware",
+    "jobs",
     "models",
     "paired",
     "random_seeds",

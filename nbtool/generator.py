@@ -17,7 +17,7 @@ from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError, unkno
 from nbtool.fitting.plans import MemoryPlan, best_plan
 from nbtool.fitting.roster import choose_model
 from nbtool.grid import Grid
-from nbtool.job import Job
+from nbtool.job import AHEAD, Job
 from nbtool.recipes import axes, given
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from nbtool.panel.panel import Panel
 
 MODEL_VARIABLE = "NBTOOL_MODEL"
-AHEAD = 1  # the priority of a call that somebody waits for
 
 LEFT_OUT = {  # what says nothing of which engine makes the images
     **dict.fromkeys(("model", "revision", "device", "dtype")),

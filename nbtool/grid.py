@@ -22,6 +22,7 @@ class Grid(Labelled):
 
         grid.sel(seed=2, guidance_scale=5)     one image, or a smaller grid
         grid.isel(seed=0); grid[0, 1]          the same by position
+        grid.name = "stars"                    keeps it; store.grids["stars"] opens it again
 
     Iterating gives the images that were made, in the order of the axes.
     """

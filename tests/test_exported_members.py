@@ -34,6 +34,7 @@ def test_the_public_names_are_locked_and_sorted():
         "cancel",
         "grids",
         "hardware",
+        "jobs",
         "models",
         "paired",
         "random_seeds",

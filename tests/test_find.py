@@ -50,6 +50,7 @@ def test_what_is_asked_for_together_must_all_be_so(library):
     assert seeds(library.find("fox", starred=False)) == [0]
     assert seeds(library.find("hat", seed=1, model="shapes")) == [1]
     assert seeds(library.find("hat", model="another")) == []
+    assert library.models == ["shapes"]
     library.set_mark(library.find(seed=0).keys[0], starred=True)
     library.set_mark(library.find(seed=1).keys[0], starred=False)
     assert seeds(library.find(starred=True)) == [0]
@@ -119,6 +120,18 @@ def test_a_large_store_is_known_to_the_next_process(library, indexed):
     opened = [name for call, name in drive.calls if call == "open"]
     assert len(opened) == 2
     assert indexed.name in opened
+
+
+def test_images_that_are_made_one_by_one_are_known_to_the_next_process(
+    store, complete, picture, monkeypatch
+):
+    monkeypatch.setattr(index, "MANY", 3)
+    for seed in range(7):
+        store.put(picture, complete.replace(seed=seed), Provenance())
+        store.find()
+    with Drive(store.path) as drive:
+        assert len(Store(store.path).find()) == 7
+    assert len([call for call in drive.calls if call[0] == "open"]) == 1 + 7 % 3
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,7 @@ class Gallery(anywidget.AnyWidget):
             with self.hold_sync():
                 self.recent, self.stored, self.found = recent, stored, asked
                 self.total = len(every)
-        models = {str(model) for model in every.values("model") if model}
-        self.models = sorted(models)
+        self.models = self._store.models
         self._weigh()
 
     def update(
@@ -274,7 +273,7 @@ class Gallery(anywidget.AnyWidget):
         deleted = self._store.deleted
         self.deleted = {"images": len(deleted), "size": size_of(deleted.size)}
 
-    def _say(self, text: str, undo: bool) -> None:  # noqa: FBT001 - handed on
+    def _say(self, text: str, undo: bool) -> None:
         self.said = {"text": text, "undo": undo}
 
     def _watches(self, section: str) -> bool:

@@ -48,16 +48,6 @@ class Found(Sequence[GeneratedImage]):
         """The keys of all of them; no file is read."""
         return tuple(hashlib.sha256(e.recipe.encode("ascii")).hexdigest() for _, e in self._named)
 
-    def values(self, name: str) -> list[Any]:
-        """What a parameter is in them, each value once, in their order; no file is read.
-
-        Raises:
-            RecipeError: There is no such parameter.
-        """
-        if name not in PARAMETERS:
-            raise RecipeError(unknown_name(name, PARAMETERS, "parameter"))
-        return list(dict.fromkeys(json.loads(e.recipe).get(name) for _, e in self._named))
-
     def __len__(self) -> int:
         return len(self._named)
 
@@ -129,6 +119,11 @@ def chosen(
     if sort in PARAMETERS:
         found.sort(key=lambda pair: _rank(json.loads(pair[1].recipe).get(sort)))
     return found
+
+
+def models_of(entries: Iterable[Entry]) -> list[str]:
+    """The models that the recipes name, sorted."""
+    return sorted({json.loads(entry.recipe).get("model") for entry in entries} - {None})
 
 
 def _key(image: object) -> str:

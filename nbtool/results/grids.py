@@ -32,7 +32,8 @@ from nbtool.results.folder import (
 )
 from nbtool.results.grid_records import FIELDS, Summary, is_same
 from nbtool.results.image import GeneratedImage
-from nbtool.results.labelled import Cell, Labelled, Origin
+from nbtool.results.labelled import Cell, Labelled
+from nbtool.results.origin import Origin
 from nbtool.results.records import NEWER, DamagedError, LinkedError, UnusableError
 from nbtool.text import count, ellipsized, printable, shown, table, warn
 

@@ -34,6 +34,7 @@ class Index:
         self._folder = folder
         self._entries: dict[str, Entry] = {}
         self._is_read = False  # the file
+        self._unkept = 0  # entries that it lacks
 
     def look(self) -> tuple[dict[str, Entry], list[str]]:
         """The entry of each image by the start of its key, and those whose records are unusable."""
@@ -41,12 +42,11 @@ class Index:
         if not self._is_read and len(found) >= MANY:
             self._entries = self._read() | self._entries
             self._is_read = True
-        entries, unusable, fresh = {}, [], 0
+        entries, unusable = {}, []
         for file in found:
             name, stamp = name_of(file), stamp_of(file)
             entry = self._entries.get(name)
             if entry is None or not stamp or entry.stamp != stamp:
-                fresh += 1
                 try:
                     record = records.record(Path(file))
                 except FileNotFoundError:  # removed by another notebook meanwhile
@@ -54,11 +54,13 @@ class Index:
                 except UnusableError:
                     unusable.append(name)
                     continue
+                self._unkept += 1
                 entry = Entry(stamp, record.provenance.created, record.recipe.to_json())
             entries[name] = entry
         self._entries = entries
-        if fresh - len(unusable) >= MANY:
+        if self._unkept >= MANY:
             self._keep()
+            self._unkept = 0
         return entries, unusable
 
     def _read(self) -> dict[str, Entry]:

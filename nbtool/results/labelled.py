@@ -7,50 +7,23 @@ import math
 import operator
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from nbtool.errors import AxisError, Cancelled, GenerationError, StoreError, unknown_name
 from nbtool.recipes.axes import Index, Sweep
-from nbtool.recipes.axis import Axis, Edit
+from nbtool.recipes.axis import Axis
 from nbtool.recipes.checks import is_bool
 from nbtool.recipes.given import is_several, listed
 from nbtool.recipes.labels import named
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
+from nbtool.results.origin import Origin
 from nbtool.text import printable, shown
 
 Cell = GeneratedImage | GenerationError
 Position = int | slice | Iterable[int] | Iterable[bool]
-
-
-class Shelf(Protocol):
-    """Where grids are kept by their names; `store.grids` is such a place."""
-
-    def keep(self, grid: Labelled, name: str) -> Mapping[str, Any]:
-        """Keeps a grid by a name; returns what is kept of it."""
-
-
-@dataclass
-class Origin:
-    """Where a grid came from; the grids of one job share theirs.
-
-    Attributes:
-        shelf: Where it is kept when it gets a name.
-        generator: What made it, in words: its model, its engine, its defaults.
-        words: What fills `{name}` in the prompts.
-        drawn: The seed, where it was drawn for all cells.
-        fixed: What was chosen of the axes of the larger grid that it is a part of.
-        said: What is kept of it; nothing before it has a name.
-    """
-
-    shelf: Shelf | None = None
-    generator: Mapping[str, Any] = field(default_factory=dict)
-    words: Mapping[str, str] = field(default_factory=dict)
-    drawn: int | None = None
-    fixed: tuple[Edit, ...] = ()
-    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Labelled(Sequence[GeneratedImage]):

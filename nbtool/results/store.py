@@ -38,7 +38,7 @@ from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
 from nbtool.results.deleted import Deleted
 from nbtool.results.folder import KEY_DIGITS, PICTURE, RECORD, Folder, is_old, name_of
-from nbtool.results.found import NEWEST, OLDEST, Found, chosen
+from nbtool.results.found import NEWEST, OLDEST, Found, chosen, models_of
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage, Mark, as_written, encoded
 from nbtool.results.index import Index
@@ -327,6 +327,15 @@ class Store:
             words=words, starred=starred, since=since, sort=sort, parameters=parameters,
         )  # fmt: skip
         return Found(found, self._one, self._usable)
+
+    @property
+    def models(self) -> list[str]:
+        """The names of the models that made its images, sorted.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        return models_of(self._index.look()[0].values())
 
     def check(self) -> list[str]:
         """Verifies every file and says what is wrong. What is damaged is set aside."""

@@ -33,8 +33,12 @@ from labs import Lab, Notebook
 RUNS = 7
 SIZE = 96  # pixels
 SETTINGS = {
-    **{"model": "shapes", "scheduler": "euler", "num_inference_steps": 8, "guidance_scale": 3.0},
-    **{"width": SIZE, "height": SIZE},
+    "model": "shapes",
+    "scheduler": "euler",
+    "num_inference_steps": 8,
+    "guidance_scale": 3.0,
+    "width": SIZE,
+    "height": SIZE,
 }
 SHAPES = ("circle", "square", "triangle", "star")
 COLOURS = ("red", "green", "blue", "orange", "purple", "teal", "gold", "black")

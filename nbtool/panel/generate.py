@@ -11,7 +11,8 @@ import ipywidgets
 from nbtool.errors import logger
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.detail import Detail
-from nbtool.panel.gallery import MAKING, Gallery
+from nbtool.panel.gallery import Gallery
+from nbtool.panel.library.listed import MAKING
 from nbtool.panel.notice import Notice, ProgressLine, foresee, together
 from nbtool.recipes import axes
 from nbtool.results.image import GeneratedImage

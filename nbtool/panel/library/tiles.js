@@ -32,7 +32,10 @@ class TileGrid {
     if (width < TILE) return; // not shown
     const columns = Math.max(2, Math.floor((width + TILE_GAP) / (TILE + TILE_GAP)));
     const size = (width - (columns - 1) * TILE_GAP) / columns;
-    if (columns === this.columns && size === this.size) return;
+    if (columns === this.columns && size === this.size) {
+      this.schedule();
+      return;
+    }
     const first = this.size ? this.firstKey() : null;
     this.columns = columns;
     this.size = size;
@@ -121,12 +124,14 @@ class TileGrid {
     while (row.children.length > keys.length) row.lastChild.remove();
     keys.forEach((key, column) => {
       const tile = row.children[column] ?? row.appendChild(this.tile(column));
-      this.dress(tile, key);
+      if (tile.dataset.key !== key) this.dress(tile, key);
     });
   }
 
   tile(column) {
-    const star = make("button", { type: "button", class: "nbtool-tile-star", tabindex: -1 });
+    const star = make("button", {
+      type: "button", class: "nbtool-tile-star", tabindex: -1, "aria-label": "Star",
+    });
     const image = make("img", { draggable: "false", alt: "" });
     const words = make("span", { class: "nbtool-tile-words" });
     return make("div", { role: "gridcell", "aria-colindex": column + 1 }, image, words, star);
@@ -156,7 +161,6 @@ class TileGrid {
     write(words, said?.gone ? "✕" : said?.note ? "✎" : "");
     star.hidden = making || !said || Boolean(said.gone);
     star.setAttribute("aria-pressed", Boolean(said?.starred));
-    star.setAttribute("aria-label", said?.starred ? "Take the star away" : "Star");
     star.title = said?.starred ? "Take the star away (S)" : "Star (S)";
     write(star, said?.starred ? "★" : "☆");
   }

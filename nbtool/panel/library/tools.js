@@ -38,7 +38,6 @@ class Tools {
     write(this.count, `${keys.length.toLocaleString("en")} chosen`);
     write(this.star, this.starred ? "★ Starred" : "☆ Star");
     this.star.setAttribute("aria-pressed", this.starred);
-    this.star.setAttribute("aria-label", this.starred ? "Take the star away" : "Star");
     write(this.paths, keys.length > 1 ? "Copy paths" : "Copy path");
     this.paths.setAttribute("aria-label", this.paths.textContent);
     this.use.hidden = keys.length !== 1;

@@ -69,7 +69,7 @@ class InTurn:
     """
 
     def __init__(self, fail: Fail) -> None:
-        self._loop = Loop("nbtool panel", self._turn, fail=fail, retry=0)
+        self._loop = Loop("nbtool desk", self._turn, fail=fail, retry=0)
         self._calls: deque[Callable[[], None]] = deque()
 
     def __call__(self, call: Callable[[], None]) -> None:

@@ -218,7 +218,7 @@ class Gallery(anywidget.AnyWidget):
     def _stale(self, keys: Sequence[str]) -> None:
         """Has the tiles of these images shown as they are now."""
         if keys:
-            self.send({"kind": "stale", "cells": list(keys)})
+            self.send({"kind": "stale", "keys": list(keys)})
 
     def _search(self, *, again: bool = False) -> None:
         self._searching(lambda: self.look(again=again))

@@ -56,6 +56,12 @@ class Changes:
                 what = count(len(deleted), "image")
                 self.did(f"{what} deleted", f"{what} put back", lambda: self._restore(deleted))
 
+    def restore(self) -> None:
+        """Puts back all that was deleted and not removed."""
+        keys = self._store.deleted.find().keys
+        self._restore(keys)
+        self._say(f"{count(len(keys), 'image')} put back", False)
+
     def did(self, what: str, undone: str, undo: Undo) -> None:
         """Says what was done, and keeps how it is undone."""
         self._undos.append((undone, undo))

@@ -72,7 +72,8 @@ class Desk:
             "star": self._star,
             "note": self._note,
             "delete": lambda said: self._changes.delete(texts(said.get("cells")), wall.gone),
-            "undo": lambda _: self._undo(),
+            "undo": lambda _: self._take_back(self._changes.undo),
+            "restore": lambda _: self._take_back(self._changes.restore),
             "empty": lambda _: self._empty(),
             "sweeps": lambda _: self._list_sweeps(),
             "open sweep": lambda said: self._open_sweep(said["name"]),
@@ -134,9 +135,9 @@ class Desk:
         finally:
             self._wall.marked(keys)
 
-    def _undo(self) -> None:
+    def _take_back(self, act: Callable[[], None]) -> None:
         try:
-            self._changes.undo()
+            act()
         finally:
             self._wall.look(again=True)
             self._wall.marked(list(self._wall.images))

@@ -88,7 +88,9 @@ class Gallery {
     const keys = [...this.model.get("recent"), ...this.stored];
     if (this.enlarged.open && !keys.includes(this.enlarged.id)) this.enlarged.element.close();
     this.tiles.order(keys);
-    for (const key of this.facts.keys()) if (!this.choice.places.has(key)) this.facts.delete(key);
+    const { thumbnails } = this.shelf;
+    for (const key of this.facts.keys())
+      if (!this.choice.places.has(key) && !thumbnails.has(key)) this.facts.delete(key);
     for (const key of this.shelf.previews.keys())
       if (!this.choice.places.has(key)) this.shelf.dropPreview(key);
     this.tell();
@@ -149,7 +151,7 @@ class Gallery {
       for (const [key, words] of Object.entries(content.words)) this.facts.set(key, words);
       this.came(Object.keys(content.words));
     } else if (content.kind === "stale") {
-      for (const key of content.cells) {
+      for (const key of content.keys) {
         const entry = this.shelf.thumbnails.get(key);
         if (entry) entry.edge = -1; // asked for again when it is in sight; shown until then
         const whole = this.shelf.whole.get(key);

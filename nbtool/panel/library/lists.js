@@ -50,6 +50,7 @@ class Sweeps {
     title.replaceWith(field);
     field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // the button that gets the focus is not pressed
       event.stopPropagation();
       if (event.key === "Enter") this.send("rename sweep", name, { to: field.value });
       leave();

@@ -33,7 +33,7 @@ class Queue:
         self._show = show
         self._watched = watched
         self._jobs: dict[str, Job] = {}  # as they were shown
-        self._loop = Loop("nbtool queue", self._turn, fail=fail)
+        self._loop = Loop("nbtool queue", self._turn, fail=fail, retry=LOOK)
 
     def look(self) -> None:
         """Begins to look; returns at once."""

@@ -8,13 +8,13 @@ class Search {
     this.model = model;
     this.words = make("input", { type: "search", "aria-label": "Search the images", placeholder: "Words in prompt, note, model" });
     this.models = make("select", { "aria-label": "Model" });
-    this.starred = this.toggle("★ starred", "Only starred images");
-    this.today = this.toggle("today", "Only images made today");
+    this.starred = this.toggle("★ starred", "starred only");
+    this.today = this.toggle("today", "made today only");
     this.sort = make("select", { "aria-label": "Order" },
       ...Object.entries(ORDERS).map(([value, text]) => make("option", { value }, text)));
     this.fields = make("div", { class: "nbtool-search-fields" },
       this.words, this.models, this.sort, this.starred, this.today);
-    this.fold = button("Search", "Search and order", () => this.open(this.fields.classList.toggle("nbtool-open")));
+    this.fold = button("Search", "Search", () => this.open(this.fields.classList.toggle("nbtool-open")));
     this.fold.classList.add("nbtool-search-fold");
     this.element = make("div", { class: "nbtool-search", role: "search", "aria-label": "Images" },
       this.fold, this.fields);
@@ -66,6 +66,7 @@ class Search {
     const { words, model, starred, today } = this.model.get("asked");
     const count = [words, model, starred, today].filter(Boolean).length;
     write(this.fold, count ? `Search · ${count} set` : "Search");
+    this.fold.ariaLabel = this.fold.textContent;
   }
 
   // What is asked for by whoever asks; what is being typed stays.

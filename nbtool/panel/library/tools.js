@@ -15,18 +15,15 @@ class Tools {
       this.count, this.star, this.note, this.use, this.paths, ...(link ? [link] : []), this.remove, this.none);
     this.element.hidden = true;
     this.text = make("input", { type: "text", "aria-label": "Note of the chosen images" });
-    this.form = make("form", { class: "nbtool-noting" }, this.text,
-      make("button", { class: "button" }, "Keep"), button("Cancel", "Cancel", () => this.leave()));
+    this.form = make("div", { class: "nbtool-noting" }, this.text,
+      button("Keep", "Keep the note", () => this.keep()), button("Cancel", "Cancel", () => this.leave()));
     this.form.hidden = true;
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      host.send("note", { note: this.text.value });
-      this.leave();
-    });
     this.form.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
+      if (event.key === "Escape") this.leave();
+      else if (event.key === "Enter" && event.target === this.text) this.keep();
+      else return;
+      event.preventDefault();
       event.stopPropagation();
-      this.leave();
     });
   }
 
@@ -49,6 +46,11 @@ class Tools {
     this.form.hidden = false;
     this.text.value = this.noted;
     this.text.focus();
+  }
+
+  keep() {
+    this.host.send("note", { note: this.text.value });
+    this.leave();
   }
 
   leave() {
@@ -80,13 +82,14 @@ class Trash {
   constructor(model) {
     this.model = model;
     this.text = make("span");
+    this.back = button("Put back", "Put back deleted images", () => model.send({ kind: "restore" }));
     this.empty = button("Remove for good …", "Remove deleted images for good", () => this.ask(true));
     this.yes = button("Remove", "Remove for good", () => {
       model.send({ kind: "empty" });
       this.ask(false);
     });
     this.no = button("Keep", "Keep", () => this.ask(false));
-    this.element = make("div", { class: "nbtool-trash" }, this.text, this.empty, this.yes, this.no);
+    this.element = make("div", { class: "nbtool-trash" }, this.text, this.back, this.empty, this.yes, this.no);
     this.asking = false;
     this.show();
   }
@@ -104,7 +107,7 @@ class Trash {
     this.element.hidden = !images;
     const what = `${images.toLocaleString("en")} deleted ${images === 1 ? "image" : "images"}, ${size}`;
     write(this.text, this.asking ? `Remove ${what}, for good?` : what);
-    this.empty.hidden = this.asking;
+    this.empty.hidden = this.back.hidden = this.asking;
     this.yes.hidden = this.no.hidden = !this.asking;
   }
 }

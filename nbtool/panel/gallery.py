@@ -20,7 +20,6 @@ from nbtool.panel.background import Latest
 from nbtool.panel.library.desk import Desk, texts
 from nbtool.panel.library.listed import Asked, Listed
 from nbtool.panel.library.tiles import Tiles
-from nbtool.text import ellipsized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 THUMBNAIL = 160  # pixels on the longer side
 MAX_CAPTION = 300  # characters
-HERE = Path(__file__).parent
 
 
 class Gallery(anywidget.AnyWidget):
@@ -243,59 +241,17 @@ class Gallery(anywidget.AnyWidget):
             self._desk.hear(str(kind), content)
 
 
-class Stage(anywidget.AnyWidget):
-    """One picture, large. A new one takes the place of the old without a flash."""
-
-    _esm = (HERE / "stage.js").read_text(encoding="utf-8")
-    key = traitlets.Unicode().tag(sync=True)  # of the image that all around it is about, or ""
-    picture = traitlets.Bytes().tag(sync=True)
-    alt = traitlets.Unicode().tag(sync=True)
-    unfinished = traitlets.Bool().tag(sync=True)
-    empty = traitlets.Unicode("Your images appear here.").tag(sync=True)
-
-    def on_look(self, action: Callable[[str], None]) -> None:
-        """What happens when somebody begins to use what is around it: told the image's key."""
-
-        def handle(_: object, content: Any, __: object) -> None:
-            if isinstance(content, dict) and isinstance(key := content.get("look"), str):
-                action(key)
-
-        self.on_msg(handle)
-
-    def show(self, image: GeneratedImage | None) -> None:
-        picture = _png(image)
-        with self.hold_sync():
-            self.unfinished = False
-            self.picture = picture
-            self.alt = _caption(image) if image else ""
-
-    def preview(self, recipe: Recipe, picture: Image) -> None:
-        with self.hold_sync():
-            self.unfinished = True
-            self.picture = _webp(picture)
-            self.alt = f"In the making: {ellipsized(str(recipe), MAX_CAPTION)}"
-
-
 def small_copy(image: GeneratedImage) -> bytes:
     """A small WebP copy; a grey one where the file is gone or damaged."""
     from PIL import Image as PILImage
 
     picture = faces.picture(image) or PILImage.new("RGB", (16, 16), (128, 128, 128))
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    return _webp(picture)
+    return webp(picture)
 
 
-def _webp(picture: Image) -> bytes:
+def webp(picture: Image) -> bytes:
+    """A picture as a WebP file."""
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=85)
     return buffer.getvalue()
-
-
-def _png(image: GeneratedImage | None) -> bytes:
-    if image is None or faces.picture(image) is None:
-        return b""
-    return image.png
-
-
-def _caption(image: GeneratedImage) -> str:
-    return ellipsized(image.caption, MAX_CAPTION)

@@ -116,7 +116,7 @@ class GenerateTab:
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for whatever is under way, or about `timeout` seconds."""
-        for work in (self._opening, self._follower, self._planning, self.gallery):
+        for work in (self._follower, self._opening, self._planning, self.gallery):
             work.join(timeout)
 
     def _submit(self, prompt: str | Recipe, **parameters: Any) -> None:

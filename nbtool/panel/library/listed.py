@@ -124,8 +124,8 @@ class Listed(Mapping[str, GeneratedImage]):
             return known
         before = [key for key in self.recent if key in self._held or key in begun]
         room = max(0, MAKING - sum(key not in self._held for key in before))
-        new = [key for key in begun if key not in before][:room]
-        new += [key for key in added if key not in before and key not in self._found[0]]
+        new = [key for key in added if key not in before and key not in self._found[0]]
+        new += [key for key in begun if key not in before][:room]
         self.recent = [*new[::-1], *before]
         self.making = [key for key in self.recent if key in begun]
         return known

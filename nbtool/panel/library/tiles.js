@@ -149,7 +149,8 @@ class TileGrid {
     const url = host.picture(key);
     if (url && image.getAttribute("src") !== url) image.src = url;
     image.hidden = !image.getAttribute("src");
-    tile.className = `nbtool-tile${making ? " nbtool-making" : ""}${host.looked(key) ? " nbtool-looked" : ""}`;
+    tile.className = `nbtool-tile${making ? " nbtool-making" : ""}`;
+    tile.setAttribute("aria-current", host.looked(key));
     tile.draggable = !making;
     tile.setAttribute("aria-selected", chosen);
     tile.tabIndex = key === choice.current ? 0 : -1;

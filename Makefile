@@ -34,6 +34,7 @@ bench: venv # the tables of benchmarks/README.md; keep the machine free for them
 	$(BIN)/python benchmarks/same_again.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/library.py
+	$(BIN)/python benchmarks/gallery.py
 	$(BIN)/python benchmarks/panel.py
 
 venv: .venv/installed

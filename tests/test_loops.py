@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,9 @@ from nbtool.background import Loop
 from nbtool.catalogue import hub
 from nbtool.engines.local.worker import worker
 from nbtool.live.view import GridView
-from nbtool.panel.background import Follower, Latest
+from nbtool.panel.background import Follower, InTurn, Latest
+from nbtool.panel.library.queue import Queue
+from nbtool.panel.library.tiles import Tiles
 from nbtool.testing import FakeEngine
 
 PACKAGE = Path(nbtool.__file__).parent
@@ -90,6 +93,30 @@ def latest(tmp_path):
     return told, done == [1]
 
 
+def desk(tmp_path):
+    told, done = [], []
+    in_turn = InTurn(told.append)
+    in_turn(lambda: done.append(1))
+    in_turn.join(SECONDS)
+    return told, done == [1]
+
+
+def tiles(tmp_path):
+    sent = []
+    tiles = Tiles(SimpleNamespace(send=lambda content, *_: sent.append(content)), lambda _: None)
+    tiles.ask("no such key")
+    tiles.join(SECONDS)
+    return True, [content["cell"] for content in sent] == ["no such key"]
+
+
+def queue(tmp_path):
+    told, shown = [], []
+    queue = Queue(shown.append, lambda: False, told.append)
+    queue.look()
+    queue.join(SECONDS)
+    return told, shown == [[]]
+
+
 def follower(tmp_path):
     told, over = [], []
     follower = Follower(lambda jobs, done: over.append(done), told.append)
@@ -116,6 +143,9 @@ LOOPS = {
     "nbtool writer": writer,
     "nbtool view": view,
     "nbtool panel": latest,
+    "nbtool desk": desk,
+    "nbtool tiles": tiles,
+    "nbtool queue": queue,
     "nbtool follower": follower,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ Encoded = tuple[str, bytes]  # MIME type and file
 
 
 class Thumbnails:
-    """Thumbnails by cell and size. The one that was looked at longest ago goes first.
+    """Thumbnails by what they are of, such as a cell, and size. The one that was looked at longest ago goes first.
 
     For one thread.
     """
@@ -26,15 +27,15 @@ class Thumbnails:
     def __init__(self, limit: int = MAX_BYTES) -> None:
         self._limit = limit
         self._bytes = 0
-        self._kept: OrderedDict[tuple[int, int], Encoded] = OrderedDict()
+        self._kept: OrderedDict[tuple[Hashable, int], Encoded] = OrderedDict()
 
-    def get(self, number: int, image: GeneratedImage, edge: int) -> Encoded:
+    def get(self, place: Hashable, image: GeneratedImage, edge: int) -> Encoded:
         """A copy of at most `edge` pixels on the longer side.
 
         Raises:
             Exception: The file is gone or damaged.
         """
-        key = number, edge
+        key = place, edge
         if key not in self._kept:
             self._kept[key] = encoded = thumbnail(image, edge)
             self._bytes += len(encoded[1])

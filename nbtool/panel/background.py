@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,32 @@ class Latest:
         with self._lock:
             if then and asked == self._asked:
                 then()
+        return 0
+
+
+class InTurn:
+    """Runs calls one after another on a daemon thread; none is dropped.
+
+    Args:
+        fail: Told what a call raised.
+    """
+
+    def __init__(self, fail: Fail) -> None:
+        self._loop = Loop("nbtool desk", self._turn, fail=fail, retry=0)
+        self._calls: deque[Callable[[], None]] = deque()
+
+    def __call__(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+        self._loop.wake()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until nothing is left to do, or `timeout` seconds."""
+        self._loop.join(timeout)
+
+    def _turn(self) -> float | None:
+        if not self._calls:
+            return None
+        self._calls.popleft()()
         return 0
 
 

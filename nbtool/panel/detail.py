@@ -88,13 +88,18 @@ class Detail:
             self.stage.show(image)
             self._tools.layout.visibility = "visible" if image else "hidden"
             self.recipe.value = _words(image) if image else ""
+            self.show_marks()
             if image:
-                self._show_star(image)
-                self.note.show(image.recipe.key, image.note)
                 self.file.value = f"{_stem(image)}.png"
                 self.fold.summary = image.caption
             self.place()
             self.stage.key = image.recipe.key if image else ""
+
+    def show_marks(self) -> None:
+        """Shows the star and the note of that image as they are now."""
+        if image := self.image:
+            self._show_star(image)
+            self.note.show(image.recipe.key, image.note)
 
     def place(self) -> None:
         """Tells where in the gallery the image is: others may have come."""

@@ -1,9 +1,11 @@
-"""The images of a panel: thumbnails, newest first, and the one that is looked at."""
+"""The gallery of a panel: all images of the store, its saved sweeps, and the jobs."""
 
 from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,123 +13,232 @@ import anywidget
 import traitlets
 
 from nbtool.display import faces
-from nbtool.results.image import GeneratedImage
-from nbtool.text import ellipsized
+from nbtool.live.feed import sendable
+from nbtool.live.thumbnails import jpeg
+from nbtool.panel import library
+from nbtool.panel.background import Latest
+from nbtool.panel.library.desk import Desk, texts
+from nbtool.panel.library.listed import Asked, Listed
+from nbtool.panel.library.tiles import Tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable
 
     from PIL.Image import Image
 
+    from nbtool.panel.notice import Notice
     from nbtool.recipes.recipe import Recipe
+    from nbtool.results.image import GeneratedImage
+    from nbtool.results.labelled import Labelled
+    from nbtool.results.store import Store
 
-NEWEST = 24  # images taken from the store on opening
-KEPT = 120  # thumbnails in the gallery at most
-MAKING = 12  # images in the making that are shown at once
 THUMBNAIL = 160  # pixels on the longer side
 MAX_CAPTION = 300  # characters
-HERE = Path(__file__).parent
 
 
 class Gallery(anywidget.AnyWidget):
-    """Thumbnails as buttons. An image in the making keeps its place when it is finished."""
+    """All images of a store, its saved sweeps, and the jobs that run and wait.
 
-    _esm = (HERE / "gallery.js").read_text(encoding="utf-8")
-    items = traitlets.List(traitlets.Dict()).tag(sync=True)
-    pictures = traitlets.Dict().tag(sync=True)  # by id, of finished images
-    previews = traitlets.Dict().tag(sync=True)  # by id, of images in the making
-    selected = traitlets.Unicode().tag(sync=True)  # an id, or ""
+    The browser has the keys of all images, and asks for the tiles that are in sight. An image in
+    the making keeps its place when it is finished.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.images: dict[str, GeneratedImage] = {}  # newest first
-        self._making: Mapping[str, tuple[Recipe, Image | None]] = {}
+    Args:
+        store: What it shows.
+        notice: Where it says what went wrong.
+        copy: Puts a text on the clipboard.
+
+    Attributes:
+        sweep: Where a saved sweep is seen that was opened.
+    """
+
+    _esm = library.module()
+    _css = library.style()
+    recent = traitlets.List(traitlets.Unicode()).tag(sync=True)  # keys, in front of those below
+    making = traitlets.List(traitlets.Unicode()).tag(sync=True)  # those of them that are not done
+    stored = traitlets.Bytes().tag(sync=True)  # keys, 32 bytes each
+    total = traitlets.Int().tag(sync=True)  # images in the store
+    selected = traitlets.Unicode().tag(sync=True)  # the key of the one that is looked at, or ""
+    asked = traitlets.Dict().tag(sync=True)  # words, model, starred, today, sort
+    found = traitlets.Dict().tag(sync=True)  # what was asked for when these keys were found
+    models = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    said = traitlets.Dict().tag(sync=True)  # what was done last: text, undo
+    deleted = traitlets.Dict().tag(sync=True)  # what can be removed for good: images, size
+    folder = traitlets.Dict().tag(sync=True)  # where the images are: path, home
+    section = traitlets.Unicode("images").tag(sync=True)  # or "sweeps" or "queue"
+    sweeps = traitlets.List(traitlets.Dict()).tag(sync=True)
+    opened = traitlets.Unicode().tag(sync=True)  # the name of the sweep that is open, or ""
+    queue = traitlets.List(traitlets.Dict()).tag(sync=True)
+
+    def __init__(self, store: Store, notice: Notice, copy: Callable[[str], None]) -> None:
+        super().__init__(folder=sendable({"path": str(store.path), "home": str(Path.home())}))
+        self._store = store
         self._updating = threading.RLock()  # jobs of both tabs may end at once
-        self._keys: list[str] = []  # of these and of what is in the making, as shown
-        self._items: dict[str, dict[str, Any]] = {}  # of the finished ones
+        self._listed = Listed()
+        self._looked_at: GeneratedImage | None = None
+        self._previews: dict[str, Image] = {}  # as they were sent
+        self._marked: Callable[[], None] = lambda: None
+        self._tiles = Tiles(self, self._find)
+        self._searching = Latest(notice.fail)
+        self._desk = Desk(self, store, notice, copy)
+        self.sweep = self._desk.sweeps.place
+        self.on_msg(lambda _, content, __: notice.guarded(partial(self._hear, content))())
+        self.observe(lambda _: self._search(), "asked")
+        self.observe(lambda _: self._turn_to(), "section")
 
     @property
     def image(self) -> GeneratedImage | None:
         """The image that is selected."""
-        return self.images.get(self.selected)
+        key, seen = self.selected, self._looked_at
+        if seen is None or seen.recipe.key != key:
+            self._looked_at = seen = self._find(key)
+        return seen
+
+    @property
+    def images(self) -> Mapping[str, GeneratedImage]:
+        """What is listed and done, by key, in its order; each is read when it is taken."""
+        return self._listed
+
+    def newest(self, count: int = 1) -> list[GeneratedImage]:
+        """The images that were made last, whatever is searched for; 24 at most."""
+        return self._listed.newest[:count]
 
     def beside(self, key: str) -> tuple[str, str, str]:
         """The keys of the images before and after one, "" where there is none, and its place."""
-        keys = list(self.images)
+        keys = list(self._listed)
         if key not in keys:
             return "", "", ""
         at = keys.index(key)
         before, after = keys[at - 1] if at else "", keys[at + 1] if at + 1 < len(keys) else ""
-        return before, after, f"{at + 1} of {len(keys)}"
+        return before, after, f"{at + 1:,} of {len(keys):,}"
+
+    def on_use(self, use: Callable[[Recipe], None]) -> None:
+        """What is done with the recipe of an image that is dropped on the form."""
+        self._desk.use = use
+
+    def on_marked(self, marked: Callable[[], None]) -> None:
+        """What is done when images got a star or a note here."""
+        self._marked = marked
+
+    def keep_sweep(self, grid: Labelled) -> None:
+        """Keeps the grid of a sweep under a name that it suggests itself; returns at once."""
+        self._desk.keep(grid)
+
+    def look(self, *, again: bool = False) -> None:
+        """Searches the store for what is asked, and shows what is found; it takes a moment.
+
+        Args:
+            again: It was searched so before: what came since then keeps its place.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        asked = Asked(self.asked)
+        with self._updating:
+            self._listed.search(self._store, asked, again=again)
+            self._show(found=asked.said)
+        self.models = sendable(self._store.models)
+        self._desk.weigh()
 
     def update(
         self,
         fresh: Iterable[GeneratedImage] = (),
         making: Mapping[str, tuple[Recipe, Image | None]] | None = None,
-        *,
-        older: bool = False,
     ) -> None:
         """Adds images, and shows those in the making by their key with what there is of them.
 
         Args:
             fresh: In the order in which they were finished.
             making: All that are in the making now; None: as before.
-            older: The images are older than those already here; the newest comes first.
         """
+        fresh = list(fresh)
         with self._updating:
-            self._making = self._making if making is None else making
-            self._update(fresh, self._making, older=older)
-
-    def _update(
-        self,
-        fresh: Iterable[GeneratedImage],
-        making: Mapping[str, tuple[Recipe, Image | None]],
-        *,
-        older: bool,
-    ) -> None:
-        making = {key: value for key, value in making.items() if key not in self.images}
-        here = self.images
-        added = {image.recipe.key: image for image in fresh}
-        # One whose file was lost, and that was made again, has another.
-        added = {k: i for k, i in added.items() if k not in here or i.path != here[k].path}
-        # Before anything is changed: files are read for it.
-        copies = {key: small_copy(image) for key, image in added.items()}
-        items = {key: _item(key, image) for key, image in added.items()}
-        self._order(list(added), list(making), older=older)
-        images = {**self.images, **added}
-        self.images = {key: images[key] for key in self._keys if key in images}
-        pictures = {k: v for k, v in self.pictures.items() if k in self.images}
-        pictures |= {k: copy for k, copy in copies.items() if k in self.images}
-        known = {**self._items, **items}
-        self._items = {key: known[key] for key in self.images}
-        begun = {key: _item(key, recipe) for key, (recipe, _) in making.items()}
-        described = [self._items.get(key) or begun[key] for key in self._keys]
-        self.previews = {key: webp(picture) for key, (_, picture) in making.items() if picture}
-        if added or pictures.keys() != self.pictures.keys():
-            self.pictures = pictures
-        if described != self.items:
-            self.items = described
-        if self.selected and self.selected not in self._keys:
-            self.selected = ""
+            begun = self.making if making is None else making
+            known = self._listed.came(fresh, begun)
+            if any(image.recipe.key == self.selected for image in fresh):
+                self._looked_at = None
+            self._show()
+        self._stale(known)
+        self._send_previews({key: p for key, (_, p) in (making or {}).items() if p})
+        if making:
+            self._desk.queue.look()
+        if fresh and not Asked(self.asked).is_plain:
+            self._search(again=True)
 
     def refresh(self, image: GeneratedImage) -> None:
         """Shows an image's mark as it is now."""
-        key = image.recipe.key
-        if key in self._items:
-            self._items[key] = _item(key, image)
-            self.items = [self._items.get(item["id"], item) for item in self.items]
+        self._stale([image.recipe.key])
 
-    def _order(self, added: list[str], making: list[str], *, older: bool) -> None:
-        """Decides which are shown, and where; those that stay never change places."""
-        finished = {*self.images, *added}
-        before = [key for key in self._keys if key in finished or key in making]
-        room = max(0, MAKING - sum(key not in finished for key in before))
-        begun = [key for key in making if key not in before][:room]
-        new = [key for key in added if key not in before]
-        ordered = [*before, *new] if older else [*begun[::-1], *new[::-1], *before]
-        self._keys = ordered[:KEPT]
-        if self.selected in ordered[KEPT:]:  # somebody looks at it
-            self._keys[-1] = self.selected
+    def marked(self, keys: Sequence[str]) -> None:
+        """Shows the stars and notes of some as they are now."""
+        self._stale(keys)
+        self._marked()
+        if self.asked.get("starred") or self.asked.get("words"):
+            self._search(again=True)
+
+    def gone(self, keys: Sequence[str]) -> None:
+        """Some images were taken out of the store; what comes after them is looked at."""
+        gone = {*keys}
+        with self._updating:
+            if self.selected in gone:
+                self.selected = self._listed.after(self.selected, gone)
+            self._listed.drop(gone)
+        self.look(again=True)
+
+    def is_open(self, section: str) -> bool:
+        """Whether somebody looks at a section."""
+        return bool(self.section == section and self.comm is not None)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until nothing is under way, or `timeout` seconds for each part of it."""
+        for part in (self._desk, self._searching, self._tiles):
+            part.join(timeout)
+
+    def _show(self, **others: Any) -> None:
+        listed = self._listed
+        with self.hold_sync():
+            self.recent, self.making, self.total = listed.recent, listed.making, listed.total
+            self.stored = bytes.fromhex("".join(listed.stored))
+            for name, value in others.items():
+                setattr(self, name, value)
+
+    def _find(self, key: str) -> GeneratedImage | None:
+        return self._listed.get(key)
+
+    def _send_previews(self, previews: Mapping[str, Image]) -> None:
+        fresh = {key: p for key, p in previews.items() if self._previews.get(key) is not p}
+        self._previews = dict(previews)
+        if fresh:
+            files = [jpeg(picture) for picture in fresh.values()]
+            types = [mime for mime, _ in files]
+            content = {"kind": "previews", "cells": list(fresh), "types": types, "edge": 0}
+            self.send(content, [data for _, data in files])
+
+    def _stale(self, keys: Sequence[str]) -> None:
+        """Has the tiles of these images shown as they are now."""
+        if keys:
+            self.send({"kind": "stale", "keys": list(keys)})
+
+    def _search(self, *, again: bool = False) -> None:
+        self._searching(lambda: self.look(again=again))
+
+    def _turn_to(self) -> None:
+        if self.section == "queue":
+            self._desk.queue.look()
+        elif self.section == "sweeps":
+            self._desk.hear("sweeps", {})
+
+    # What the browser says. Nothing here may take long: it is the kernel's own thread.
+
+    def _hear(self, content: Mapping[str, Any]) -> None:
+        kind = content.get("kind")
+        if kind == "want":
+            self._tiles.want(texts(content.get("cells")), int(content["edge"]))
+        elif kind == "whole":
+            self._tiles.ask(str(content.get("cell", "")))
+        elif kind == "look":
+            self._search(again=True)
+        else:
+            self._desk.hear(str(kind), content)
 
 
 def small_copy(image: GeneratedImage) -> bytes:
@@ -144,15 +255,3 @@ def webp(picture: Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=85)
     return buffer.getvalue()
-
-
-def _caption(image: GeneratedImage) -> str:
-    return ellipsized(image.caption, MAX_CAPTION)
-
-
-def _item(key: str, thing: GeneratedImage | Recipe) -> dict[str, Any]:
-    if isinstance(thing, GeneratedImage):
-        marks = {"caption": _caption(thing), "starred": thing.starred}
-        return {"id": key, "making": False, **marks}
-    caption = f"In the making: {ellipsized(str(thing), MAX_CAPTION)}"
-    return {"id": key, "caption": caption, "starred": False, "making": True}

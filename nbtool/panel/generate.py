@@ -11,7 +11,8 @@ import ipywidgets
 from nbtool.errors import log
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.detail import Detail
-from nbtool.panel.gallery import MAKING, NEWEST, Gallery
+from nbtool.panel.gallery import Gallery
+from nbtool.panel.library.listed import MAKING
 from nbtool.panel.notice import Notice, ProgressLine, foresee, together
 from nbtool.recipes import axes
 from nbtool.results.image import GeneratedImage
@@ -45,7 +46,7 @@ class GenerateTab:
         self._session = session
         self._ended = ended
         notice = session.notice
-        self.gallery = Gallery()
+        self.gallery = Gallery(session.generator.store, notice, copy)
         self.detail = Detail(self.gallery, session.generator.store, notice, copy)
         self.outlook = Notice()
         self.outlook.widget.add_class("nbtool-outlook")
@@ -73,6 +74,8 @@ class GenerateTab:
         self.detail.stage.on_look(self._stay)
         self.detail.on(self.detail.use, self._use)
         self.detail.on(self.detail.vary, self._vary)
+        self.gallery.on_use(self._use)
+        self.gallery.on_marked(self.detail.show_marks)
         self.widget = self._arranged()
         self._opening(self._open)
 
@@ -113,7 +116,7 @@ class GenerateTab:
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for whatever is under way, or about `timeout` seconds."""
-        for work in (self._opening, self._follower, self._planning):
+        for work in (self._follower, self._opening, self._planning, self.gallery):
             work.join(timeout)
 
     def _submit(self, prompt: str | Recipe, **parameters: Any) -> None:
@@ -215,8 +218,8 @@ class GenerateTab:
 
     def _open(self) -> None:
         """Fills the gallery from the store."""
-        newest = self._session.generator.store.latest(NEWEST)
-        self.gallery.update(newest, older=True)
+        self.gallery.look()
+        newest = self.gallery.newest(1)
         self.detail.place()
         if newest and not self.gallery.selected:
             self._choose(newest[0].recipe.key)
@@ -224,7 +227,7 @@ class GenerateTab:
         self._ended()
 
     def _last_seed(self) -> int | None:
-        return next((image.seed for image in self.gallery.images.values()), None)
+        return next((image.seed for image in self.gallery.newest()), None)
 
     def _use(self, recipe: Recipe) -> None:
         self._session.with_model_of(recipe, lambda: self._session.settings.take(recipe))
@@ -250,6 +253,7 @@ class GenerateTab:
             "look": [self.detail.widget],
             "set": [fold.widget for fold in settings.folds],
             "images": [self.gallery],
+            "opened": [self.gallery.sweep],
         }
         boxes = []
         for name, children in parts.items():

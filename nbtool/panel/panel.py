@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbtool.environment import prepare_widgets
-from nbtool.panel.gallery import NEWEST
 from nbtool.panel.generate import GenerateTab
 from nbtool.panel.maker import Maker, default_maker
 from nbtool.panel.prompt_help import PromptHelp
 from nbtool.panel.root import Root
 from nbtool.panel.session import Session
-from nbtool.panel.still import still_html
+from nbtool.panel.still import SHOWN, still_html
 from nbtool.panel.sweep import SweepTab
 
 if TYPE_CHECKING:
@@ -58,7 +57,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self.settings.preset.attach(self._session)
         self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]
         self.sweep = SweepTab(
-            self._session, self._sweep_ended, self.generate.cancel, self.prompt_help.fill_with
+            self._session,
+            begun=self.generate.gallery.keep_sweep,
+            ended=self._sweep_ended,
+            cancel=self.generate.cancel,
+            told=self.prompt_help.fill_with,
         )
         self.tabs = ipywidgets.Tab(
             [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
@@ -102,7 +105,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     def _sweep_ended(self, grid: Grid) -> None:
         """Called from a thread; touches only traits and the display handle."""
-        self.generate.gallery.update(list(grid)[-NEWEST:])
+        self.generate.gallery.update(grid)
         self._redraw_still()
 
     def __repr__(self) -> str:
@@ -129,7 +132,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         return {"text/plain": repr(self), WIDGET: view}
 
     def _still_html(self) -> str:
-        return still_html(list(self.generate.gallery.images.values()), self._still)
+        return still_html(self.generate.gallery.newest(SHOWN), self._still)
 
     def _redraw_still(self) -> None:
         """Keeps the pictures in the notebook's file up to date; called from threads."""

@@ -37,6 +37,7 @@ class SweepTab:
 
     Args:
         session: What the tabs share.
+        begun: Given the grid of a sweep when it begins.
         ended: Given the images of a sweep when it is over; called from a thread.
         cancel: The button that cancels all that runs in the panel.
         told: Told what fills the words in braces.
@@ -45,11 +46,14 @@ class SweepTab:
     def __init__(
         self,
         session: Session,
+        *,
+        begun: Callable[[Grid], None],
         ended: Callable[[Grid], None],
         cancel: Any,
         told: Callable[[Mapping[str, Sequence[str]]], None],
     ) -> None:
         self._session = session
+        self._begun = begun
         self._ended = ended
         self._told = told
         self._last: tuple[Maker, Asked] | None = None
@@ -211,6 +215,7 @@ class SweepTab:
         self.resume.disabled = True
         self.run_button.disabled = True
         self._follower.follow(job)
+        self._begun(job.grid)
         before = self.results.children
         self.results.children = [GridView(job.grid, job=job, cancel=False)]
         for view in before:

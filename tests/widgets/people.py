@@ -13,6 +13,21 @@ def press(widget, label):
     find(widget, label).click()
 
 
+def say(widget, **content):
+    """What the browser sends."""
+    widget._handle_custom_msg(content, [])
+
+
+def tile(panel, key):
+    """What the browser is told of an image in the gallery when it asks."""
+    gallery, sent = panel.generate.gallery, []
+    gallery.send = lambda content, *_: sent.append(content)
+    say(gallery, kind="want", cells=[key], edge=192)
+    panel.join(600)
+    del gallery.send
+    return sent[-1]["words"][key]
+
+
 def _within(widget):
     yield widget
     for child in getattr(widget, "children", ()):

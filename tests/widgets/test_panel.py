@@ -11,7 +11,7 @@ import shutil
 import threading
 
 import pytest
-from people import find, press
+from people import find, press, say, tile
 
 import nbtool
 from nbtool.panel.background import Follower
@@ -269,11 +269,10 @@ def test_the_gallery_is_filled_from_the_store_on_opening(opened, generator, pane
     generate(panel, count=3)
     other = opened(generator)
     gallery = other.generate.gallery
-    assert [item["id"] for item in gallery.items] == [
-        image.recipe.key for image in generator.store.latest(3)
-    ]
-    assert gallery.pictures.keys() == gallery.images.keys()
-    assert gallery.selected == gallery.items[0]["id"]
+    keys = [image.recipe.key for image in generator.store.latest(3)]
+    assert list(gallery.images) == keys
+    assert gallery.stored.hex() == "".join(keys)
+    assert gallery.selected == keys[0]
 
 
 def test_use_these_settings_fills_the_form(panel):
@@ -304,7 +303,7 @@ def test_a_star_and_a_note_are_kept_in_the_store(panel):
     find(panel.generate.widget, "Note").value = "sharp"
     stored = panel.generator.store[image.recipe.key]
     assert (stored.starred, stored.note) == (True, "sharp")
-    assert panel.generate.gallery.items[0]["starred"]
+    assert tile(panel, image.recipe.key)["starred"]
 
 
 def test_save_writes_a_file_with_the_recipe_and_overwrites_none(panel, tmp_path):
@@ -367,11 +366,6 @@ def test_the_bundle_has_the_widget_and_pictures_in_its_place(panel):
     assert image.caption.split(" · ")[0] in bundle["text/html"]
 
 
-def say(widget, **content):
-    """What the browser sends."""
-    widget._handle_custom_msg(content, [])
-
-
 def held(panel, engine, count=2):
     """Begins a run of which the first image is shown and the second waits; gives the first."""
     engine.hold(1, lambda recipe: recipe.prompt == "later")
@@ -395,22 +389,22 @@ def test_what_is_said_late_is_kept_with_the_image_that_it_was_said_of(panel, eng
     assert (first.note, first.starred) == ("the clean edge", True)
     assert (newest.note, newest.starred) == ("", False)
     assert (detail.note.value, detail.star.value, detail.star.description) == ("", False, "☆ Star")
-    starred = {item["id"] for item in panel.generate.gallery.items if item["starred"]}
-    assert starred == {first.recipe.key}
+    images = panel.generate.gallery.images
+    assert [key for key in images if tile(panel, key)["starred"]] == [first.recipe.key]
     say(detail.note, key="no such image", value="lost?")
     assert "note='lost?' is not kept" in panel.notice.text
     assert "holds no image" in panel.notice.text
 
 
 def leave(panel):
-    """Fills the gallery, of two, with others."""
+    """Searches for others: the gallery has none of those that are there."""
     panel.generate.gallery.selected = ""
-    generate(panel, count=2)
+    panel.generate.gallery.asked = {"words": "no image has these"}
+    panel.join(SECONDS)
 
 
 @pytest.mark.parametrize("where", ["in the gallery", "left it", "left it, without pixels"])
-def test_what_is_said_of_an_image_is_kept_wherever_it_is(panel, monkeypatch, where):
-    monkeypatch.setattr("nbtool.panel.gallery.KEPT", 2)
+def test_what_is_said_of_an_image_is_kept_wherever_it_is(panel, where):
     first = generate(panel)[0]
     if where != "in the gallery":
         leave(panel)
@@ -427,7 +421,6 @@ def test_what_is_said_of_an_image_is_kept_wherever_it_is(panel, monkeypatch, whe
 def test_what_cannot_be_kept_is_said_with_what_it_was_and_kept_at_the_next_try(
     panel, monkeypatch, where
 ):
-    monkeypatch.setattr("nbtool.panel.gallery.KEPT", 2)
     first = generate(panel)[0]
     if where == "left it":
         leave(panel)
@@ -618,13 +611,11 @@ def test_a_choice_ends_following(panel, engine):
     assert panel.generate.detail.image is first
 
 
-def test_the_image_that_is_looked_at_stays_in_a_full_gallery(panel, monkeypatch):
-    monkeypatch.setattr("nbtool.panel.gallery.KEPT", 3)
+def test_the_image_that_is_looked_at_stays_while_others_are_searched_for(panel):
     first = generate(panel)[0]
-    say(panel.generate.detail.stage, look=first.recipe.key)
-    more = panel.generator.grid("more", seed=range(5))
-    panel.generate.gallery.update(more)
-    assert len(panel.generate.gallery.images) == 3
+    panel.generate.gallery.asked = {"words": "no image has these"}
+    panel.join(SECONDS)
+    assert not panel.generate.gallery.images
     assert panel.generate.detail.image is first
 
 
@@ -635,7 +626,7 @@ def test_fault_42_what_goes_wrong_in_a_callback_is_shown_and_the_buttons_work_ag
         raise OSError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr("nbtool.panel.gallery.small_copy", broken)
+        patch.setattr("nbtool.panel.library.listed.Listed.came", broken)
         generate(panel)
         assert "OSError: no room" in panel.notice.text
         assert find(panel.generate.widget, "Cancel").disabled

@@ -62,6 +62,12 @@ def enlarged_module() -> str:
 
 
 @cache
+def pictures_module() -> str:
+    """The same, and the shelf of pictures that come from Python: the class `Shelf`."""
+    return _joined((*ENLARGED, "shelf"))
+
+
+@cache
 def enlarged_style() -> str:
     """The CSS of the enlarged view alone."""
     return f"{_read('theme.css')}\n{_read('enlarged.css')}"

@@ -1,0 +1,189 @@
+"""What a search in a store of 10,000 small images costs, and how soon and how smoothly they are seen.
+
+    python benchmarks/gallery.py
+    python benchmarks/gallery.py --images 1000
+
+Fills a store with images that differ, starts JupyterLab and Chromium, opens a panel on it and
+scrolls through all of it. Prints the table of benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import hashlib
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import sync_playwright
+
+from nbtool import Provenance, Recipe, Store
+from nbtool.results import records
+from nbtool.results.folder import Folder
+from nbtool.results.image import encoded
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "ui"))
+import browsers
+from labs import Lab, Notebook
+
+RUNS = 7
+SIZE = 96  # pixels
+SETTINGS = {
+    "model": "shapes",
+    "scheduler": "euler",
+    "num_inference_steps": 8,
+    "guidance_scale": 3.0,
+    "width": SIZE,
+    "height": SIZE,
+}
+SHAPES = ("circle", "square", "triangle", "star")
+COLOURS = ("red", "green", "blue", "orange", "purple", "teal", "gold", "black")
+OPENED = "import nbtool\nnbtool.Panel()"
+IMPORTED = "import nbtool, nbtool.panel.panel; gen = nbtool.Generator()"
+MEMORY = "import os; print(open(f'/proc/{os.getpid()}/statm').read().split()[1])"
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+# Milliseconds from a press that runs a cell until every tile in sight shows its picture.
+OPEN = """
+async cell => {
+  const { content } = jupyterapp.shell.currentWidget;
+  content.activeCellIndex = cell;
+  const pressed = performance.now();
+  jupyterapp.commands.execute("notebook:run-cell");
+  const whole = () => {
+    const list = document.querySelector(".nbtool-library .nbtool-tiles");
+    if (!list) return false;
+    const tiles = [...list.querySelectorAll(".nbtool-tile")].filter(tile => {
+      const [box, frame] = [tile, list].map(one => one.getBoundingClientRect());
+      return box.bottom > frame.top && box.top < frame.bottom;
+    });
+    return tiles.length > 8 && tiles.every(tile => {
+      const image = tile.querySelector("img");
+      return image?.complete && image.naturalWidth;
+    });
+  };
+  while (!whole()) await new Promise(requestAnimationFrame);
+  return performance.now() - pressed;
+}
+"""
+# Scrolls through all of it; of the frames, how many showed a tile without a picture, or a gap.
+SCROLL = """
+async step => {
+  const list = document.querySelector(".nbtool-library .nbtool-tiles");
+  let [frames, waiting, gaps, longest, last] = [0, 0, 0, 0, performance.now()];
+  while (list.scrollTop + list.clientHeight < list.scrollHeight - 1) {
+    list.scrollTop += step;
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+    frames += 1;
+    const frame = list.getBoundingClientRect();
+    const tiles = [...list.querySelectorAll(".nbtool-tile")].filter(tile => {
+      const box = tile.getBoundingClientRect();
+      return box.bottom > frame.top && box.top < frame.bottom;
+    });
+    const boxes = tiles.map(tile => tile.getBoundingClientRect());
+    const top = Math.min(...boxes.map(box => box.top));
+    const bottom = Math.max(...boxes.map(box => box.bottom));
+    if (!tiles.length || top > frame.top + 12 || bottom < frame.bottom - 12) gaps += 1;
+    if (!tiles.every(tile => tile.querySelector("img")?.naturalWidth)) waiting += 1;
+  }
+  return [frames, gaps, waiting, longest, document.querySelectorAll(".nbtool-tile").length];
+}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--images", type=int, default=10_000)
+    images = parser.parse_args().images
+    path = browsers.find_or_install()
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "images"
+        fill(store, images)
+        browser = playwright.chromium.launch(executable_path=path, args=list(browsers.ARGUMENTS))
+        lab = Lab(browser, Path(folder))
+        try:
+            print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+            print(f"\n| {images:,} images in the browser | median | longest |\n|---|---|---|")
+            settings = f"%env NBTOOL_STORE={store}"
+            _measure(lab.notebook([settings, IMPORTED, *[OPENED] * RUNS, MEMORY]))
+        finally:
+            lab.close()
+            browser.close()
+
+
+def _measure(notebook: Notebook) -> None:
+    notebook.run(0)
+    notebook.run(1)
+    times = []
+    for cell in range(2, 2 + RUNS):
+        times.append(notebook.page.evaluate(OPEN, cell))
+        if cell < 1 + RUNS:
+            notebook.page.evaluate("jupyterapp.commands.execute('notebook:clear-cell-output')")
+    _row("the first panel of a kernel, to the last thumbnail in sight", times[:1])
+    _row("a panel, to the last thumbnail in sight", times[1:])
+    before = _memory(notebook)
+    frames, gaps, waiting, longest, tiles = notebook.page.evaluate(SCROLL, 120)
+    print(f"\n| scrolling through all | |\n|---|---|\n| looks on the way | {frames:,} |")
+    print(f"| that found a place without a tile | {gaps:,} |")
+    print(f"| that found a tile without its picture yet | {waiting:,} |")
+    print(f"| the longest between two looks | {longest:.0f} ms |")
+    print(f"| tiles in the page at the end | {tiles:,} |")
+    print(f"| memory of Python before and after | {before:.0f} MB, {_memory(notebook):.0f} MB |")
+
+
+def _memory(notebook: Notebook) -> float:
+    last = 2 + RUNS
+    notebook.run(last)
+    return int(notebook.text(last)) * PAGE_BYTES / 1e6
+
+
+def fill(path: Path, images: int) -> None:
+    """What `store.put` would write, without waiting for the disk each time."""
+    Store(path).prepare()
+    folder = Folder(path)
+    first = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+    for number in range(images):
+        colour, shape = COLOURS[number % 8], SHAPES[number // 8 % 4]
+        picture = _picture(number, colour, shape)
+        recipe = Recipe(prompt=f"a {colour} {shape}", seed=number, **SETTINGS)
+        created = (first + dt.timedelta(minutes=number)).isoformat(timespec="microseconds")
+        made = Provenance(engine="local", seconds=1.0, created=created)
+        png = encoded(picture, recipe, made)
+        digest = hashlib.sha256(png).hexdigest()
+        folder.picture(recipe.key, digest).write_bytes(png)
+        record = {
+            "schema": records.SCHEMA,
+            "key": recipe.key,
+            "recipe": recipe.to_dict(),
+            "provenance": made.to_dict(),
+            "png_sha256": digest,
+        }
+        folder.record(recipe.key).write_bytes(records.text(record))
+
+
+def _picture(number: int, colour: str, shape: str) -> Image.Image:
+    picture = Image.new("RGB", (SIZE, SIZE), (235, 235 - number % 40, 220))
+    draw = ImageDraw.Draw(picture)
+    low, high = 12 + number % 7, 84 - number % 5
+    if shape == "circle":
+        draw.ellipse((low, low, high, high), colour)
+    elif shape == "square":
+        draw.rectangle((low, low, high, high), colour)
+    else:
+        draw.regular_polygon((48, 48, 34), 3 if shape == "triangle" else 6, fill=colour)
+    return picture
+
+
+def _row(what: str, times: list[float]) -> None:
+    print(f"| {what} | {statistics.median(times):.0f} ms | {max(times):.0f} ms |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""What the gallery is made of: its JavaScript, its style, and what each of its sections does.
+
+The module is the viewer's enlarged view and its shelf of pictures, then the files below.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nbtool.display import viewer
+
+PARTS = ("choice", "tiles", "search", "tools", "folder", "lists", "gallery")
+
+
+def module() -> str:
+    """The gallery as the text of an ES module."""
+    return "\n".join([viewer.pictures_module(), *(_read(f"{part}.js") for part in PARTS)])
+
+
+def style() -> str:
+    """Its CSS."""
+    return f"{viewer.enlarged_style()}\n{_read('gallery.css')}"
+
+
+def _read(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -1,0 +1,197 @@
+"""What people do in the gallery besides looking: one after another, beside the kernel's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nbtool.panel.background import InTurn
+from nbtool.panel.library.changes import Changes
+from nbtool.panel.library.queue import Queue
+from nbtool.panel.library.sweeps import Sweeps
+from nbtool.text import count
+
+if TYPE_CHECKING:
+    from nbtool.panel.notice import Notice
+    from nbtool.recipes.recipe import Recipe
+    from nbtool.results.image import GeneratedImage
+    from nbtool.results.store import Store
+
+
+class Wall(Protocol):
+    """The gallery as those who change it see it."""
+
+    selected: Any
+    said: Any
+    deleted: Any
+    sweeps: Any
+    opened: Any
+    queue: Any
+
+    @property
+    def images(self) -> Mapping[str, GeneratedImage]:
+        """What is listed."""
+
+    def is_open(self, section: str) -> bool:
+        """Whether somebody looks at a section."""
+
+    def look(self, *, again: bool) -> None:
+        """Searches the store once more."""
+
+    def marked(self, keys: Sequence[str]) -> None:
+        """Shows the stars and notes of some as they are now."""
+
+    def gone(self, keys: Sequence[str]) -> None:
+        """Some images were taken out of the store."""
+
+
+class Desk:
+    """Does what the browser asks for: with images, saved sweeps and jobs.
+
+    Args:
+        wall: The gallery.
+        store: Whose images it shows.
+        notice: Where it says what went wrong.
+        copy: Puts a text on the clipboard.
+    """
+
+    def __init__(
+        self, wall: Wall, store: Store, notice: Notice, copy: Callable[[str], None]
+    ) -> None:
+        self._wall = wall
+        self._store = store
+        self._copy = copy
+        self.use: Callable[[Recipe], None] = lambda _: None  # the settings of an image
+        self._changes = Changes(store, self._say)
+        self._in_turn = InTurn(notice.fail)
+        self.sweeps = Sweeps(store)
+        self.queue = Queue(self._show_queue, lambda: wall.is_open("queue"), notice.fail)
+        self._acts: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "use": self._use,
+            "paths": self._copy_paths,
+            "star": self._star,
+            "note": self._note,
+            "delete": lambda said: self._changes.delete(texts(said.get("cells")), wall.gone),
+            "undo": lambda _: self._take_back(self._changes.undo),
+            "restore": lambda _: self._take_back(self._changes.restore),
+            "empty": lambda _: self._empty(),
+            "sweeps": lambda _: self._list_sweeps(),
+            "open sweep": lambda said: self._open_sweep(said["name"]),
+            "rename sweep": lambda said: self._rename_sweep(said["name"], said["to"].strip()),
+            "delete sweep": lambda said: self._delete_sweep(said["name"]),
+            "move up": lambda said: self.queue.move_up(said["name"]),
+            "cancel job": lambda said: self.queue.cancel(said["name"]),
+        }
+
+    def hear(self, kind: str, said: Mapping[str, Any]) -> None:
+        """Does what was asked for, after what was asked for before; returns at once."""
+        if act := self._acts.get(kind):
+            self._in_turn(lambda: act(said))
+
+    def keep(self, grid: Any) -> None:
+        """Keeps the grid of a sweep under a name that it suggests itself; returns at once."""
+
+        def keep() -> None:
+            self.sweeps.keep(grid)
+            self._list_sweeps()
+
+        self._in_turn(keep)
+
+    def weigh(self) -> None:
+        """Says how much was deleted and could be removed for good."""
+        deleted = self._store.deleted
+        self._wall.deleted = {"images": len(deleted), "size": size_of(deleted.size)}
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until nothing is left to do, or `timeout` seconds for each part of it."""
+        self._in_turn.join(timeout)
+        self.queue.join(timeout)
+
+    def _say(self, text: str, undo: bool = False) -> None:
+        self._wall.said = {"text": text, "undo": undo}
+
+    def _use(self, said: Mapping[str, Any]) -> None:
+        for key in texts(said.get("cells"))[:1]:
+            self.use(self._wall.images[key].recipe)
+
+    def _copy_paths(self, said: Mapping[str, Any]) -> None:
+        images = [self._wall.images[key] for key in texts(said.get("cells"))]
+        paths = [str(image.path) for image in images if image.path]
+        self._copy("\n".join(paths))
+        copied = "The path is" if len(paths) == 1 else f"{len(paths):,} paths are"
+        self._say(f"{copied} on the clipboard")
+
+    def _star(self, said: Mapping[str, Any]) -> None:
+        keys = texts(said.get("cells"))
+        try:
+            self._changes.star(keys, starred=said.get("starred") is True)
+        finally:
+            self._wall.marked(keys)
+
+    def _note(self, said: Mapping[str, Any]) -> None:
+        keys = texts(said.get("cells"))
+        try:
+            self._changes.note(keys, str(said.get("note", "")))
+        finally:
+            self._wall.marked(keys)
+
+    def _take_back(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        finally:
+            self._wall.look(again=True)
+            self._wall.marked(list(self._wall.images))
+            self._list_sweeps()
+
+    def _empty(self) -> None:
+        images = len(self._store.deleted)
+        freed = self._store.empty_deleted()
+        self._changes.forget()
+        self._say(f"{count(images, 'image')} removed for good; {size_of(freed)} are free again")
+        self.weigh()
+
+    def _list_sweeps(self) -> None:
+        self._wall.sweeps = self.sweeps.listed()
+
+    def _open_sweep(self, name: str) -> None:
+        if name:
+            self.sweeps.open(name)
+        else:
+            self.sweeps.close()
+        self._wall.opened = name
+
+    def _rename_sweep(self, name: str, to: str) -> None:
+        if not to or to == name:
+            return
+        try:
+            self.sweeps.rename(name, to)
+            if self._wall.opened == name:
+                self._wall.opened = to
+        finally:
+            self._list_sweeps()
+
+    def _delete_sweep(self, name: str) -> None:
+        undo = self.sweeps.delete(name)
+        if self._wall.opened == name:
+            self._open_sweep("")
+        self._changes.did("1 sweep deleted; its images stay", "1 sweep put back", undo)
+        self._list_sweeps()
+
+    def _show_queue(self, queue: list[dict[str, Any]]) -> None:
+        if queue != self._wall.queue:
+            self._wall.queue = queue
+
+
+def size_of(count: int) -> str:
+    """Bytes in words."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} GB"
+
+
+def texts(given: object) -> list[str]:
+    """Those of a list that are texts."""
+    return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []

@@ -1,0 +1,144 @@
+"""Which images the gallery lists, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from nbtool.results.found import NEWEST, TODAY
+from nbtool.results.image import GeneratedImage
+from nbtool.results.store import Store
+
+MAKING = 12  # images in the making that are shown at once
+KNOWN = 24  # newest images that are known whatever is searched for
+
+
+class Asked:
+    """What is searched for.
+
+    Args:
+        said: words, model, starred, today and sort, as the browser says them.
+    """
+
+    def __init__(self, said: Mapping[str, Any]) -> None:
+        self.said = dict(said)
+        self._sort = str(said.get("sort") or NEWEST)
+        model = {"model": str(said["model"])} if said.get("model") else {}
+        starred = {"starred": True} if said.get("starred") else {}
+        today = {"since": TODAY} if said.get("today") else {}
+        self._words = str(said.get("words") or "")
+        self._limits: dict[str, Any] = {**model, **starred, **today}
+
+    @property
+    def is_plain(self) -> bool:
+        """All of them, the newest first: what comes belongs in front of what is there."""
+        return not self._words and not self._limits and self._sort == NEWEST
+
+    def search(self, store: Store) -> Any:
+        return store.find(self._words, sort=self._sort, **self._limits)
+
+
+class Listed(Mapping[str, GeneratedImage]):
+    """The images by their key, in their order: what came, then what the search found.
+
+    An image is read when it is taken from here. What came since the search, or is in the making,
+    never changes its place.
+
+    Attributes:
+        recent: The keys of what came and of what is in the making.
+        stored: The keys of the rest.
+        making: Those of `recent` that are not done.
+        newest: The images that were made last, whatever is searched for.
+        total: How many images there are, whatever is searched for.
+    """
+
+    def __init__(self) -> None:
+        self.recent: list[str] = []
+        self.stored: Sequence[str] = ()
+        self.making: list[str] = []
+        self.newest: list[GeneratedImage] = []
+        self.total = 0
+        self._is_plain = True
+        self._held: dict[str, GeneratedImage] = {}  # what came, by key
+        self._found: tuple[dict[str, int], Any] = {}, ()  # places by key, and what was found
+
+    def __getitem__(self, key: str) -> GeneratedImage:
+        """The image of a key; also one that came and is not listed.
+
+        Raises:
+            KeyError: There is none.
+            StoreError: It is not in the store any more, or cannot be read.
+        """
+        places, found = self._found
+        image: GeneratedImage = self._held.get(key) or found[places[key]]
+        return image
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (key for key in self.recent if key in self._held)
+        yield from self.stored
+
+    def __len__(self) -> int:
+        return sum(key in self._held for key in self.recent) + len(self.stored)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._held or key in self._found[0]
+
+    def search(self, store: Store, asked: Asked, *, again: bool) -> None:
+        """Takes what a search finds; it takes a moment. `again`: what came since keeps its place."""
+        found = asked.search(store)
+        every = found if asked.is_plain else store.find(sort=NEWEST)
+        keys, newest = found.keys, list(every[:KNOWN])
+        listing = store.listing()
+        held = {
+            key: image
+            for key, image in self._held.items()
+            if image.path is None or (again and key in listing)
+        }
+        unsaved = [image for image in held.values() if image.path is None]
+        self._held, self._is_plain = held, asked.is_plain
+        self._found = {key: place for place, key in enumerate(keys)}, found
+        kept = {*held, *self.making}
+        self.recent = [key for key in self.recent if key in kept] if asked.is_plain else []
+        front = {*self.recent}
+        self.stored = [key for key in keys if key not in front]
+        self.newest = [*unsaved[::-1], *newest][:KNOWN]
+        self.total = len(every) + len(unsaved)
+
+    def came(self, fresh: Iterable[GeneratedImage], making: Collection[str]) -> list[str]:
+        """Adds images in the order in which they were finished, and what is in the making now.
+
+        Returns:
+            The keys of images that were known before, and may be others now.
+        """
+        added = {image.recipe.key: image for image in fresh}
+        known = [key for key in added if key in self]
+        self.newest = [
+            *list(added.values())[::-1],
+            *(image for image in self.newest if image.recipe.key not in added),
+        ][:KNOWN]
+        begun = [key for key in making if key not in self and key not in added]
+        self.total += len(added) - len(known)
+        self._held |= added
+        if not self._is_plain:
+            self.making = []
+            return known
+        before = [key for key in self.recent if key in self._held or key in begun]
+        room = max(0, MAKING - sum(key not in self._held for key in before))
+        new = [key for key in added if key not in before and key not in self._found[0]]
+        new += [key for key in begun if key not in before][:room]
+        self.recent = [*new[::-1], *before]
+        self.making = [key for key in self.recent if key in begun]
+        return known
+
+    def drop(self, keys: Collection[str]) -> None:
+        """Some are not there any more."""
+        for key in keys:
+            self._held.pop(key, None)
+        self.recent = [key for key in self.recent if key not in keys]
+        self.newest = [image for image in self.newest if image.recipe.key not in keys]
+
+    def after(self, key: str, gone: Collection[str]) -> str:
+        """What comes after an image, or else before it, and is not gone; "" where there is none."""
+        keys = list(self)
+        at = keys.index(key) if key in keys else 0
+        return next((one for one in keys[at:] + keys[:at][::-1] if one not in gone), "")

@@ -1,0 +1,96 @@
+"""The saved sweeps of a store as the panel lists them: kept, opened, renamed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from nbtool.errors import StoreError
+from nbtool.live.feed import sendable
+from nbtool.text import ellipsized, printable
+
+if TYPE_CHECKING:
+    from nbtool.results.labelled import Labelled
+    from nbtool.results.store import Store
+
+MAX_PROMPT = 60  # characters of a suggested name
+MAX_TRIES = 1000
+
+
+class Sweeps:
+    """What is done with the grids of a store that have a name. Each call may take a while.
+
+    Attributes:
+        place: Where the one that is open is seen.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.place = ipywidgets.VBox()
+        self.place.add_class("nbtool-results")
+
+    def listed(self) -> list[dict[str, Any]]:
+        """What there is to say of each, the newest first."""
+        return [
+            dict(sendable(record | {"axes": _axes(record["axes"])}))
+            for record in reversed(self._store.grids.records())
+        ]
+
+    def keep(self, grid: Labelled) -> str:
+        """Keeps a grid under a name that its prompt and axes suggest, and returns that.
+
+        One that is kept already keeps its name; no other grid loses its own.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        wanted = suggested(grid)
+        for number in range(1, MAX_TRIES):
+            name = wanted if number == 1 else f"{wanted} ({number})"
+            try:
+                grid.name = name
+            except StoreError:
+                if name not in self._store.grids:
+                    raise
+            else:
+                return name
+        raise StoreError(f"too many sweeps are named like {wanted!r}; rename or delete some")
+
+    def open(self, name: str) -> None:
+        """Shows a grid in the viewer, in place of the one before."""
+        from nbtool.live.view import GridView
+
+        self._show([GridView(self._store.grids[name])])
+
+    def close(self) -> None:
+        self._show([])
+
+    def rename(self, name: str, new: str) -> None:
+        """Gives a grid another name.
+
+        Raises:
+            StoreError: The name is empty or another grid's, or it cannot be written.
+        """
+        self._store.grids[name].name = new
+
+    def delete(self, name: str) -> Callable[[], None]:
+        """Takes a grid out of the list; what is returned puts it back."""
+        del self._store.grids[name]
+        return lambda: self._store.grids.restore(name) and None
+
+    def _show(self, views: list[Any]) -> None:
+        before, self.place.children = self.place.children, views
+        for view in before:
+            view.close()
+
+
+def suggested(grid: Labelled) -> str:
+    """A name of what a sweep is about: its prompt and its axes."""
+    prompt = ellipsized(printable(" ".join(grid.base.prompt.split())), MAX_PROMPT)
+    return " · ".join(filter(None, [prompt, _axes({a: len(v) for a, v in grid.axes.items()})]))
+
+
+def _axes(lengths: dict[str, int]) -> str:
+    return " × ".join(f"{printable(name)} {n}" for name, n in lengths.items()) or "one image"

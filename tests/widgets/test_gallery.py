@@ -1,0 +1,259 @@
+"""The gallery without a browser: what it lists, and what is done with images, sweeps and jobs."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from people import say, tile
+
+import nbtool
+from nbtool.panel.panel import Panel
+from nbtool.testing import FakeEngine
+
+SECONDS = 600  # on a busy machine
+
+
+@pytest.fixture
+def engine():
+    return FakeEngine()
+
+
+@pytest.fixture
+def generator(tmp_path, engine):
+    return nbtool.Generator(engine=engine, store=tmp_path / "images")
+
+
+@pytest.fixture
+def images(generator):
+    """Five that are there before, the newest first."""
+    asked = [(prompt, seed) for prompt in ("a red fox", "a blue hat") for seed in (1, 2)]
+    return [generator(prompt, seed=seed) for prompt, seed in [*asked, ("a green owl", 3)]][::-1]
+
+
+@pytest.fixture
+def panel(generator, images):
+    panel = Panel(generator)
+    panel.join(SECONDS)
+    yield panel
+    panel.generate.gallery.section = "images"
+    panel.cancel()
+    panel.join(SECONDS)
+    panel.close()
+
+
+@pytest.fixture
+def gallery(panel):
+    return panel.generate.gallery
+
+
+@pytest.fixture
+def do(panel, gallery):
+    """Does what the browser asks for, and waits until it is done."""
+
+    def act(kind, *images, **more):
+        say(gallery, kind=kind, cells=[image.recipe.key for image in images], **more)
+        panel.join(SECONDS)
+
+    return act
+
+
+def listed(gallery):
+    """The keys that the browser has."""
+    stored = gallery.stored.hex()
+    return [*gallery.recent, *(stored[i : i + 64] for i in range(0, len(stored), 64))]
+
+
+def keys(images):
+    return [image.recipe.key for image in images]
+
+
+def prompts(gallery):
+    return [image.recipe.prompt for image in gallery.images.values()]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"words": "FOX a"}, {"a red fox"}),
+        ({"words": "sharp"}, {"a green owl"}),
+        ({"starred": True}, {"a green owl"}),
+        ({"starred": True, "words": "fox"}, set()),
+        ({"model": "fake", "today": True}, {"a red fox", "a blue hat", "a green owl"}),
+        ({"model": "another"}, set()),
+    ],
+)
+def test_it_lists_what_is_searched_for_and_all_again(panel, gallery, images, asked, found):
+    images[0].starred, images[0].note = True, "sharp"
+    gallery.asked = asked
+    panel.join(SECONDS)
+    assert set(prompts(gallery)) == found
+    assert listed(gallery) == list(gallery.images)
+    assert (gallery.total, gallery.found, gallery.models) == (5, asked, ["fake"])
+    gallery.asked = {"sort": "oldest"}
+    panel.join(SECONDS)
+    assert listed(gallery) == keys(images)[::-1]
+
+
+def test_what_others_did_to_the_store_is_seen_at_the_next_look(gallery, generator, images, do):
+    other = nbtool.Generator(engine=FakeEngine(), store=generator.store.path)("from elsewhere")
+    images[1].delete()
+    do("look")
+    assert listed(gallery) == keys([other, images[0], *images[2:]])
+    assert gallery.deleted["images"] == 1
+
+
+def test_images_keep_their_places_while_they_are_made_and_when_others_look(
+    panel, gallery, engine, images
+):
+    engine.hold(2, lambda recipe: recipe.seed == 8)
+    panel.generate._submit("a new one", seed=[7, 8])
+    assert engine.wait_for_hold(SECONDS)
+    until(lambda: len(gallery.making) == 1 and len(listed(gallery)) == 7)
+    second, first = listed(gallery)[:2]
+    assert (gallery.making, gallery.images[first].seed) == ([second], 7)
+    say(gallery, kind="look")
+    gallery._searching.join(SECONDS)
+    assert listed(gallery) == [second, first, *keys(images)]
+    assert list(gallery.images) == [first, *keys(images)]
+    engine.release()
+    panel.join(SECONDS)
+    assert listed(gallery) == [second, first, *keys(images)]
+    assert gallery.making == []
+    assert gallery.total == len(gallery.images) == 7
+
+
+def until(true):
+    """Waits for what a thread does in its time."""
+    import threading
+
+    for _ in range(100 * SECONDS):
+        if true():
+            return
+        threading.Event().wait(0.01)
+    raise TimeoutError
+
+
+def test_what_is_made_while_others_are_searched_for_is_listed_where_it_matches(panel, gallery):
+    gallery.asked = {"words": "moon"}
+    panel.join(SECONDS)
+    panel.generate._submit("a moon", seed=1)
+    panel.join(SECONDS)
+    panel.generate._submit("no such thing", seed=1)
+    panel.join(SECONDS)
+    assert prompts(gallery) == ["a moon"]
+    assert panel.generate.detail.image.recipe.prompt == "no such thing"
+    gallery.asked = {}
+    panel.join(SECONDS)
+    assert gallery.total == len(listed(gallery)) == 7
+
+
+def test_several_are_deleted_put_back_and_removed_for_good(panel, gallery, generator, images, do):
+    images[1].note = "kept with it"
+    gallery.selected = images[1].recipe.key
+    do("delete", *images[:3])
+    assert listed(gallery) == keys(images[3:])
+    assert gallery.selected == images[3].recipe.key
+    assert gallery.said == {"text": "3 images deleted", "undo": True}
+    assert gallery.deleted["images"] == 3
+    generator("a green owl", seed=3)  # asked for anew, it is made again
+    do("undo")
+    assert gallery.said == {"text": "3 images put back", "undo": False}
+    assert set(listed(gallery)) == set(keys(images))
+    assert images[1].note == "kept with it"
+    do("delete", images[2])
+    do("restore")
+    assert images[2].recipe.key in listed(gallery)
+    do("delete", images[2])
+    do("empty")
+    assert "removed for good" in gallery.said["text"]
+    assert (gallery.said["undo"], gallery.deleted["images"]) == (False, 0)
+    do("undo")
+    assert len(gallery.images) == 4
+    assert panel.notice.text == ""
+
+
+def test_several_are_starred_and_noted_and_a_note_comes_back(panel, gallery, images, do):
+    images[0].note = "the old one"
+    do("star", *images[:2], starred=True)
+    do("note", *images[:2], note="both")
+    assert [tile(panel, key)["note"] for key in keys(images[:3])] == ["both", "both", ""]
+    assert [image.starred for image in images] == [True, True, False, False, False]
+    assert panel.generate.detail.star.value
+    assert panel.generate.detail.note.value == "both"
+    do("undo")
+    assert [image.note for image in images[:2]] == ["the old one", ""]
+
+
+def test_what_the_disk_refuses_is_said_and_nothing_is_lost(panel, gallery, images, do, monkeypatch):
+    def refused(path, *_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refused)
+        for kind, more in (("delete", {}), ("star", {"starred": True}), ("note", {"note": "no"})):
+            do(kind, images[0], **more)
+            assert "Read-only file system" in panel.notice.text
+    assert listed(gallery) == keys(images)
+    assert gallery.said == {}
+    do("star", images[0], starred=True)
+    assert images[0].starred
+
+
+def test_a_tile_says_that_its_file_is_gone_and_the_others_come(panel, images):
+    images[0].path.unlink()
+    assert "PNG is missing" in tile(panel, images[0].recipe.key)["gone"]
+    said = tile(panel, images[1].recipe.key)
+    assert said["caption"].startswith("a blue hat")
+    assert "gone" not in said
+
+
+def test_paths_are_copied_and_settings_used(panel, gallery, images, do, monkeypatch):
+    copied = []
+    monkeypatch.setattr(gallery._desk, "_copy", copied.append)
+    do("paths", *images[:2])
+    assert copied == ["\n".join(str(image.path) for image in images[:2])]
+    do("use", images[1])
+    assert panel.settings.prompt.value == images[1].recipe.prompt
+
+
+def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, generator, do):
+    name = "a red fox · seed 3"
+    for extra in (3, 4, 3):  # another of the same axes gets another name, the same keeps its own
+        grid = generator.grid("a red fox", seed=[1, 2, extra])
+        gallery.keep_sweep(grid)
+        panel.join(SECONDS)
+    assert [sweep["name"] for sweep in gallery.sweeps] == [f"{name} (2)", name]
+    assert (gallery.sweeps[1]["axes"], gallery.sweeps[1]["there"]) == ("seed 3", 3)
+    do("open sweep", name=name)
+    (view,) = gallery.sweep.children
+    assert (len(view.grid), gallery.opened) == (3, name)
+    do("rename sweep", name=name, to=f"{name} (2)")
+    assert "another grid" in panel.notice.text
+    do("rename sweep", name=name, to=" foxes ")
+    assert {sweep["name"] for sweep in gallery.sweeps} == {"foxes", f"{name} (2)"}
+    do("delete sweep", name="foxes")
+    assert (gallery.opened, gallery.sweep.children) == ("", ())
+    assert "foxes" not in generator.store.grids
+    do("undo")
+    assert len(generator.store.grids["foxes"]) == 3
+
+
+def test_the_queue_has_every_job_and_moves_or_cancels_it(panel, gallery, generator, engine):
+    engine.hold(2)
+    jobs = [generator.submit(f"job {n}", seed=range(3)) for n in range(3)]
+    assert engine.wait_for_hold(SECONDS)
+    gallery.section = "queue"
+    until(lambda: [job["prompt"] for job in gallery.queue] == ["job 0", "job 1", "job 2"])
+    assert (gallery.queue[0]["state"], gallery.queue[1]["axes"]) == ("running", "seed 3")
+    say(gallery, kind="move up", name=gallery.queue[2]["id"])
+    until(lambda: gallery.queue[0]["prompt"] == "job 2")
+    named = {job["prompt"]: job["id"] for job in gallery.queue}
+    say(gallery, kind="cancel job", name=named["job 1"])
+    until(lambda: "job 1" not in [job["prompt"] for job in gallery.queue])
+    assert jobs[1].cancelled
+    engine.release()
+    for job in jobs:
+        job.join(SECONDS)
+    until(lambda: gallery.queue == [])

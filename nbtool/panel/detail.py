@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nbtool.panel.gallery import Gallery
     from nbtool.panel.notice import Notice
     from nbtool.recipes.recipe import Recipe
-    from nbtool.results.image import GeneratedImage, Marks
+    from nbtool.results.image import GeneratedImage, Home
 SIZE = ("width", "height")  # shown as one
 STARS = {False: "☆ Star", True: "★ Starred"}
 WIDE = {row.label for row in ROWS.values() if row.kind == TEXT and not row.network}
@@ -39,7 +39,7 @@ class Detail:
     """
 
     def __init__(
-        self, gallery: Gallery, store: Marks, notice: Notice, copy: Callable[[str], None]
+        self, gallery: Gallery, store: Home, notice: Notice, copy: Callable[[str], None]
     ) -> None:
         self._gallery = gallery
         self._store = store

@@ -100,6 +100,7 @@ class Sweep:
     words: Mapping[str, str] = field(default_factory=dict)  # for {name} in every prompt
     drawn: int | None = None  # the seed of all cells, if it was drawn
     drawn_apart: bool = False  # whether seeds were drawn, and cells have different ones
+    fixed: tuple[Edit, ...] = ()  # what was chosen of axes that are left out
 
     @property
     def shape(self) -> Index:
@@ -110,12 +111,14 @@ class Sweep:
 
     def __iter__(self) -> Iterator[tuple[Index, Recipe]]:
         indices = itertools.product(*map(range, self.shape))
-        edits = itertools.product(*(axis.edits for axis in self.axes))
+        fixed = ((edit,) for edit in self.fixed)
+        edits = itertools.product(*fixed, *(axis.edits for axis in self.axes))
         return zip(indices, map(self._edited, edits), strict=True)
 
     def recipe(self, index: Index) -> Recipe:
         """The recipe of one cell."""
-        return self._edited([axis.edits[i] for axis, i in zip(self.axes, index, strict=True)])
+        edits = (axis.edits[i] for axis, i in zip(self.axes, index, strict=True))
+        return self._edited([*self.fixed, *edits])
 
     def _edited(self, edits: Sequence[Edit]) -> Recipe:
         recipe, words = self.base, self.words

@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     grids = commands.add_parser("grids", help="list the grids that have a name, or write one")
     grids.add_argument("name", nargs="?", help="of a grid; without it all are listed")
     grids.add_argument(
-        "-o", "--output", type=_path, action="append",
+        "-o", "--output", type=files.expanded, action="append",
         help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
     )  # fmt: skip
     grids.set_defaults(run=_grids)

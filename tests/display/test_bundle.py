@@ -56,9 +56,7 @@ def test_the_text_stays_short(make_grid):
 
 def test_the_html_holds_labels_thumbnails_and_reasons(bundle):
     page = Reader(bundle["text/html"])
-    assert {"seed", "guidance_scale", "7.5", "failed", "out of memory", "not made"} <= set(
-        page.texts
-    )
+    assert {"Seed", "Guidance", "7.5", "failed", "out of memory", "not made"} <= set(page.texts)
     assert page.tags.count("img") == 4
     for tag, name, value in page.attributes:
         assert name != "id"

@@ -9,10 +9,27 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ENLARGED = ("elements", "zoom", "play", "enlarged")
 PARTS = (
-    *("elements", "places", "shelf", "sheet", "cell", "marks"),
-    *("toolbar", "enlarged", "compare", "keys", "view"),
+    *ENLARGED,
+    *(
+        "labels",
+        "places",
+        "layouts",
+        "arrangement",
+        "sheet",
+        "fitting",
+        "cell",
+        "shelf",
+        "cells",
+        "marks",
+    ),
+    *("axes", "values", "toolbar", "compare", "keys", "view"),
 )
 HOST = "host"
 
@@ -20,7 +37,7 @@ HOST = "host"
 @cache
 def module() -> str:
     """The viewer as the text of an ES module."""
-    return "\n".join(_read(f"{part}.js") for part in PARTS)
+    return _joined(PARTS)
 
 
 @cache
@@ -32,7 +49,26 @@ def page_module() -> str:
 @cache
 def style() -> str:
     """The viewer's CSS."""
-    return _read("viewer.css")
+    return f"{enlarged_style()}\n{_read('viewer.css')}"
+
+
+@cache
+def enlarged_module() -> str:
+    """The enlarged view alone, to stand before another module; enlarged.js says what it needs.
+
+    It declares the class `Enlarged`, whose `element` goes into the widget's own.
+    """
+    return _joined(ENLARGED)
+
+
+@cache
+def enlarged_style() -> str:
+    """The CSS of the enlarged view alone."""
+    return f"{_read('theme.css')}\n{_read('enlarged.css')}"
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n".join(_read(f"{part}.js") for part in parts)
 
 
 def _read(name: str) -> str:

@@ -1,26 +1,48 @@
-// The dialog with one enlarged image, its recipe, and what can be done with it.
-
-const ENLARGED = 4; // times its size, at most: beyond there is nothing more to see
+// The dialog with one picture large and what is known of it. It knows nothing of grids: its host
+// offers item(id): {title, url, size, alert, text}, what is known at once: a small picture's url
+// and the size of the whole, or words for the stage; whole(id): null, or a promise of {url, size,
+// caption, note, recipe, made, python, file}, of {error}, or of what there is of these without a
+// url; beside(id, by): the next id, the previous with -1, or null; count(id): "3 of 24";
+// actions(id, whole): [{name, label, pressed, key, act}]; hint(id); moved(id); closed(id). It may
+// offer led(id, key): the id that an arrow or a page key leads to, or null, and ways(): in which
+// the pictures can be played, [{name, step(id)}].
 
 class Enlarged {
-  constructor(view) {
-    this.view = view;
-    this.title = make("h2", { dir: "auto" });
+  constructor(host) {
+    this.host = host;
+    this.zoom = new Zoom({ turned: (by) => this.turn(by), scaled: () => this.scaled() });
+    this.title = make("h2", { dir: "auto", "aria-live": "polite" });
     this.close = button("✕", "Close", () => this.element.close());
-    this.stage = make("div", { class: "stage" });
-    this.star = button("", "Star", () => view.marks.star(this.number));
-    this.pin = button("", "Pin", () => view.marks.pin(this.number));
+    this.before = button("‹", "Previous", () => this.turn(-1));
+    this.after = button("›", "Next", () => this.turn(1));
+    this.count = make("span", { class: "count" });
+    this.less = button("−", "Zoom out", () => this.zoom.step(-1));
+    this.percent = button("", "Zoom", () => this.zoom.to(this.zoom.current === 1 ? null : 1));
+    this.more = button("+", "Zoom in", () => this.zoom.step(1));
+    this.actions = make("div", { class: "actions" });
+    this.buttons = new Map();
+    this.ways = [];
     this.python = button("Copy as Python", "Copy as Python", () => this.copy());
     this.link = make("a", { class: "button" });
-    this.actions = make("div", { class: "actions" }, this.star, this.pin, this.python, this.link);
     this.tables = make("div", { class: "tables" });
     this.hint = make("p", { class: "hint" });
+    this.player = new Player("pictures", () => this.play());
+    this.way = select("Play along", [], "", () => {});
+    this.player.button.after(this.way);
+    this.player.changed = () => this.offerWays(this.ways);
+    this.scales = make("span", { class: "scales" }, this.less, this.percent, this.more);
+    const bar = make("div", { class: "bar-of-stage" },
+      make("span", {}, this.before, this.count, this.after), this.player.element, this.scales);
     const top = make("div", { class: "top" }, this.title, this.close);
     const details = make("div", { class: "details" }, top, this.actions, this.tables, this.hint);
-    this.element = make("dialog", { "aria-label": "Enlarged image" },
-      make("div", { class: "enlarged" }, this.stage, details));
-    this.element.addEventListener("click", (event) => {
-      if (event.target === this.element) this.element.close();
+    this.element = make("dialog", { class: "nbtool-enlarged", "aria-label": "Enlarged image" },
+      make("div", { class: "enlarged" }, this.zoom.stage, bar, details));
+    this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
+    this.element.addEventListener("keydown", (event) => this.key(event));
+    this.element.addEventListener("close", () => {
+      this.zoom.to(null);
+      this.player.stop();
+      host.closed(this.id);
     });
   }
 
@@ -28,80 +50,133 @@ class Enlarged {
     return this.element.open;
   }
 
-  async show(number) {
-    const { view } = this;
-    this.number = number;
+  async show(id) {
+    this.id = id;
     this.whole = null;
-    write(this.title, view.caption(number));
-    write(this.hint, view.keys.hint());
-    this.update();
     if (!this.open) {
       this.element.showModal();
       this.close.focus({ focusVisible: false });
     }
-    if (view.state(number) !== "d") return;
-    const whole = await view.shelf.ask(number);
-    if (this.number !== number || !this.open) return;
+    this.update();
+    const whole = await this.host.whole(id);
+    if (!whole || this.id !== id || !this.open) return;
     this.whole = whole;
-    if (whole.error) this.say("cannot be shown", whole.error);
-    else await this.present(whole, number);
+    this.tell(whole);
+    if (whole.url) {
+      const alt = [this.title.textContent, whole.caption].filter(Boolean).join(". ");
+      await this.zoom.show(whole.url, whole.size, alt).catch(() => this.say("cannot be shown", whole.file));
+    } else if (whole.error) this.say("cannot be shown", whole.error);
+    if (this.id === id) this.update();
   }
 
-  async present(whole, number) {
-    const image = make("img", { alt: [this.title.textContent, whole.caption].filter(Boolean).join(". ") });
-    image.src = whole.url;
-    await image.decode().catch(() => {});
-    if (this.number !== number) return;
-    const [width, height] = whole.size;
-    image.style.maxWidth = `${ENLARGED * width}px`;
-    image.style.maxHeight = `${ENLARGED * height}px`;
-    image.classList.toggle("pixels", Math.max(width, height) < 96);
-    this.stage.replaceChildren(image);
-    this.link.href = whole.url;
-    this.link.download = whole.file;
-    write(this.link, `Download ${whole.file.split(".").pop().toUpperCase()}`);
-    this.link.hidden = this.python.hidden = false;
+  // What changes while a picture is looked at: what can be done, and what there is of it.
+  update() {
+    const { host, id } = this;
+    if (id === undefined || !this.open) return;
+    const { title, url, size, alert, text } = host.item(id);
+    write(this.title, title);
+    write(this.count, host.count(id));
+    write(this.hint, [host.hint(id), "+ − and the wheel zoom, 0 fits, 1 is 100 %"].filter(Boolean).join("  ·  "));
+    disable(this.before, host.beside(id, -1) === null);
+    disable(this.after, host.beside(id, 1) === null);
+    this.offer(host.actions(id, this.whole));
+    this.offerWays(host.ways?.() ?? []);
+    if (this.whole?.url || this.whole?.error) return;
+    if (url) this.zoom.show(url, size, title).catch(() => this.say("", text));
+    else this.say(alert, text);
+    if (!this.whole) this.tables.replaceChildren();
+  }
+
+  // Buttons are kept: one that has the focus does not lose it.
+  offer(actions) {
+    const { whole, buttons } = this;
+    const wanted = actions.map(({ name, label, pressed, act }) => {
+      if (!buttons.has(name)) buttons.set(name, button("", name, () => this.acts.get(name)()));
+      const one = buttons.get(name);
+      write(one, label);
+      if (pressed !== undefined) one.setAttribute("aria-pressed", pressed);
+      return [one, name, act];
+    });
+    this.acts = new Map(wanted.map(([, name, act]) => [name, act]));
+    this.keys = new Map(actions.filter(({ key }) => key).map(({ key, act }) => [key, act]));
+    const shown = wanted.map(([one]) => one);
+    if (whole?.python) shown.push(this.python);
+    if (whole?.url) shown.push(this.link);
+    if (shown.length === this.actions.children.length && shown.every((one) => one.parentNode)) return;
+    const focused = shown.find((one) => one.matches(":focus"));
+    this.actions.replaceChildren(...shown);
+    if (focused) focused.focus();
+    else if (!this.element.contains(this.element.getRootNode().activeElement)) this.close.focus();
+  }
+
+  offerWays(ways) {
+    this.ways = ways;
+    const names = ways.map(({ name }) => name);
+    if (String(names) !== String([...this.way.options].map(({ text }) => text)))
+      this.way.replaceChildren(...names.map((name, i) => make("option", { value: i }, name)));
+    this.way.hidden = !this.player.playing || names.length < 2;
+    this.title.setAttribute("aria-live", this.player.playing ? "off" : "polite");
+  }
+
+  // One step along the way that was chosen; where the host names none, to the next and to the end.
+  async play() {
+    const next = this.ways[this.way.value]?.step(this.id) ?? this.host.beside(this.id, 1);
+    if (next === null) this.player.stop();
+    else await this.go(next);
+  }
+
+  tell(whole) {
+    if (whole.url) {
+      this.link.href = whole.url;
+      this.link.download = whole.file;
+      write(this.link, `Download ${whole.file.split(".").pop().toUpperCase()}`);
+    }
     const opened = this.tables.querySelector("details")?.open ?? false;
-    const note = whole.note ? [make("p", { class: "note", dir: "auto" }, whole.note)] : [];
-    this.tables.replaceChildren(...note, pairsTable(whole.recipe));
-    if (whole.made.length) {
+    const parts = whole.note ? [make("p", { class: "note", dir: "auto" }, whole.note)] : [];
+    if (whole.recipe) parts.push(pairsTable(whole.recipe));
+    if (whole.made?.length) {
       const made = make("details", {}, make("summary", {}, "How it was made"), pairsTable(whole.made));
       made.open = opened;
-      this.tables.append(made);
+      parts.push(made);
     }
+    this.tables.replaceChildren(...parts);
   }
 
-  // What changes while an image is looked at: its marks, and whether it is there at last.
-  update() {
-    const { view, number } = this;
-    if (number === undefined) return;
-    const state = view.state(number);
-    this.star.hidden = this.pin.hidden = state !== "d";
-    const starred = view.marks.stars.has(number);
-    write(this.star, starred ? "★ Starred" : "☆ Star");
-    this.star.setAttribute("aria-pressed", starred);
-    const pinned = view.marks.pins.includes(number);
-    write(this.pin, pinned ? "Pinned" : "Pin");
-    this.pin.setAttribute("aria-pressed", pinned);
-    if (this.whole) return;
-    this.link.hidden = this.python.hidden = true;
-    if (state === "f") this.say("failed", view.reason(number));
-    else if (view.shelf.picture(number)) this.sketch(view.shelf.picture(number));
-    else this.say("", WORDS[state === "d" ? "r" : state].replace("in the making", "…"));
-    if (state !== "d") this.tables.replaceChildren();
+  say(alert, text) {
+    this.zoom.say(...(alert ? [make("span", { class: "alert" }, alert), "\n"] : []), text ?? "");
   }
 
-  // A thumbnail or preview until the image itself is here.
-  sketch(url) {
-    if (this.stage.firstChild?.src === url) return;
-    const image = make("img", { alt: this.title.textContent });
-    image.src = url;
-    this.stage.replaceChildren(image);
+  scaled() {
+    this.scales.hidden = !this.zoom.image;
+    const percent = `${Math.round(100 * this.zoom.current)} %`;
+    write(this.percent, percent);
+    const one = this.zoom.current === 1;
+    this.percent.setAttribute("aria-label", `${percent}, ${one ? "show all of it" : "show at 100 %"}`);
+    this.percent.title = one ? "Show all of it (0)" : "Show at 100 % (1)";
   }
 
-  say(what, text) {
-    const alert = what ? [make("span", { class: "alert" }, what), "\n"] : [];
-    this.stage.replaceChildren(make("p", {}, ...alert, text));
+  turn(by) {
+    this.go(this.host.beside(this.id, by));
+  }
+
+  async go(id) {
+    if (id === null || id === undefined) return;
+    this.host.moved(id);
+    await this.show(id);
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    event.stopPropagation(); // a notebook has shortcuts on the same keys
+    const { key, target } = event;
+    if (target.closest("input, select, textarea")) return;
+    if (this.keys.has(key)) this.keys.get(key)();
+    else if (!this.zoom.key(key)) {
+      if (!(key in ARROWS) && !/^Page(Up|Down)$/.test(key)) return;
+      if (this.host.led) this.go(this.host.led(this.id, key));
+      else if (ARROWS[key]?.[1]) this.turn(ARROWS[key][1]);
+    }
+    event.preventDefault();
   }
 
   async copy() {
@@ -110,4 +185,9 @@ class Enlarged {
     this.python.focus();
     setTimeout(() => write(this.python, "Copy as Python"), 1500);
   }
+}
+
+// Out of use, but still where the keyboard is.
+function disable(control, disabled) {
+  control.setAttribute("aria-disabled", disabled);
 }

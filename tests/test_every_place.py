@@ -377,6 +377,7 @@ def test_whatever_call_fails_nothing_is_lost_and_the_same_call_works(
 
 # What touches a file is any of these but the harmless.
 MODULES = {"os", "shutil", "tempfile"}
+OWN = ("identity.", "schedulers.")  # modules of nbtool with functions of such names
 HARMLESS = {
     "os.close", "os.cpu_count", "os.dup2", "os.fsdecode", "os.fsencode", "os.fspath", "os.getcwd",
     "os.geteuid", "os.getpid", "os.path.commonprefix", "os.path.dirname", "os.path.expanduser",
@@ -417,8 +418,10 @@ def touches(call):
         return False
     if name.partition(".")[0] in MODULES:
         return name not in HARMLESS and not name.startswith("os.environ.")
-    if attribute in ("replace", "resolve"):  # not those of texts, recipes and schedulers
-        return len(call.args) == (attribute == "replace") and not call.keywords
+    if name.startswith(OWN):
+        return False
+    if attribute == "replace":  # not that of texts and of recipes
+        return len(call.args) == 1 and not call.keywords
     return (attribute in METHODS) or (attribute or name) in READERS
 
 

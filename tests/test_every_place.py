@@ -202,9 +202,6 @@ OPERATIONS = {
     "nbtool star": lambda folder: command(
         folder, "star", str(folder / "saved" / "image.png"), "--store", str(folder / "images")
     ),
-    "find a model again": functools.partial(
-        model, ask=lambda model: (model.revision, catalogue.find(model.name).revision)
-    ),
     "write into a link to nothing": functools.partial(
         refused, path="nothing", words="which is no folder"
     ),
@@ -220,6 +217,9 @@ OPERATIONS = {
     for name in ("grid.png", "grid.html", "grid.zip", "grid.svg")
 }  # fmt: skip
 OF_MODELS = {
+    "find a model again": functools.partial(
+        model, ask=lambda model: (model.revision, catalogue.find(model.name).revision)
+    ),
     "generate": functools.partial(model, ask=generated, source="mixed"),
     "load a checkpoint": functools.partial(model, ask=loaded, source="one.safetensors"),
     "get a model": functools.partial(model, ask=got, source=LAYOUT),

@@ -262,9 +262,6 @@ OPERATIONS = {
     "nbtool star": lambda folder: command(
         folder, "star", str(folder / "saved" / "image.png"), "--store", str(folder / "images")
     ),
-    "find a model again": functools.partial(
-        model, ask=lambda model: (model.revision, catalogue.find(model.name).revision)
-    ),
     "write into a link to nothing": functools.partial(
         refused, path="nothing", words="which is no folder"
     ),
@@ -280,6 +277,9 @@ OPERATIONS = {
     for name in ("grid.png", "grid.html", "grid.zip", "grid.svg")
 }  # fmt: skip
 OF_MODELS = {
+    "find a model again": functools.partial(
+        model, ask=lambda model: (model.revision, catalogue.find(model.name).revision)
+    ),
     "generate": functools.partial(model, ask=generated, source="mixed"),
     "load a checkpoint": functools.partial(model, ask=loaded, source="one.safetensors"),
     "get a model": functools.partial(model, ask=got, source=LAYOUT),
@@ -447,6 +447,7 @@ def test_whatever_call_fails_nothing_is_lost_and_the_same_call_works(
 
 # What touches a file is any of these but the harmless.
 MODULES = {"os", "shutil", "tempfile"}
+OWN = ("identity.", "schedulers.")  # modules of nbtool with functions of such names
 HARMLESS = {
     "os.close", "os.cpu_count", "os.dup2", "os.fsdecode", "os.fsencode", "os.fspath", "os.getcwd",
     "os.geteuid", "os.getpid", "os.path.commonprefix", "os.path.dirname", "os.path.expanduser",
@@ -487,8 +488,10 @@ def touches(call):
         return False
     if name.partition(".")[0] in MODULES:
         return name not in HARMLESS and not name.startswith("os.environ.")
-    if attribute in ("replace", "resolve"):  # not those of texts, recipes and schedulers
-        return len(call.args) == (attribute == "replace") and not call.keywords
+    if name.startswith(OWN):
+        return False
+    if attribute == "replace":  # not that of texts and of recipes
+        return len(call.args) == 1 and not call.keywords
     return (attribute in METHODS) or (attribute or name) in READERS
 
 

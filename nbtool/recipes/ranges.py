@@ -42,16 +42,15 @@ _SPAN = re.compile(
 
 
 def _range_item(item: str, text: str, whole: bool) -> Iterable[Decimal]:
-    among = f" in {text!r}" if item.strip() != text.strip() else ""
     if match := _SINGLE.fullmatch(item):
         number = Decimal(match[1])
         if whole and number != number.to_integral_value():
-            raise AxisError(f"{item.strip()}{among} is not a whole number")
+            raise AxisError(f"{item.strip()} in {text!r} is not a whole number")
         return [number]
     match = _SPAN.fullmatch(item)
     if match is None:
         raise AxisError(
-            f"{item.strip()!r}{among} is no number or range; "
+            f"{item.strip()!r} in {text!r} is no number or range; "
             f"write 7, 1-5, 1-9 (+2), 10-1 (-3) or 0-1 [6]"
         )
     start, end = Decimal(match[1]), Decimal(match[2])

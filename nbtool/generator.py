@@ -17,7 +17,7 @@ from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError, unkno
 from nbtool.fitting.plans import MemoryPlan, best_plan
 from nbtool.fitting.roster import choose_model
 from nbtool.grid import Grid
-from nbtool.job import Job
+from nbtool.job import AHEAD, Job
 from nbtool.recipes import axes, given
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from nbtool.panel.panel import Panel
 
 MODEL_VARIABLE = "NBTOOL_MODEL"
-AHEAD = 1  # the priority of a call that somebody waits for
 
 LEFT_OUT = {  # what says nothing of which engine makes the images
     **dict.fromkeys(("model", "revision", "device", "dtype")),
@@ -363,7 +362,14 @@ class Generator:
         return self.engine.renewed(recipe) if isinstance(self.engine, Renewing) else recipe
 
     def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:
-        return Job(sweep, self.engine, self.store, generate=self.__call__, priority=priority)
+        return Job(
+            sweep,
+            self.engine,
+            self.store,
+            generate=self.__call__,
+            priority=priority,
+            defaults=self.defaults,
+        )
 
     def _wait(self, job: Job) -> Grid:
         watch(job)
@@ -404,4 +410,4 @@ def _refuse_beside_engine(options: Mapping[str, Any]) -> None:
 
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:
     """The store in a folder; None: the default one."""
-    return Store(os.fspath(folder or default_folder()))
+    return Store(folder or default_folder())

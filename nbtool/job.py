@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import itertools
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from nbtool import environment
 from nbtool.background import Loop
+from nbtool.display.queue import queue_bundle
 from nbtool.engines.base import Engine, Event, Exacting, Failed, Finished, Loading, Started, Stepped
+from nbtool.engines.placed import Placed
 from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
@@ -24,6 +27,7 @@ from nbtool.recipes.order import order
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Cell
+from nbtool.results.origin import Origin
 from nbtool.results.progress import Progress
 from nbtool.results.share import Share, forsake
 from nbtool.results.store import Store
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
     from nbtool.live.view import GridView
 
+AHEAD = 1000  # the priority of a call that somebody waits for, above any job that is moved up
 NOT_EXACT = (
     "some images were made without exact=True and are as the store has them; "
     "exact ones need a store of their own"
@@ -57,10 +62,12 @@ class Job:
         generate: Callable[[Recipe], GeneratedImage],
         *,
         priority: int = 0,
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self.sweep = sweep
         self._engine = engine
         self._exact = isinstance(engine, Exacting) and engine.exact
+        self._origin = self._described(store, defaults or {})
         self._store = store
         self._generate = generate
         self._priority = priority
@@ -79,6 +86,8 @@ class Job:
         )
         self._step = (0, 0)
         self._changed = threading.Condition(threading.RLock())
+        self._moved = False  # whether it is to go on with another priority
+        self._number = next(_numbers)
         self._unwanted: set[str] = set()
         self._cancelled = threading.Event()
         self._finished = threading.Event()
@@ -101,6 +110,17 @@ class Job:
         except RuntimeError as error:  # the system starts no thread
             self._end(error)
 
+    def _described(self, store: Store, defaults: Mapping[str, Any]) -> Origin:
+        """Where its grid comes from."""
+        generator = {
+            "model": self._engine.name,
+            "engine": type(self._engine).__name__,
+            "exact": self._exact,
+            "defaults": dict(defaults),
+        }
+        sweep = self.sweep
+        return Origin(store.grids, generator, sweep.words, sweep.drawn, sweep.fixed)
+
     @property
     def progress(self) -> Progress:
         with self._changed:
@@ -114,6 +134,27 @@ class Job:
                 steps=steps,
                 seconds=self._heard - self._started,
             )
+
+    @property
+    def model(self) -> str:
+        """The name of the model that makes the images."""
+        return self._engine.name
+
+    @property
+    def state(self) -> str:
+        """Whether it is "running" or "waiting" for others; "done", "cancelled" or "failed"."""
+        if self.done:
+            return "failed" if self._error else "cancelled" if self.cancelled else "done"
+        return "running" if self._previews or self._is_first() else "waiting"
+
+    def _is_first(self) -> bool:
+        """Whether no job is ahead that takes turns with it: those of this machine's models all do."""
+        alike = (job for job in _in_order() if job._lane is self._lane)  # noqa: SLF001
+        return next(alike, self) is self
+
+    @property
+    def _lane(self) -> object:
+        return Placed if isinstance(self._engine, Placed) else self._engine
 
     @property
     def done(self) -> bool:
@@ -141,7 +182,7 @@ class Job:
         with self._changed:
             results = dict(self._results)
         cells = {index: cell for key, cell in results.items() for index in self._cells[key]}
-        return Grid(self.sweep.base, self.sweep.axes, cells)
+        return Grid(self.sweep.base, self.sweep.axes, cells, self._origin)
 
     @property
     def previews(self) -> dict[Index, Callable[[], Image] | None]:
@@ -197,6 +238,17 @@ class Job:
             for key in unwanted:
                 self._let_go(key)
         self._share.drop(*unwanted)
+
+    def move_up(self) -> None:
+        """Goes ahead of all other jobs, but of no call that somebody waits for.
+
+        The next images that are begun are its own; what is in the making is finished, and the
+        others go on after it.
+        """
+        rivals = [job for job in _in_order() if job._priority < AHEAD]  # noqa: SLF001
+        if self in rivals[1:]:
+            self._priority = rivals[0]._priority + 1  # noqa: SLF001
+            self._moved = True
 
     def _let_go(self, key: str) -> None:
         """An image is not in the making here any more, whatever is still heard of it."""
@@ -262,11 +314,28 @@ class Job:
         if missing and not self.cancelled and not self._prepared:
             self._store.prepare()
         while missing and not self.cancelled:
+            self._moved = False
             self._engine.run(
                 self._wanted(missing), self._handle, self._is_unwanted, priority=self._priority
             )
-            missing = self._take_from_others()
+            left = self._not_begun(missing) if self._moved else []
+            missing = left or self._take_from_others()
+        self._keep_failures()
         self._end()
+
+    def _not_begun(self, keys: Iterable[str]) -> list[str]:
+        return [
+            key
+            for key in keys
+            if not (key in self._results or key in self._unwanted or key in self._share.left)
+        ]
+
+    def _keep_failures(self) -> None:
+        """What is kept of a grid that was named on the way says what failed since then."""
+        grid = self.grid
+        with contextlib.suppress(StoreError):
+            if grid.failed and grid.name and grid.name in self._store.grids:
+                grid.name = grid.name
 
     def _end(self, error: BaseException | None = None) -> None:
         """It is over, for all who wait."""
@@ -308,7 +377,7 @@ class Job:
     def _wanted(self, keys: Iterable[str]) -> Iterator[Recipe]:
         """The recipes of these keys, made one by one as they are asked for."""
         for key in keys:
-            if self.cancelled:
+            if self.cancelled or self._moved:
                 return
             if key not in self._unwanted and key not in self._share.left:
                 yield self._recipe(key)
@@ -318,6 +387,8 @@ class Job:
 
     def _is_unwanted(self, recipe: Recipe) -> bool:
         if self.cancelled or (self._unwanted and recipe.key in self._unwanted):
+            return True
+        if self._moved and recipe.key not in self._previews:  # it is begun with the new priority
             return True
         if left := self._share.leaves(recipe.key):
             self._let_go(recipe.key)
@@ -411,7 +482,55 @@ class Job:
             self._changed.notify_all()
 
 
+class Jobs(Sequence[Job]):
+    """The jobs of this process that run or wait, whoever started them, as they are at each look.
+
+        nbtool.jobs()                   shows them as a table
+        nbtool.jobs()[2].move_up()
+        for job in nbtool.jobs(): job.cancel()
+
+    They come in the order in which they are worked on. One that is over is not among them.
+    """
+
+    def __len__(self) -> int:
+        return len(_in_order())
+
+    @overload
+    def __getitem__(self, place: int) -> Job: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Job]: ...
+    def __getitem__(self, place: int | slice) -> Job | list[Job]:
+        return _in_order()[place]
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(_in_order())
+
+    def __repr__(self) -> str:
+        text: str = queue_bundle(_in_order())["text/plain"]
+        return text
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return queue_bundle(_in_order())
+
+
+_numbers = itertools.count()
 _jobs: set[Job] = set()  # that are not over
+
+
+def _in_order() -> list[Job]:
+    """The jobs that are not over, those of higher priority first, then those that came first."""
+    running = (job for job in tuple(_jobs) if not job.done)
+    return sorted(running, key=lambda job: (-job._priority, job._number))  # noqa: SLF001
+
+
+def jobs() -> Jobs:
+    """The jobs of this process that run or wait, in the order in which they are worked on.
+
+    Returns:
+        A sequence that is as they are at each look, and shows itself as a table; each can be
+        cancelled with `cancel()`, and goes ahead of the others with `move_up()`.
+    """
+    return Jobs()
 
 
 def cancel() -> None:

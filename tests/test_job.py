@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 import weakref
@@ -12,7 +13,7 @@ import pytest
 import nbtool
 from nbtool.display.progress import status
 from nbtool.engines.local.worker import worker
-from nbtool.job import Job
+from nbtool.job import AHEAD, Job
 from nbtool.results.store import Store
 from nbtool.testing import FakeEngine
 from nbtool.watch import watch
@@ -580,3 +581,95 @@ def test_two_ways_to_one_store_make_an_image_once(tmp_path):
     engine.release()
     assert [len(job.wait(SECONDS)) for job in jobs] == [1, 1]
     assert sorted(job.progress.made for job in jobs) == [0, 1]
+
+
+# The queue
+
+
+def test_the_queue_is_in_the_order_in_which_it_is_worked_on(quick, engine):
+    engine.hold(2)
+    first = quick.submit("a <b>star</b>", seed=[0, 1])
+    assert engine.wait_for_hold(SECONDS)
+    others = [quick.submit("a star", seed=[s, s + 1]) for s in (2, 4, 6)]
+    assert engine.wait_for_hold(SECONDS, images=4)
+    assert list(nbtool.jobs()) == [first, *others]
+    assert [job.state for job in nbtool.jobs()] == ["running"] * 4
+    others[1].move_up()
+    others[2].move_up()
+    others[2].move_up()  # it is there already
+    queue = nbtool.jobs()
+    assert list(queue) == [others[2], others[1], first, others[0]]
+    assert queue[1:3] == [others[1], first]
+    others[0].cancel()
+    text = repr(queue)
+    assert "a <b>star</b>" in text
+    assert "seed 2" in text
+    assert "0 of 2 images" in text
+    assert "&lt;b&gt;" in queue._repr_mimebundle_()["text/html"]
+    engine.release()
+    for job in (first, *others):
+        job.join(SECONDS)
+    assert (len(queue), repr(queue), list(queue)) == (0, "no job runs or waits", [])
+    assert [len(job.wait()) for job in (first, *others[1:])] == [2, 2, 2]
+    assert {job.state for job in (first, *others[1:])} == {"done"}
+    assert others[0].state == "cancelled"
+
+
+def test_what_is_moved_up_last_is_made_first(quick, engine, kept):
+    engine.hold(1, lambda recipe: recipe.seed == 0)
+    call = threading.Thread(target=quick, args=["a star"], kwargs={"seed": 0})
+    call.start()
+    assert engine.wait_for_hold(SECONDS)
+    jobs = [quick.submit("a ring", seed=[s, s + 1]) for s in (10, 20, 30)]
+    jobs[2].move_up()
+    jobs[1].move_up()
+    assert [job.state for job in nbtool.jobs()] == ["running", *["waiting"] * 3]
+    end = time.monotonic() + SECONDS
+    while sorted(engine._priorities) != [0, 1, 2, AHEAD]:
+        assert time.monotonic() < end
+    engine.release()
+    call.join()
+    for job in jobs:
+        job.join(SECONDS)
+    assert [recipe.seed for recipe in kept] == [0, 20, 21, 30, 31, 10, 11]
+
+
+def test_a_call_goes_ahead_of_a_job_that_was_moved_up(quick, engine):
+    engine.hold(1, lambda recipe: recipe.seed == 0)
+    jobs = [quick.submit("a star", seed=[0, 1]), quick.submit("a star", seed=[2, 3])]
+    assert engine.wait_for_hold(SECONDS)
+    jobs[1].move_up()
+    assert quick("a star", seed=9).seed == 9
+    jobs[0].move_up()
+    engine.release()
+    assert [len(job.wait(SECONDS)) for job in jobs] == [2, 2]
+
+
+def test_the_queue_holds_no_job_that_is_over(quick):
+    queue = nbtool.jobs()
+    job = quick.submit("a star", seed=[1, 2])
+    job.join(SECONDS)
+    gone = weakref.ref(job)
+    del job
+    gc.collect()
+    assert gone() is None
+    assert list(queue) == []
+    quick.engine = FakeEngine(error=RuntimeError("no"))
+    failed = quick.submit("a star", seed=[3])
+    failed.join(SECONDS)
+    assert failed.state == "failed"
+    assert len(nbtool.jobs()) == 0
+
+
+def test_a_sweep_on_this_machine_is_moved_up(gen, held, kept):
+    first = gen.submit(PROMPT, seed=range(40))
+    until(first, lambda progress: progress.done)
+    second = gen.submit(PROMPT, seed=range(100, 104))
+    second.move_up()
+    assert list(nbtool.jobs()) == [second, first]
+    held.set()
+    second.join(SECONDS)
+    assert not first.done
+    assert (second.state, len(second.grid)) == ("done", 4)
+    first.cancel()
+    first.join(SECONDS)

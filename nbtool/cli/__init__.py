@@ -135,7 +135,15 @@ def _parser() -> argparse.ArgumentParser:
     presets = commands.add_parser("presets", help="list the presets of a store")
     presets.set_defaults(run=_presets)
 
-    for command in (images, star, presets):
+    grids = commands.add_parser("grids", help="list the grids that have a name, or write one")
+    grids.add_argument("name", nargs="?", help="of a grid; without it all are listed")
+    grids.add_argument(
+        "-o", "--output", type=_path, action="append",
+        help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
+    )  # fmt: skip
+    grids.set_defaults(run=_grids)
+
+    for command in (images, star, grids, presets):
         command.add_argument("--store", help="folder of the images (default: nbtool-images)")
 
     check = commands.add_parser("check", help="say what this machine has, and what it is good for")
@@ -212,6 +220,25 @@ def _star(options: argparse.Namespace) -> int:
 
 def _presets(options: argparse.Namespace) -> int:
     print(default_store(options.store).presets)
+    return 0
+
+
+def _grids(options: argparse.Namespace) -> int:
+    grids = default_store(options.store).grids
+    if options.name is None:
+        if options.output:
+            raise RecipeError("which grid is to be written? nbtool grids NAME -o FILE")
+        print(grids)
+        return 0
+    for output in options.output or ():
+        save.check(output)
+    try:
+        grid = grids[options.name]
+    except KeyError as error:
+        raise RecipeError(error.args[0]) from None
+    print(grid)
+    for output in options.output or ():
+        print(f"{_kind(output)}: {files.absolute(grid.save(output))}")
     return 0
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbtool.panel.gallery import Gallery
     from nbtool.panel.notice import Notice
     from nbtool.recipes.recipe import Recipe
-    from nbtool.results.image import GeneratedImage, Marks
+    from nbtool.results.image import GeneratedImage, Home
 SIZE = ("width", "height")  # shown as one
 EMPTY = "Write what to draw and press Generate. Your images appear here."
 STARS = {False: "☆ Star", True: "★ Starred"}
@@ -41,7 +41,7 @@ class Detail:
     """
 
     def __init__(
-        self, gallery: Gallery, store: Marks, notice: Notice, copy: Callable[[str], None]
+        self, gallery: Gallery, store: Home, notice: Notice, copy: Callable[[str], None]
     ) -> None:
         self._gallery = gallery
         self._store = store

@@ -7,10 +7,11 @@ import math
 import operator
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any
 
-from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
-from nbtool.recipes.axes import Index
+from nbtool.errors import AxisError, Cancelled, GenerationError, StoreError, unknown_name
+from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.axis import Axis
 from nbtool.recipes.checks import is_bool
 from nbtool.recipes.given import is_several, listed
@@ -18,6 +19,7 @@ from nbtool.recipes.labels import named
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
+from nbtool.results.origin import Origin
 from nbtool.text import printable, shown
 
 Cell = GeneratedImage | GenerationError
@@ -30,10 +32,44 @@ class Labelled(Sequence[GeneratedImage]):
     Iterating gives the images that were made, in the order of the axes.
     """
 
-    def __init__(self, base: Recipe, axes: Sequence[Axis], cells: Mapping[Index, Cell]) -> None:
+    def __init__(
+        self,
+        base: Recipe,
+        axes: Sequence[Axis],
+        cells: Mapping[Index, Cell],
+        origin: Origin | None = None,
+    ) -> None:
         self.base = base
         self._axes = tuple(axes)
         self._cells = dict(cells)
+        self.origin = origin or Origin()
+
+    @property
+    def sweep(self) -> Sweep:
+        """How it was asked for."""
+        origin = self.origin
+        return Sweep(self.base, self._axes, origin.words, drawn=origin.drawn, fixed=origin.fixed)
+
+    @property
+    def name(self) -> str | None:
+        """The name by which it is kept in its store, and found in `store.grids`; may be set.
+
+            grid.name = "stars"
+
+        What is kept says which images stand where; they are in the store as they are. Another name
+        takes the place of the one it had. A part of a grid has none until it is given one.
+
+        Raises:
+            StoreError: Another grid has this name, there is no store, or it cannot be written.
+        """
+        name: str | None = self.origin.said.get("name")
+        return name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if self.origin.shelf is None:
+            raise StoreError("this grid came of no job and no store, and so it can have no name")
+        self.origin.said = self.origin.shelf.keep(self, name)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -137,13 +173,15 @@ class Labelled(Sequence[GeneratedImage]):
             for axis, c in zip(self._axes, chosen, strict=True)
             if isinstance(c, list)
         ]
+        fixed = [a.edits[c] for a, c in zip(self._axes, chosen, strict=True) if isinstance(c, int)]
         cells = {}
         for places in itertools.product(*(enumerate(r) for r in ranges)):
             old = tuple(i for _, i in places)
             if old in self._cells:
                 new = tuple(n for (n, _), keep in zip(places, kept, strict=True) if keep)
                 cells[new] = self._cells[old]
-        return type(self)(self.base, axes, cells)
+        origin = replace(self.origin, fixed=(*self.origin.fixed, *fixed), said={})
+        return type(self)(self.base, axes, cells, origin)
 
     def __getitem__(self, position: Any) -> Any:
         """The images at places on the axes, as `isel` gives them; of one number alone the image.

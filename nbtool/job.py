@@ -119,7 +119,8 @@ class Job:
             "exact": self._exact,
             "defaults": dict(defaults),
         }
-        return Origin(store.grids, generator, self.sweep.words, self.sweep.drawn)
+        sweep = self.sweep
+        return Origin(store.grids, generator, sweep.words, sweep.drawn, sweep.fixed)
 
     @property
     def progress(self) -> Progress:

@@ -195,3 +195,17 @@ def test_the_default_store_has_them_and_the_command_takes_them(tmp_path, monkeyp
     assert cli.main(["grid", "a fox", "preset=ink|none", "seed=1", "--plan"]) == 0
     assert "2 images" in capsys.readouterr().out
     assert cli.main(["generate", "a fox", "preset=inc"]) == 2
+
+
+def test_a_named_grid_keeps_what_its_presets_change(gen, presets):
+    grid = gen.grid(["a fox", "a cat"], preset=["ink", None], seed=1)
+    grid.name = "foxes"
+    gen.grid("a fox", preset="soft", guidance_scale=[3, 4], seed=1).name = "soft"
+    del presets["ink"]
+    opened = gen.store.grids["foxes"]
+    assert opened.axes == grid.axes
+    assert opened.sel(prompt="a cat", preset="ink").recipe.prompt == "a cat, ink drawing"
+    recipes = [recipe for _, recipe in opened.sweep]
+    assert recipes == [image.recipe for image in grid]
+    soft = gen.store.grids["soft"]
+    assert [recipe for _, recipe in soft.sweep] == [image.recipe for image in soft]

@@ -79,6 +79,7 @@ class AxisRow:
         self._presets = presets
         self._fields: Values | None = None
         self._offering = False
+        self.error: Exception | None = None  # what keeps it from being an axis
         self.handle = Handle(move)
         self.name = ipywidgets.Dropdown(description="Vary", options=_options(()))
         self.values = ipywidgets.Text(description="Values")
@@ -123,24 +124,30 @@ class AxisRow:
         named = f": {dict(map(reversed, self.name.options))[self.name.value]}"
         self.handle.label = f"Move axis {number} of {of}{named if self.name.value else ''}"
 
-    def parsed(self) -> Axis | None:
-        """The axis that the row says, or None for an empty one.
+    def parsed(self, *, wanted: bool = False) -> Axis | None:
+        """The axis that the row says, or None for an empty one, and for one with an `error`.
 
         Says under the field what is wrong, or how many values there are.
 
-        Raises:
-            RecipeError: The values make no axis.
+        Args:
+            wanted: Whether it is to be run: then it is wrong that there are no values yet.
         """
-        self.handle.wrong = False
+        self.error = None
         if self.name.value == NOTHING:
             self.message.clear()
+            self.handle.wrong = False
             return None
         try:
             axis = parse(self.name.value, self.values.value, self._presets())
         except Exception as error:
-            self.message.fail(error)
-            self.handle.wrong = True
-            raise
+            self.error = error
+            self.handle.wrong = wanted or bool(self.values.value.strip())
+            if self.handle.wrong:
+                self.message.fail(error)
+            else:
+                self.message.say(str(error))
+            return None
+        self.handle.wrong = False
         more = ", …" if len(axis) > MAX_SHOWN else ""
         self.message.say(f"{count(len(axis), 'value')}: {', '.join(axis.texts[:MAX_SHOWN])}{more}")
         return axis

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import ipywidgets
 
 from nbtool.errors import RecipeError
 from nbtool.panel.background import Latest
+from nbtool.panel.maker import Maker
 from nbtool.panel.notice import Notice
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.parameters import ROWS
@@ -16,10 +17,20 @@ from nbtool.recipes.preset import SETTINGS, Preset
 from nbtool.results.presets import Presets, check_name
 from nbtool.text import digits
 
-if TYPE_CHECKING:
-    from nbtool.panel.session import Session
-
 NONE = ""
+
+
+class Shared(Protocol):
+    """What a preset needs of the panel's session."""
+
+    settings: Any
+
+    @property
+    def generator(self) -> Maker:
+        """Whose store has the presets."""
+
+    def on_change(self, action: Callable[..., None]) -> None:
+        """What is done when the form says something else."""
 
 
 class PresetChoice:
@@ -41,7 +52,7 @@ class PresetChoice:
             tooltip="preset: what is added to the prompts, with settings, under a name",
         )
         self.known: dict[str, Preset] = {}
-        self._session: Session | None = None
+        self._session: Shared | None = None
         self._filled: dict[str, tuple[Any, Any]] = {}  # what fields had before, and were given
         self._asked = ""  # what is done if it is asked for once more
         self.edit = ipywidgets.ToggleButton(
@@ -73,7 +84,7 @@ class PresetChoice:
         ):
             button.on_click(self.notice.guarded(action))
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: Shared) -> None:
         """Offers the presets of a session's store."""
         self._session = session
         self._looking = Latest(self.notice.fail)
@@ -110,7 +121,7 @@ class PresetChoice:
         self._looking.join(timeout)
 
     @property
-    def _of(self) -> Session:
+    def _of(self) -> Shared:
         assert self._session is not None
         return self._session
 

@@ -159,10 +159,9 @@ class PromptHelp(anywidget.AnyWidget):
         """A piece of a file came; asks for the next, or reads what is whole."""
         if not self._coming or self._coming[0] != piece["id"]:
             return
-        for buffer in buffers:
-            self._pieces.write(buffer)
+        gone = bool(buffers) and not sum(self._pieces.write(buffer) for buffer in buffers)
         _, name, size = self._coming
-        if (there := self._pieces.tell()) < size and (buffers or not there):
+        if (there := self._pieces.tell()) < size and not gone:
             self.send({"want": piece["id"], "from": there})
             return
         data, self._coming, self._pieces = self._pieces.getvalue(), None, io.BytesIO()

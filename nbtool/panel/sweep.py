@@ -92,7 +92,7 @@ class SweepTab:
 
     def run(self) -> None:
         """Runs what the rows say; returns at once."""
-        varied = self._axes()
+        varied = self._axes(wanted=True)
         if not varied:
             raise AxisError("choose at least one parameter to vary")
         if all(axis.name != "prompt" for axis in varied):
@@ -132,7 +132,7 @@ class SweepTab:
         try:
             varied = self._axes()
         except NbtoolError:
-            if any(row.message.alarming for row in self.rows):
+            if any(row.error for row in self.rows):
                 self.outlook.say("")  # it is said under the field
                 return
             raise
@@ -159,15 +159,22 @@ class SweepTab:
         for work in (self._follower, self._planning):
             work.join(timeout)
 
-    def _axes(self) -> list[Axis]:
+    def _axes(self, *, wanted: bool = False) -> list[Axis]:
         """The axes that the rows say, in their order.
+
+        Args:
+            wanted: Whether they are to be run.
 
         Raises:
             RecipeError: One of them is not right, or there twice.
         """
         varied: dict[str, Axis] = {}
         twice: list[str] = []
-        for axis in filter(None, [row.parsed() for row in self.rows]):
+        axes = [row.parsed(wanted=wanted) for row in self.rows]
+        for row in self.rows:
+            if row.error:
+                raise row.error
+        for axis in filter(None, axes):
             twice += [axis.name] if axis.name in varied else []
             varied[axis.name] = axis
         if twice:

@@ -124,7 +124,7 @@ class Sweep:
     words: Mapping[str, str] = field(default_factory=dict)  # for {name} in every prompt
     drawn: int | None = None  # the seed of all cells, if it was drawn
     drawn_apart: bool = False  # whether seeds were drawn, and cells have different ones
-    fixed: tuple[Edit, ...] = ()  # what is done to every cell's recipe
+    fixed: tuple[Edit, ...] = ()  # of every cell: a preset, and what was chosen of axes left out
 
     @property
     def shape(self) -> Index:

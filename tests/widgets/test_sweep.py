@@ -77,7 +77,6 @@ def test_a_replacement_is_an_arrow_between_texts():
     ("name", "text", "message"),
     [
         ("guidance_scale", "1-", "is no number or range"),
-        ("guidance_scale", "", "no values yet"),
         ("num_inference_steps", "0, 4", "num_inference_steps must be a whole number"),
         ("scheduler", "eulr", "did you mean 'euler'"),
         ("width", "100", "multiple of 8"),
@@ -93,6 +92,119 @@ def test_what_is_wrong_is_said_under_the_field(panel, name, text, message):
     assert sweep.rows[0].message.alarming
     press(sweep.widget, "Run")
     assert message in panel.notice.text
+
+
+def test_all_rows_are_marked_and_an_empty_one_when_it_is_to_be_run(panel):
+    sweep = fill(panel, ("seed", "1-"), ("guidance_scale", ""), ("num_inference_steps", "2, x"))
+    assert [row.handle.wrong for row in sweep.rows] == [True, False, True]
+    assert sweep.rows[1].message.text == "no values yet"
+    press(sweep.widget, "Run")
+    assert [row.handle.wrong for row in sweep.rows] == [True, True, True]
+
+
+def test_it_starts_with_one_row_that_runs_and_says_what_stays(panel):
+    sweep = panel.sweep
+    assert len(sweep.rows) == 1
+    assert "guidance" not in sweep.base.text
+    assert "a circle · 2 steps" in sweep.base.text
+    press(sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert len(sweep.job.grid) == 4
+    fill(panel, ("width", "64, 128"), ("prompt", "a | b"))
+    assert "a circle" not in sweep.base.text
+    assert "height 64" in sweep.base.text
+
+
+def test_axes_stand_in_the_order_of_their_rows_which_can_be_moved(panel):
+    panel.settings.prompt.value = "a {color} star"
+    rows = [
+        ("seed", "1, 2"),
+        ("replace", "star → circle"),
+        ("color", "red"),
+        ("prompt", "a {color}"),
+    ]
+    sweep = fill(panel, *rows[:3])
+    first = sweep.rows[0]
+    first.handle._said(None, {"move": 2}, [])
+    assert [row.name.value for row in sweep.rows] == ["replace", "color", "seed"]
+    assert first.handle.label == "Move axis 3 of 3: Seed"
+    press(sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert list(sweep.job.grid.axes) == ["star", "color", "seed"]
+    assert sweep.job.grid.axes["star"] == ("star", "circle")
+
+
+@pytest.mark.parametrize(
+    ("typed", "label", "value", "written"),
+    [
+        (("guidance_scale", "1-7 (+2)"), "To", "9", "1-9 (+2)"),
+        (("guidance_scale", "1-7 (+2)"), "Or how many", "3", "1-7 [3]"),
+        (("guidance_scale", "0-1 [6]"), "Step", "0.5", "0-1 (+0.5)"),
+        (("num_inference_steps", "20-10 (-5)"), "Step", "-2", "20-10 (-2)"),
+        (("scheduler", "Euler a | nonsense"), "ddim", True, "ddim | euler_a | nonsense"),
+        (("color", "red | blue"), "One on each line", "red\n\n green", "red | green"),
+        (("replace", "red -> blue"), "In place of", "pink", "pink → blue"),
+        (("preset", "ink"), "none", True, "ink | none"),
+    ],
+)
+def test_fields_write_what_one_could_have_typed_and_read_it_back(
+    panel, typed, label, value, written
+):
+    panel.generator.store.presets["ink"] = nbtool.Preset(prompt="ink")
+    panel.settings.preset.look()
+    panel.join(SECONDS)
+    panel.settings.prompt.value = "a {color} star"
+    (row,) = fill(panel, typed).rows
+    row.fill_in.value = True
+    field = find(row.widget, label)
+    field.value = value
+    assert row.values.value == written
+    row.values.value = typed[1]
+    assert field.value != value
+    row.values.value = written
+    assert field.value == (value.replace("\n\n ", "\n") if isinstance(value, str) else value)
+
+
+def test_seeds_are_drawn(panel):
+    (row,) = fill(panel, ("seed", "")).rows
+    row.fill_in.value = True
+    find(row.widget, "How many").value = 3
+    press(row.widget, "Draw seeds")
+    first = row.values.value
+    assert row.message.text.startswith("3 values: ")
+    press(row.widget, "Draw seeds")
+    assert row.values.value != first
+
+
+def test_presets_are_an_axis_with_the_form_for_what_they_leave_open(panel):
+    presets = panel.generator.store.presets
+    presets["ink"] = nbtool.Preset(prompt="{prompt}, ink in {place}", guidance_scale=4)
+    panel.settings.preset.look()
+    panel.join(SECONDS)
+    find(panel.generate.widget, "Guidance").value = 6
+    sweep = fill(panel, ("preset", "ink | none"), ("place", "Rome"))
+    assert "guidance" not in sweep.base.text
+    press(sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert sweep.job.grid.axes == {"preset": ("ink", None), "place": ("Rome",)}
+    made = [(image.recipe.prompt, image.recipe.guidance_scale) for image in sweep.job.grid]
+    assert made == [("a circle, ink in Rome", 4), ("a circle", 6)]
+    sweep.rows[0].values.value = "ink | inc"
+    assert "did you mean 'ink'" in sweep.rows[0].message.text
+
+
+def test_one_cancel_stops_both_tabs(opened, engine, tmp_path):
+    engine.hold(1)
+    panel = opened(nbtool.Generator(engine=engine, store=tmp_path / "images"))
+    press(panel.generate.widget, "Generate")
+    press(panel.sweep.widget, "Run")
+    assert engine.wait_for_hold(SECONDS, images=2)
+    assert panel.sweep.cancel is find(panel.generate.widget, "Cancel")
+    press(panel.sweep.widget, "Cancel")
+    engine.release()
+    panel.join(SECONDS)
+    assert len(panel.generator.store) == 0
+    assert panel.sweep.cancel.disabled
 
 
 def test_what_was_wrong_with_an_axis_is_not_said_any_more_when_it_is_mended(panel):

@@ -1,0 +1,180 @@
+"""What stands below the prompt, without a browser: tokens, pictures, presets."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from people import find, press
+from PIL import Image
+
+import nbtool
+from nbtool.panel.panel import Panel
+
+SECONDS = 600  # on a busy machine
+LONG = "a red star " * 12
+
+
+@pytest.fixture
+def panel(tmp_path):
+    panel = Panel(nbtool.Generator(store=tmp_path / "images", num_inference_steps=2))
+    panel.join(SECONDS)
+    yield panel
+    panel.cancel()
+    panel.join(SECONDS)
+    panel.close()
+
+
+def said(panel, **content):
+    """What the browser says, and what it is asked for then."""
+    asked = []
+    panel.prompt_help.send = asked.append
+    buffers = content.pop("buffers", [])
+    panel.prompt_help._said(None, content, buffers)
+    panel.join(SECONDS)
+    return asked
+
+
+def drop(panel, data, name="fox.png", others=0):
+    asked = said(panel, picture={"id": "1", "name": name, "size": len(data), "others": others})
+    assert asked == ([{"want": "1", "from": 0}] if data else [])
+    middle = len(data) // 2
+    asked = said(panel, piece={"id": "1"}, buffers=[data[:middle]])
+    assert asked == ([{"want": "1", "from": middle}] if middle else [])
+    said(panel, piece={"id": "1"}, buffers=[memoryview(data)[middle:]])
+
+
+def test_tokens_are_counted_of_what_the_prompt_comes_to(panel):
+    helped, settings = panel.prompt_help, panel.settings
+    assert (helped.counted, helped.cut) == ("", "")
+    settings.prompt.value = "a red star"
+    settings.negative.value = "blurry"
+    panel.join(SECONDS)
+    assert helped.counted.startswith("3 of 30 tokens · negative prompt: ")
+    said(panel, typed=LONG + "<b>Heart</b>")
+    assert helped.counted.startswith("4")
+    assert "end of the prompt" in helped.cut
+    assert "<b>Heart</b>”" in helped.cut
+    settings.negative.value = LONG
+    panel.join(SECONDS)
+    assert "end of the negative prompt" in helped.cut
+    assert "end of the prompt" not in helped.cut  # what was typed was taken back
+
+
+def test_the_longest_word_and_the_preset_count(panel):
+    settings = panel.settings
+    panel.generator.store.presets["ink"] = nbtool.Preset(prompt="red star " * 9)
+    settings.preset.look()
+    settings.prompt.value = "a {thing}"
+    panel.sweep.rows[0].fill("thing", f"star | {LONG} | circle")
+    panel.join(SECONDS)
+    assert "star”" in panel.prompt_help.cut
+    panel.sweep.rows[0].fill("thing", "star")
+    panel.join(SECONDS)
+    assert panel.prompt_help.cut == ""
+    before = panel.prompt_help.counted
+    settings.preset.field.value = "ink"
+    panel.join(SECONDS)
+    assert panel.prompt_help.counted != before
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_a_dropped_picture_gives_its_settings(panel, tmp_path, suffix):
+    image = panel.generator("a red fox", seed=7, guidance_scale=2, eta=0.5)
+    panel.settings.preset.known["ink"] = nbtool.Preset(prompt="ink")
+    panel.settings.preset.field.options = ["", "ink"]
+    panel.settings.preset.field.value = "ink"
+    drop(panel, image.save(tmp_path / f"fox.{suffix}").read_bytes(), others=2)
+    settings = panel.settings
+    assert settings.prompt.value == "a red fox"
+    assert settings.fields["eta"].value == 0.5
+    assert settings.seeds() == (7,)
+    assert settings.preset.chosen is None  # its words are in the prompt
+    assert panel.notice.text == "The settings of fox.png are here. It was the first of 3 files."
+
+
+def test_a_file_without_settings_is_told_of(panel):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    panel.settings.prompt.value = "a star"
+    for data, name, message in (
+        (buffer.getvalue(), "other.png", "There are no nbtool settings in other.png; other"),
+        (b"hello", "notes.txt", "notes.txt is no PNG, JPEG or WebP image"),
+        (b"", "empty.png", "empty.png is no PNG, JPEG or WebP image"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 99, "broken.png", "broken.png cannot be read"),
+    ):
+        drop(panel, data, name)
+        assert panel.notice.text.startswith(message)
+    said(panel, picture={"id": "1", "name": "gone.png", "size": 9, "others": 0})
+    assert said(panel, piece={"id": "1"}, buffers=[b""]) == []
+    assert panel.notice.text.startswith("gone.png is no")
+    said(panel, picture={"id": "2", "name": "big.png", "size": 10**9, "others": 0})
+    assert "big.png has 1 GB; pictures of up to 268 MB are read" in panel.notice.text
+    assert panel.settings.prompt.value == "a star"
+
+
+def test_a_newer_file_takes_the_place_of_one_that_is_still_coming(panel):
+    said(panel, picture={"id": "1", "name": "a.png", "size": 10, "others": 0})
+    said(panel, picture={"id": "2", "name": "b.txt", "size": 2, "others": 0})
+    assert said(panel, piece={"id": "1"}, buffers=[b"x" * 10]) == []
+    said(panel, piece={"id": "2"}, buffers=[b"hi"])
+    assert panel.notice.text.startswith("b.txt is no")
+
+
+def test_a_preset_is_kept_chosen_used_renamed_and_deleted(panel):
+    form, presets = panel.generate.widget, panel.generator.store.presets
+    settings = panel.settings
+    settings.prompt.value = "a red star"
+    find(form, "Guidance").value = 2
+    find(form, "Edit presets").value = True
+    panel.join(SECONDS)
+    assert find(form, "Adds to the prompt").value == "a red star"
+    assert find(form, "Guidance 2").value
+    assert not find(form, "Width 128").value
+    press(form, "Save preset")
+    assert settings.preset.notice.alarming  # without a name
+    find(form, "Preset name").value = "ink"
+    find(form, "Adds to the prompt").value = "{prompt}, ink"
+    press(form, "Save preset")
+    assert dict(presets) == {
+        "ink": nbtool.Preset(prompt="{prompt}, ink", guidance_scale=2, num_inference_steps=2)
+    }
+    find(form, "Guidance").value = 5
+    settings.preset.field.value = "ink"
+    assert find(form, "Guidance").value == 2
+    press(form, "Generate")
+    panel.join(SECONDS)
+    assert panel.generate.gallery.image.recipe.prompt == "a red star, ink"
+    settings.preset.field.value = ""
+    assert find(form, "Guidance").value == 5  # as it was
+    press(form, "Delete preset")
+    assert "choose a preset first" in settings.preset.notice.text
+    find(form, "Preset name").value = "ink"
+    press(form, "Save preset")
+    assert "a second press replaces it" in settings.preset.notice.text
+    assert presets["ink"].settings["guidance_scale"] == 2
+    settings.preset.field.value = "ink"
+    find(form, "Preset name").value = "pen"
+    press(form, "Rename preset")
+    assert (list(presets), settings.preset.field.value) == (["pen"], "pen")
+    press(form, "Delete preset")
+    assert list(presets) == ["pen"]
+    press(form, "Delete preset")
+    assert list(presets) == []
+    assert settings.preset.field.value == ""
+
+
+def test_presets_that_cannot_be_used_are_told_of(panel):
+    presets = panel.generator.store.presets
+    presets["ink"] = nbtool.Preset(prompt="ink")
+    presets.path.write_text(
+        presets.path.read_text().replace('"ink": {', '"bad": {"eta": 7}, "ink": {')
+    )
+    panel.settings.preset.look()
+    panel.join(SECONDS)
+    assert "'bad' cannot be used: eta must be" in panel.settings.preset.notice.text
+    assert list(panel.settings.preset.known) == ["ink"]
+    presets.path.write_text("{")
+    panel.settings.preset.look()
+    panel.join(SECONDS)
+    assert "line 1" in panel.settings.preset.notice.text

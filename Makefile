@@ -33,6 +33,7 @@ bench: venv # the tables of benchmarks/README.md; keep the machine free for them
 	$(BIN)/python benchmarks/grids.py
 	$(BIN)/python benchmarks/same_again.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/library.py
 	$(BIN)/python benchmarks/panel.py
 
 venv: .venv/installed

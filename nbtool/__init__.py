@@ -21,14 +21,15 @@ from nbtool.errors import (
     StoreError,
 )
 from nbtool.fitting.roster import models
-from nbtool.generator import Generator
+from nbtool.generator import Generator, default_store
 from nbtool.grid import Grid
-from nbtool.job import Job, cancel
+from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
 from nbtool.recipes.axes import paired, random_seeds, replace
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
 from nbtool.results.store import Store
@@ -62,6 +63,17 @@ def unload() -> None:
     local.unload()
 
 
+def grids() -> SavedGrids:
+    """The grids of the default store that have a name; shows itself as a table.
+
+        grid.name = "stars"
+        nbtool.grids()["stars"].view()
+
+    Those of another store are in its `store.grids`.
+    """
+    return default_store().grids
+
+
 __all__ = [
     "AxisError",
     "Cancelled",
@@ -83,7 +95,9 @@ __all__ = [
     "__version__",
     "add_model",
     "cancel",
+    "grids",
     "hardware",
+    "jobs",
     "models",
     "paired",
     "random_seeds",

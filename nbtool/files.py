@@ -25,30 +25,37 @@ _CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 _LOST = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
 
 
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path that is meant: `~` is the home folder.
+def expanded(path: str | bytes | os.PathLike[Any]) -> Path:
+    """The path that is meant: `~` is the home folder, and bytes are as the system has them.
 
     Raises:
         StoreError: No file can have such a name.
     """
-    if "\0" in os.fspath(path):
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise StoreError(
+            f"no file can have the name {path!r}; give text or a pathlib.Path"
+        ) from None
+    if "\0" in name:
         raise StoreError(f"no file can have the name {path!r}: it has a NUL in it")
-    return Path(os.path.expanduser(path))
+    return Path(os.path.expanduser(name))
 
 
-def target(path: str | os.PathLike[str]) -> Path:
+def target(path: str | bytes | os.PathLike[Any]) -> Path:
     """Where somebody's own file is written: `~` is the home folder, and a link stays one."""
     return Path(os.path.realpath(named)) if (named := expanded(path)).is_symlink() else named
 
 
-def absolute(path: str | os.PathLike[str]) -> Path:
+def absolute(path: str | bytes | os.PathLike[Any]) -> Path:
     """The same place wherever the process goes later; `~` is the home folder.
 
     Raises:
         StoreError: It is relative to a working folder that is gone.
     """
-    with explained(f"find {path}"):
-        return expanded(path).absolute()
+    named = expanded(path)
+    with explained(f"find {named}"):
+        return named.absolute()
 
 
 @contextlib.contextmanager
@@ -66,8 +73,9 @@ def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
         keep: False only tries whether it could be written.
 
     Raises:
-        OSError: It could not be written.
+        OSError: It could not be written, or what is there is no file.
     """
+    _refuse_what_is_no_file(path)
     # A name may have no more than 255 bytes, and this one's is longer.
     partial = path.with_name(f".{path.name[:MAX_NAME]}.{uuid.uuid4().hex}.partial")
     try:
@@ -82,6 +90,19 @@ def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """A FIFO or a device would be gone for who reads it, if a file took its place."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, f"{os.strerror(errno.EISDIR)}; name another file")
+    if not stat.S_ISREG(mode):
+        kind = "a FIFO" if stat.S_ISFIFO(mode) else "a device or a socket"
+        raise OSError(errno.EEXIST, f"there is {kind} of that name; name another file")
 
 
 def _keep_mode(path: Path, partial: Path) -> None:
@@ -105,12 +126,9 @@ def check(path: Path) -> None:
     """Tells whether a file could be written, before what it will hold is made.
 
     Raises:
-        StoreError: It could not: there is no such folder, or no right to write there.
+        StoreError: It could not: there is no such folder, no right to write there, or no file.
     """
     with explained(f"write {path}"):
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISDIR(os.stat(path).st_mode):  # raises for a name that is too long, too
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         write(path, b"", keep=False)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +24,10 @@ from nbtool.recipes.axis import Axis
 from nbtool.recipes.given import Several
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
+from nbtool.results import paces
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
-from nbtool.results.store import Listing, Store
+from nbtool.results.store import Store
 from nbtool.text import card, warn
 from nbtool.watch import watch
 
@@ -90,6 +90,7 @@ class Generator:
 
     def __init__(
         self,
+        /,
         model: str | None = None,
         *,
         engine: Engine | None = None,
@@ -110,7 +111,7 @@ class Generator:
         self.defaults = {name: getattr(checked, name) for name in defaults}
         self.store = store if isinstance(store, Store) else default_store(store)
         self.reason = ""  # why this model, where it was not named
-        self._paces: dict[str | None, tuple[Listing | None, float | None]] = {}
+        self._paces = paces.Paces(self.store)
         self._asked = dict(self.defaults)  # also those that this model does not take
         self._options: dict[str, Any] = {  # that another model can have too
             "device": device,
@@ -133,7 +134,7 @@ class Generator:
             model, self.reason = choose_model()
         self.engine = LocalEngine(model, **options)
 
-    def __call__(self, prompt: str | Recipe = "", **parameters: Any) -> GeneratedImage:
+    def __call__(self, prompt: str | Recipe = "", /, **parameters: Any) -> GeneratedImage:
         """One image; waits for it and shows progress.
 
         Args:
@@ -151,7 +152,7 @@ class Generator:
         image: GeneratedImage = self._wait(self._submit(sweep, priority=AHEAD)).isel()
         return image
 
-    def grid(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Grid:
+    def grid(self, prompt: Prompt = "", /, *axes: Axis, **parameters: Any) -> Grid:
         """The images of every combination of values, labelled; waits and shows progress.
 
             gen.grid("a {color} star", color=["red", "blue"], seed=range(4), guidance_scale="1-7 (+2)")
@@ -160,7 +161,8 @@ class Generator:
         prompt: a list, a range or a range string, an array, a generator; of a dict the values,
         with its keys as labels. Axes multiply. Interrupted, it keeps what was made; the same call
         makes only what is missing. A seed left open is drawn once for the whole grid, anew at each
-        call: what is said at the end names it, and given as `seed=` it goes on with that grid.
+        call: what is said at the end names it, and given as `seed=` it goes on with that grid. Where
+        some cells alone leave theirs open, `grid.records()` has what was drawn for them.
 
         Args:
             prompt: A prompt or recipe, or several of either as the first axis.
@@ -173,7 +175,7 @@ class Generator:
         """
         return self._wait(self._submit(self._sweep(prompt, axes, parameters), priority=AHEAD))
 
-    def submit(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Job:
+    def submit(self, prompt: Prompt = "", /, *axes: Axis, **parameters: Any) -> Job:
         """The same as `grid`, in the background: returns a Job at once.
 
         Raises:
@@ -182,7 +184,7 @@ class Generator:
         """
         return self._submit(self._sweep(prompt, axes, parameters))
 
-    def plan(self, prompt: Prompt = "", *axes: Axis, **parameters: Any) -> Plan:
+    def plan(self, prompt: Prompt = "", /, *axes: Axis, **parameters: Any) -> Plan:
         """What `grid` would do: cells, how many are stored, how long and how large the rest is.
 
         Raises:
@@ -200,13 +202,13 @@ class Generator:
             keys.add(key)
             if key not in stored:
                 missing += 1
-                pixels += _pixels(recipe)
-                work += _work(recipe)
+                pixels += paces.pixels(recipe)
+                work += paces.work(recipe)
         return Plan(
             cells=len(sweep),
             images=len(keys),
             stored=len(keys) - missing,
-            seconds=self._estimate(work, sweep.base.model, stored),
+            seconds=self._paces.seconds(work, sweep.base.model, stored),
             disk_bytes=pixels * 3,
         )
 
@@ -268,7 +270,8 @@ class Generator:
         """A generator of another model: the same store, and every option of this one.
 
         That is device, dtype, safety_checker, quantization, allow_pickle, exact and the defaults;
-        not the revision, which is this model's own. Defaults that the other model does not take,
+        not the revision, which is this model's own. The name or place of this model itself gives
+        this very generator. Defaults that the other model does not take,
         such as a scheduler that is not made for it, are left out of its `defaults`; they are there
         again with a further model that takes them. An engine of one's own has one model: the other
         runs on this machine.
@@ -280,10 +283,21 @@ class Generator:
             ModelError: There is no such model; or it cannot be had, where there are defaults that
                 it may not take.
         """
+        if self._is_of(name):
+            return self
         new = Generator(name, store=self.store, exact=self.exact, **self._options)
         new._asked = self._asked
         new.defaults = {n: value for n, value in self._asked.items() if new._takes(n, value)}
         return new
+
+    def _is_of(self, name: str) -> bool:
+        """Whether a name, a folder or a file is that of its model."""
+        if name == self.engine.name:
+            return True
+        if not isinstance(self.engine, LocalEngine) or name == catalogue.AUTO:
+            return False
+        found, model = catalogue.find(name, allow_pickle=True), self.engine.model
+        return (found.name, found.source) == (model.name, model.source)
 
     def _takes(self, name: str, value: Any) -> bool:
         """Whether the model takes a parameter."""
@@ -315,6 +329,14 @@ class Generator:
     def _sweep(self, prompt: Prompt, axes_: Sequence[Axis], parameters: Mapping[str, Any]) -> Sweep:
         for name in parameters.keys() & {"model", "revision"}:
             raise RecipeError(f"the {name} belongs to the generator; use nbtool.Generator(…)")
+        if "prompt" in parameters:
+            if axes_ or not isinstance(prompt, str) or prompt:
+                raise RecipeError(
+                    "prompt= is given beside a first prompt; give one, and take another name where "
+                    "prompt is a word in braces"
+                )
+            prompt = parameters["prompt"]
+            parameters = {name: v for name, v in parameters.items() if name != "prompt"}
         prompt = given.taken("prompt", prompt)
         among = prompt.values if isinstance(prompt, Several) else [prompt]
         if any(isinstance(one, GeneratedImage) for one in among):
@@ -336,7 +358,14 @@ class Generator:
         return self.engine.renewed(recipe) if isinstance(self.engine, Renewing) else recipe
 
     def _submit(self, sweep: Sweep, *, priority: int = 0) -> Job:
-        return Job(sweep, self.engine, self.store, generate=self.__call__, priority=priority)
+        return Job(
+            sweep,
+            self.engine,
+            self.store,
+            generate=self.__call__,
+            priority=priority,
+            defaults=self.defaults,
+        )
 
     def _wait(self, job: Job) -> Grid:
         watch(job)
@@ -349,25 +378,6 @@ class Generator:
         for note in job.notes:
             warn(note, stacklevel=3)
         return grid
-
-    def _estimate(self, work: float, model: str | None, stored: Listing) -> float | None:
-        """Seconds for so much work, from the pace of stored images of the same model."""
-        if not work:
-            return 0.0
-        at, pace = self._paces.get(model, (None, None))
-        if at != stored:  # images are read once for each state of the store
-            pace = self._pace(model)
-            self._paces[model] = stored, pace
-        return None if pace is None else pace * work
-
-    def _pace(self, model: str | None) -> float | None:
-        """Seconds for each unit of work, as newly stored images of a model took."""
-        paces = [
-            image.provenance.seconds / _work(image.recipe)
-            for image in self.store.latest(20)
-            if image.recipe.model == model
-        ]
-        return statistics.median_high(paces) if paces else None
 
     def __repr__(self) -> str:
         return f"<Generator {self.engine.name}, images in {self.store.path.name}>"
@@ -396,14 +406,4 @@ def _refuse_beside_engine(options: Mapping[str, Any]) -> None:
 
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:
     """The store in a folder; None: the default one."""
-    return Store(os.fspath(folder or default_folder()))
-
-
-def _pixels(recipe: Recipe) -> int:
-    return (recipe.width or 0) * (recipe.height or 0)
-
-
-def _work(recipe: Recipe) -> float:
-    """A measure of an image's cost: pixels, steps, and two network rows where guided."""
-    rows = 2 if (recipe.guidance_scale or 0) > 1 else 1
-    return _pixels(recipe) * (recipe.num_inference_steps or 1) * rows
+    return Store(folder or default_folder())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
+from nbtool.results.grids import open_as
 from nbtool.results.labelled import Labelled
 from nbtool.text import warn
 
@@ -21,6 +22,7 @@ class Grid(Labelled):
 
         grid.sel(seed=2, guidance_scale=5)     one image, or a smaller grid
         grid.isel(seed=0); grid[0, 1]          the same by position
+        grid.name = "stars"                    keeps it; store.grids["stars"] opens it again
 
     Iterating gives the images that were made, in the order of the axes.
     """
@@ -75,3 +77,6 @@ class Grid(Labelled):
         from nbtool.display.bundle import grid_bundle
 
         return grid_bundle(self)
+
+
+open_as(Grid)

@@ -5,27 +5,31 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import itertools
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from nbtool import environment
 from nbtool.background import Loop
-from nbtool.engines.base import Engine, Event, Failed, Finished, Loading, Started, Stepped
+from nbtool.display.queue import queue_bundle
+from nbtool.engines.base import Engine, Event, Exacting, Failed, Finished, Loading, Started, Stepped
+from nbtool.engines.placed import Placed
 from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.order import order
 from nbtool.recipes.recipe import Recipe
-from nbtool.results.claims import Claims
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Cell
+from nbtool.results.origin import Origin
 from nbtool.results.progress import Progress
+from nbtool.results.share import Share, forsake
 from nbtool.results.store import Store
 
 if TYPE_CHECKING:
@@ -33,7 +37,11 @@ if TYPE_CHECKING:
 
     from nbtool.live.view import GridView
 
-AHEAD = 1  # the priority of what somebody waits for
+AHEAD = 1000  # the priority of a call that somebody waits for, above any job that is moved up
+NOT_EXACT = (
+    "some images were made without exact=True and are as the store has them; "
+    "exact ones need a store of their own"
+)
 LEAVING = 30  # seconds that the end of the process waits for jobs, all of them together
 
 
@@ -54,9 +62,12 @@ class Job:
         generate: Callable[[Recipe], GeneratedImage],
         *,
         priority: int = 0,
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self.sweep = sweep
         self._engine = engine
+        self._exact = isinstance(engine, Exacting) and engine.exact
+        self._origin = self._described(store, defaults or {})
         self._store = store
         self._generate = generate
         self._priority = priority
@@ -70,43 +81,79 @@ class Job:
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
         self._previews: dict[str, Callable[[], Image] | None] = {}  # of the same images
         # Without what changes at each step.
-        self._counts = Progress(total=len(self._cells), drawn=sweep.drawn)
+        self._counts = Progress(
+            total=len(self._cells), drawn=sweep.drawn, drawn_apart=sweep.drawn_apart
+        )
         self._step = (0, 0)
         self._changed = threading.Condition(threading.RLock())
+        self._moved = False  # whether it is to go on with another priority
+        self._number = next(_numbers)
         self._unwanted: set[str] = set()
-        self._passed: set[str] = set()  # what was left to other jobs
-        self._place = os.path.realpath(store.path)  # by whatever way it is called
         self._cancelled = threading.Event()
         self._finished = threading.Event()
         self._error: NbtoolError | None = None
         self._notes: dict[str, None] = {}
         self._started = self._heard = 0.0  # of the first and of the last event
         self._listeners: set[Callable[[], object]] = set()  # told of the end
-        _jobs.add(self)  # what others make from now on, it hears of
+        self._share = Share(store.path, self._cells)
+        _jobs.add(self)
         try:
             self._stored = store.listing()
             self._prepared = not all(key in self._stored for key in self._cells)
             if self._prepared:  # a store that may only be read still gives what it has
                 store.prepare()
         except BaseException:
-            _jobs.discard(self)
+            self._leave()
             raise
         try:
             Loop("nbtool job", self._run, fail=self._end).wake()
         except RuntimeError as error:  # the system starts no thread
             self._end(error)
 
+    def _described(self, store: Store, defaults: Mapping[str, Any]) -> Origin:
+        """Where its grid comes from."""
+        generator = {
+            "model": self._engine.name,
+            "engine": type(self._engine).__name__,
+            "exact": self._exact,
+            "defaults": dict(defaults),
+        }
+        return Origin(store.grids, generator, self.sweep.words, self.sweep.drawn)
+
     @property
     def progress(self) -> Progress:
         with self._changed:
             step, steps = self._step
+            unwanted = self._cells.keys() if self.cancelled else self._unwanted
             return replace(
                 self._counts,
+                cancelled=len(unwanted - self._results.keys()),
                 begun=math.fsum(self._begun.values()),
                 step=step,
                 steps=steps,
                 seconds=self._heard - self._started,
             )
+
+    @property
+    def model(self) -> str:
+        """The name of the model that makes the images."""
+        return self._engine.name
+
+    @property
+    def state(self) -> str:
+        """Whether it is "running" or "waiting" for others; "done", "cancelled" or "failed"."""
+        if self.done:
+            return "failed" if self._error else "cancelled" if self.cancelled else "done"
+        return "running" if self._previews or self._is_first() else "waiting"
+
+    def _is_first(self) -> bool:
+        """Whether no job is ahead that takes turns with it: those of this machine's models all do."""
+        alike = (job for job in _in_order() if job._lane is self._lane)  # noqa: SLF001
+        return next(alike, self) is self
+
+    @property
+    def _lane(self) -> object:
+        return Placed if isinstance(self._engine, Placed) else self._engine
 
     @property
     def done(self) -> bool:
@@ -134,7 +181,7 @@ class Job:
         with self._changed:
             results = dict(self._results)
         cells = {index: cell for key, cell in results.items() for index in self._cells[key]}
-        return Grid(self.sweep.base, self.sweep.axes, cells)
+        return Grid(self.sweep.base, self.sweep.axes, cells, self._origin)
 
     @property
     def previews(self) -> dict[Index, Callable[[], Image] | None]:
@@ -165,7 +212,7 @@ class Job:
 
         return GridView(self.grid, job=self, rows=rows, cols=cols)
 
-    def cancel(self, **labels: Any) -> None:
+    def cancel(self, /, **labels: Any) -> None:
         """Stops within one denoising step, or at once while the model is being loaded.
 
         Finished images are kept.
@@ -181,14 +228,26 @@ class Job:
             with self._changed:
                 if not self._previews:  # nothing is in the making
                     self._end()
-            _claims.drop(self)
+            self._share.drop(*self._cells)
             return
         asked = set(Grid(self.sweep.base, self.sweep.axes, {}).matching(**labels))
         unwanted = {key for key, cells in self._cells.items() if asked.issuperset(cells)}
-        self._unwanted |= unwanted
-        for key in unwanted:
-            self._let_go(key)
-            _claims.drop(self, (self._place, key))
+        with self._changed:
+            self._unwanted |= unwanted
+            for key in unwanted:
+                self._let_go(key)
+        self._share.drop(*unwanted)
+
+    def move_up(self) -> None:
+        """Goes ahead of all other jobs, but of no call that somebody waits for.
+
+        The next images that are begun are its own; what is in the making is finished, and the
+        others go on after it.
+        """
+        rivals = [job for job in _in_order() if job._priority < AHEAD]  # noqa: SLF001
+        if self in rivals[1:]:
+            self._priority = rivals[0]._priority + 1  # noqa: SLF001
+            self._moved = True
 
     def _let_go(self, key: str) -> None:
         """An image is not in the making here any more, whatever is still heard of it."""
@@ -254,11 +313,28 @@ class Job:
         if missing and not self.cancelled and not self._prepared:
             self._store.prepare()
         while missing and not self.cancelled:
+            self._moved = False
             self._engine.run(
                 self._wanted(missing), self._handle, self._is_unwanted, priority=self._priority
             )
-            missing = self._take_from_others()
+            left = self._not_begun(missing) if self._moved else []
+            missing = left or self._take_from_others()
+        self._keep_failures()
         self._end()
+
+    def _not_begun(self, keys: Iterable[str]) -> list[str]:
+        return [
+            key
+            for key in keys
+            if not (key in self._results or key in self._unwanted or key in self._share.left)
+        ]
+
+    def _keep_failures(self) -> None:
+        """What is kept of a grid that was named on the way says what failed since then."""
+        grid = self.grid
+        with contextlib.suppress(StoreError):
+            if grid.failed and grid.name and grid.name in self._store.grids:
+                grid.name = grid.name
 
     def _end(self, error: BaseException | None = None) -> None:
         """It is over, for all who wait."""
@@ -271,11 +347,14 @@ class Job:
             self._finished.set()
             self._changed.notify_all()
             listeners = tuple(self._listeners)
-        _jobs.discard(self)
-        _claims.drop(self)
+        self._leave()
         for tell in listeners:
             with contextlib.suppress(RuntimeError):  # its event loop is closed
                 tell()
+
+    def _leave(self) -> None:
+        _jobs.discard(self)
+        self._share.close()
 
     def _forsake(self) -> None:
         """In the fork of the process in which it goes on, it is over."""
@@ -286,36 +365,33 @@ class Job:
 
     def _take_from_others(self) -> list[str]:
         """What others were making is taken when it is done; the keys of what came to nothing."""
-        lost: list[str] = []
-        while not lost and (left := self._left_to_others()):
-            names = [(self._place, key) for key in left]
-            free = [key for _, key in _claims.wait(names, self, lambda: not self._left_to_others())]
-            self._passed.difference_update(free)
-            lost = [key for key in free if not self._take(key)]
-        return lost
+        while free := self._share.wait(self._is_awaited):
+            if lost := [key for key in free if not self._take(key)]:
+                return lost
+        return []
 
-    def _left_to_others(self) -> list[str]:
-        """The keys of what others are making, or have made, and is wanted here."""
-        if self.cancelled:
-            return []
-        passed = tuple(self._passed)
-        return [key for key in passed if key not in self._results and key not in self._unwanted]
+    def _is_awaited(self, key: str) -> bool:
+        return not (self.cancelled or key in self._results or key in self._unwanted)
 
     def _wanted(self, keys: Iterable[str]) -> Iterator[Recipe]:
         """The recipes of these keys, made one by one as they are asked for."""
         for key in keys:
-            if self.cancelled:
+            if self.cancelled or self._moved:
                 return
-            if key not in self._unwanted and key not in self._passed:
-                yield self.sweep.recipe(self._cells[key][0])
+            if key not in self._unwanted and key not in self._share.left:
+                yield self._recipe(key)
+
+    def _recipe(self, key: str) -> Recipe:
+        return self.sweep.recipe(self._cells[key][0])
 
     def _is_unwanted(self, recipe: Recipe) -> bool:
         if self.cancelled or (self._unwanted and recipe.key in self._unwanted):
             return True
-        if len(_jobs) > 1 and _claims.is_elsewhere((self._place, recipe.key), self):
-            self._passed.add(recipe.key)
+        if self._moved and recipe.key not in self._previews:  # it is begun with the new priority
+            return True
+        if left := self._share.leaves(recipe.key):
             self._let_go(recipe.key)
-        return bool(self._passed) and recipe.key in self._passed
+        return left
 
     def _take(self, key: str) -> bool:
         """Takes an image from the store, if it is there; whether there is nothing to make."""
@@ -329,6 +405,9 @@ class Job:
             self._fail(key, str(error))
             return True
         image.generate = self._generate
+        if self._exact and not image.provenance.exact and not self._recipe(key).past:
+            with self._changed:
+                self._notes.setdefault(NOT_EXACT)
         self._settle(key, image, stored=1)
         return True
 
@@ -353,7 +432,7 @@ class Job:
             self._heard = time.monotonic()
             self._started = self._started or self._heard
             self._previews[key] = None
-            _claims.take((self._place, key), self)
+            self._share.take(key)
             self._update(activity="generating")
 
     def _keep(self, event: Finished) -> None:
@@ -365,10 +444,7 @@ class Job:
             self._settle(key, error.unsaved, made=1)
             raise
         image.generate = self._generate
-        for job in tuple(_jobs):
-            if job is not self and job._place == self._place and key in job._cells:  # noqa: SLF001
-                job._passed.add(key)  # noqa: SLF001 - it has no need to make it any more
-                job._let_go(key)  # noqa: SLF001
+        self._share.made(key)
         with self._changed:
             for note in event.provenance.notes:
                 self._notes.setdefault(note)
@@ -376,7 +452,7 @@ class Job:
 
     def _fail(self, key: str, reason: str) -> None:
         failure = GenerationError(reason)
-        failure.recipe = recipe = self.sweep.recipe(self._cells[key][0])
+        failure.recipe = recipe = self._recipe(key)
         failure.again = partial(
             Job, Sweep(recipe), self._engine, self._store, self._generate, priority=AHEAD
         )
@@ -402,7 +478,7 @@ class Job:
             self._let_go(key)
             now = {name: getattr(self._counts, name) + n for name, n in counts.items()}
             self._update(**now)
-        _claims.drop(self, (self._place, key))
+        self._share.drop(key)
 
     def _update(self, **changes: Any) -> None:
         """Events come from several threads: each sees the counts that the last one left."""
@@ -413,8 +489,55 @@ class Job:
             self._changed.notify_all()
 
 
+class Jobs(Sequence[Job]):
+    """The jobs of this process that run or wait, whoever started them, as they are at each look.
+
+        nbtool.jobs()                   shows them as a table
+        nbtool.jobs()[2].move_up()
+        for job in nbtool.jobs(): job.cancel()
+
+    They come in the order in which they are worked on. One that is over is not among them.
+    """
+
+    def __len__(self) -> int:
+        return len(_in_order())
+
+    @overload
+    def __getitem__(self, place: int) -> Job: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Job]: ...
+    def __getitem__(self, place: int | slice) -> Job | list[Job]:
+        return _in_order()[place]
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(_in_order())
+
+    def __repr__(self) -> str:
+        text: str = queue_bundle(_in_order())["text/plain"]
+        return text
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return queue_bundle(_in_order())
+
+
+_numbers = itertools.count()
 _jobs: set[Job] = set()  # that are not over
-_claims = Claims()
+
+
+def _in_order() -> list[Job]:
+    """The jobs that are not over, those of higher priority first, then those that came first."""
+    running = (job for job in tuple(_jobs) if not job.done)
+    return sorted(running, key=lambda job: (-job._priority, job._number))  # noqa: SLF001
+
+
+def jobs() -> Jobs:
+    """The jobs of this process that run or wait, in the order in which they are worked on.
+
+    Returns:
+        A sequence that is as they are at each look, and shows itself as a table; each can be
+        cancelled with `cancel()`, and goes ahead of the others with `move_up()`.
+    """
+    return Jobs()
 
 
 def cancel() -> None:
@@ -433,7 +556,7 @@ def _close() -> None:
 
 def _forsake() -> None:
     """In a fork: jobs go on in its parent alone."""
-    _claims.clear()
+    forsake()
     for job in tuple(_jobs):
         job._forsake()  # noqa: SLF001 - of this module
 

@@ -27,13 +27,16 @@ class Scheduler(NamedTuple):
         options: What the name decides, whatever the model's own configuration says.
         sampler: Its name in AUTOMATIC1111's infotext.
         schedule_type: The same of how its noise levels are spaced; "Automatic" is the sampler's
-            own way there, which for some is Karras or Exponential.
+            own way there, which for some is Karras or Exponential; "" where it is the model's.
     """
 
     class_name: str
     options: dict[str, Any]
     sampler: str
     schedule_type: str = "Automatic"
+
+
+_BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2")
 
 
 class Kind(NamedTuple):
@@ -44,6 +47,7 @@ class Kind(NamedTuple):
         algorithms: Of `algorithm_type`, its default first; () where it has none.
         not_to_zero: Of `algorithm_type` too, where `final_sigmas_type` is "sigma_min".
         of_flow: Settings that it takes only beside `use_flow_sigmas`.
+        betas: Of `beta_schedule`; () where it has no betas.
         numbers: Settings that may be None elsewhere and not here, with their defaults.
         defaults: Of what names decide, where it is neither False nor said above.
     """
@@ -52,6 +56,7 @@ class Kind(NamedTuple):
     algorithms: tuple[str, ...] = ()
     not_to_zero: tuple[str, ...] = ()
     of_flow: tuple[str, ...] = ()
+    betas: tuple[str, ...] = _BETAS
     numbers: Mapping[str, float] = MappingProxyType({})
     defaults: Mapping[str, Any] = MappingProxyType({})
 
@@ -62,7 +67,9 @@ _FLOW = (*_ANY, FLOW_PREDICTION)
 
 CLASSES = {
     "DDIMScheduler": Kind(_ANY, defaults={"clip_sample": True}),
-    "DDPMScheduler": Kind(_ANY, defaults={"clip_sample": True}),
+    "DDPMScheduler": Kind(
+        _ANY, betas=(*_BETAS, "sigmoid", "laplace"), defaults={"clip_sample": True}
+    ),
     "DEISMultistepScheduler": Kind(_FLOW, ("deis", "dpmsolver++", "dpmsolver")),
     "DPMSolverMultistepScheduler": Kind(
         _FLOW,
@@ -74,13 +81,13 @@ CLASSES = {
     "DPMSolverSinglestepScheduler": Kind(
         _FLOW, ("dpmsolver++", "sde-dpmsolver++"), ("dpmsolver",), defaults={"solver_order": 2}
     ),
-    "EDMEulerScheduler": Kind(_NOISE, numbers={"sigma_min": 0.002, "sigma_max": 80.0}),
+    "EDMEulerScheduler": Kind(_NOISE, betas=(), numbers={"sigma_min": 0.002, "sigma_max": 80.0}),
     "EulerAncestralDiscreteScheduler": Kind(_NOISE),
     "EulerDiscreteScheduler": Kind(_ANY),
-    "FlowMatchEulerDiscreteScheduler": Kind((FLOW_PREDICTION,)),
-    "FlowMatchHeunDiscreteScheduler": Kind((FLOW_PREDICTION,)),
+    "FlowMatchEulerDiscreteScheduler": Kind((FLOW_PREDICTION,), betas=()),
+    "FlowMatchHeunDiscreteScheduler": Kind((FLOW_PREDICTION,), betas=()),
     "HeunDiscreteScheduler": Kind(_ANY),
-    "IPNDMScheduler": Kind(_ANY),
+    "IPNDMScheduler": Kind(_ANY, betas=()),
     "KDPM2AncestralDiscreteScheduler": Kind(_NOISE),
     "KDPM2DiscreteScheduler": Kind(_NOISE),
     "LCMScheduler": Kind(_ANY),
@@ -106,6 +113,9 @@ OF_THEIR_MODELS = frozenset(
 OWN_SIGMAS = frozenset({"FlowMatchHeunDiscreteScheduler"})
 # They draw their noise for a whole call, past the generator of each image.
 NOISE_PER_CALL = frozenset({"DPMSolverSDEScheduler"})
+
+# They choose among the steps that the model was distilled from.
+_DISTILLED = frozenset({"LCMScheduler", "TCDScheduler"})
 
 _PLAIN = dict.fromkeys(SIGMAS, False)
 _KARRAS = _PLAIN | {"use_karras_sigmas": True}
@@ -181,7 +191,7 @@ def canonical(name: object) -> str:
 
 def resolve(name: str) -> Scheduler:
     """Class and options of a canonical name."""
-    return SHORT_NAMES.get(name) or Scheduler(name, {}, name.removesuffix("Scheduler"))
+    return SHORT_NAMES.get(name) or Scheduler(name, {}, name.removesuffix("Scheduler"), "")
 
 
 def name_of(config: Mapping[str, Any]) -> str:
@@ -239,6 +249,33 @@ def unfit(name: str, own: str, prediction_type: str) -> str:
             "" if fits else f"predicts {prediction_type!r}, which the scheduler {name} cannot use"
         )
     return "" if fits else f"is a flow-matching model, for which the scheduler {name} is not made"
+
+
+def unusable(name: str, config: Mapping[str, Any], steps: int) -> str:
+    """Why so many steps cannot be made, as a sentence without its end; "" if they can.
+
+    Args:
+        name: Of the scheduler.
+        config: Of the model's own.
+        steps: How many are asked for.
+    """
+    class_name, options, *_ = resolve(name)
+    settings, betas = {**config, **options}, CLASSES.get(class_name, Kind(())).betas
+    schedule = settings.get("beta_schedule", _BETAS[0])
+    if betas and schedule not in betas and settings.get("trained_betas") is None:
+        return (
+            f"the scheduler {name} cannot use the model's beta_schedule {schedule!r}, "
+            f"only {', '.join(betas)}"
+        )
+    least, most = 1, steps
+    if class_name == "PNDMScheduler" and not settings.get("skip_prk_steps"):
+        least = 4  # its Runge-Kutta steps take the last four noise levels
+    elif class_name in _DISTILLED:
+        most = settings.get("original_inference_steps", 50)
+    if least <= steps <= most:
+        return ""
+    bound = f"at least {least}" if steps < least else f"at most {most}"
+    return f"num_inference_steps must be {bound} for the scheduler {name}, got {steps}"
 
 
 def _refused(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:

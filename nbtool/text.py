@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import html
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MAX_SHOWN = 100  # characters of a value in a message
@@ -37,6 +37,11 @@ def ellipsized(text: str, length: int) -> str:
     return short if len(short) <= length else short[: length - 1].rstrip() + "…"
 
 
+def digits(number: float) -> str:
+    """A number with as many digits as it takes to be the same one: 5, 7.5."""
+    return repr(number).removesuffix(".0")
+
+
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
@@ -59,6 +64,31 @@ def card(rows: Mapping[str, str]) -> dict[str, str]:
 def card_text(rows: Mapping[str, str]) -> str:
     width = max(map(len, rows))
     return "\n".join(f"{label:<{width}}  {value}" for label, value in rows.items())
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, str]:
+    """The MIME bundle of a table."""
+    return {"text/plain": table_text(headings, rows), "text/html": _table_html(headings, rows)}
+
+
+def table_text(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    table = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = (
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+    return "\n".join(lines)
+
+
+def _table_html(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    left = 'style="text-align:left;vertical-align:top"'
+    head = "".join(f"<th {left}>{html.escape(heading)}</th>" for heading in headings)
+    body = "".join(
+        "<tr>" + "".join(f"<td {left}>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f'<table class="{LITERAL}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _card_html(rows: Mapping[str, str]) -> str:

@@ -283,9 +283,42 @@ def test_replace_is_prompt_search_and_replace():
     assert values(swept, "negative_prompt") == ["not red", "not blue", "not "]
 
 
-def test_replace_finds_what_another_axis_puts_there():
-    swept = sweep("a {c} star", nbtool.replace("red", ["pink"]), c=["red", "blue"], seed=1)
-    assert values(swept, "prompt") == ["a red star", "a blue star", "a pink star", "a blue star"]
+def test_replacements_leave_what_fills_a_word_alone():
+    swaps = nbtool.replace("cat", ["dog"]), nbtool.replace("an", ["one"])
+    swept = sweep("{animal} and a cat", *swaps, animal=["cat", "panda"], seed=1)
+    assert labelled_prompts(swept) == {
+        (cat, an, animal): f"{animal} {an}d a {cat}"
+        for cat in ("cat", "dog")
+        for an in ("an", "one")
+        for animal in ("cat", "panda")
+    }
+    swept = sweep("a red {c}", nbtool.replace("red", ["{c}"]), c=["red"], negative_prompt="{{c}}")
+    assert values(swept, "prompt") == ["a red red", "a {c} red"]
+    assert set(values(swept, "negative_prompt")) == {"{c}"}
+    several = sweep(["a {c} cat", "a ring"], nbtool.replace("cat", ["dog"]), c=["cat"], seed=1)
+    assert values(several, "prompt") == ["a cat cat", "a cat dog", "a ring", "a ring"]
+    recipe = sweep(Recipe(prompt="a {cat} in {red|blue}"), nbtool.replace("cat", ["dog"]))
+    assert values(recipe, "prompt") == ["a {cat} in {red|blue}", "a {dog} in {red|blue}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{animal}", r"'\{animal\}' and the word \{animal\} overlap .* vary the word"),
+        (
+            "a {",
+            r"'a \{' and the word \{animal\} overlap in 'a \{animal\} on a Mat'; replace the text beside",
+        ),
+        ("{animal} on", "overlap"),
+        ("cat", r"as it is written: it is a value of `animal`; vary the word instead: animal=\["),
+        ("cat on", r"as it is written; what fills \{animal\} is not searched"),
+        ("anima", r"as it is written; what fills \{animal\} is not searched"),
+        ("mat", "in these capital and small letters"),
+    ],
+)
+def test_a_replacement_that_would_act_on_a_word_is_refused(text, message):
+    with pytest.raises(AxisError, match=message):
+        sweep("a {animal} on a Mat", nbtool.replace(text, ["x"]), animal=["cat", "wildcat"])
 
 
 @pytest.mark.parametrize(
@@ -328,14 +361,12 @@ def test_replacements_are_made_at_once_on_the_prompt_as_written():
         ("a red star", ["a red"]),
         ("a red star", ["d s"]),
         (["a ring", "no red star"], ["star"]),
-        ("a red {thing}", ["{thing}", "star"]),
     ],
 )
 def test_replacements_of_the_same_letters_are_refused(prompt, others):
     swaps = [nbtool.replace(text, ["x"]) for text in ("red star", others[-1])]
-    words = {"thing": ["ring", "star"]} if "{thing}" in others else {}
     with pytest.raises(AxisError, match=rf"replace: .*'{others[-1]}'.* overlap in '.*red star'"):
-        sweep(prompt, *swaps, **words)
+        sweep(prompt, *swaps)
 
 
 def test_a_text_that_is_there_in_another_unicode_form_is_named_as_that():
@@ -392,6 +423,20 @@ def test_a_dict_gives_labels_and_texts():
     assert labelled_prompts(sweep(recipes)) == {("first",): "a", ("second",): "b"}
 
 
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        (np.str_("a"), "a"), (enum.Enum("E", {"A": "a"}, type=str)("a"), "a"), (np.int64(3), 3),
+        (np.float32(0.1), 0.1), (np.float64(0.5), 0.5), (Decimal("0.5"), 0.5), (Fraction(4, 2), 2),
+    ],
+)  # fmt: skip
+def test_a_key_of_any_kind_of_number_or_text_is_a_label(key, label):
+    (axis,) = sweep("{word}", word={"other": "x", key: "y"}).axes
+    assert axis.labels == ("other", label)
+    assert type(axis.labels[1]) is type(label)
+    assert [axis.position(one) for one in (key, label, axis.texts[1])] == [1, 1, 1]
+
+
 class Plain(enum.Enum):
     RED = "red"
 
@@ -412,6 +457,9 @@ class Plain(enum.Enum):
         ([math.nan], "color needs texts, got nan"),
         (Plain, "color needs texts, got <Plain.RED"),
         ({True: "red"}, "color needs texts for its labels, got True"),
+        ({math.nan: "red"}, "color needs texts for its labels, got nan"),
+        ({np.float32("nan"): "red"}, "color needs texts for its labels, got .*nan"),
+        ({0.1: "red", np.float32(0.1): "blue"}, "the axis 'color' holds 0.1 twice"),
         ({"a": ["red"]}, r"color needs texts, got \['red'\]"),
     ],
 )
@@ -464,12 +512,46 @@ def test_words_are_named_in_any_script(name):
     "prompt",
     [
         "{{masterpiece}}, a star", "{{{a}}} star", r"\frac{a}{b} on a board", "e^{x}", r"$\mathbb{R}$",
-        "{", "}", "{}", "{0} { a }", '{"a": 1}', "{red|blue}",
+        "{", "}", "{}", "{0} { a }", '{"a": 1}', "{red|blue}", "{n:02d} {c!r}", r"\sqrt[3]{x} \sqrt [n] {x}", "a_{n}",
+        r"\operatorname*{argmax}_{x}", r"\frac{\sqrt{a}}{b}", r"\sum_{i=1}^{n}", r"f(x)_{n}",
     ],
 )  # fmt: skip
 def test_braces_that_no_word_is_meant_for_stay_as_they_are(prompt):
     assert sweep(prompt).base.prompt == prompt
     assert values(sweep(f"{prompt} {{word}}", word=["x"]), "prompt") == [f"{prompt} x"]
+
+
+def test_a_word_beside_latex_is_filled_and_a_misspelt_one_is_caught():
+    swept = sweep(r"{b} \frac{\sqrt{a}}{b} in a_{b}^{b}, \textbf{b} {b}, red_{b}, {b}_{b}", b=["x"])
+    assert values(swept, "prompt") == [
+        r"x \frac{\sqrt{a}}{b} in a_{b}^{b}, \textbf{b} x, red_x, x_x"
+    ]
+    with pytest.raises(AxisError, match=r"the prompt has \{colr\}, but nothing fills it"):
+        sweep(r"\frac{a}{b} in {colr}")
+    with pytest.raises(RecipeError, match=r"unknown parameter 'n'; .*braces of LaTeX"):
+        sweep("a_{n}", n=[1, 2])
+
+
+def test_braces_with_spaces_or_other_braces_around_them_are_filled():
+    swept = sweep("{ n } {\u00a0n} {{n}|{n}} {{n}}", n=["x"])
+    assert values(swept, "prompt") == ["x x {x|x} {n}"]
+
+
+@pytest.mark.parametrize("braces", ["{{{n}}}", "{{ n }}", "{n:02d}", "{n!r}", "{n.real}", "{n[0]}"])
+@pytest.mark.parametrize("beside", ["{n} ", ""])
+def test_braces_that_may_be_meant_in_more_than_one_way_are_refused(braces, beside):
+    with pytest.raises(AxisError, match=r"may mean more than one thing; write \{n\}, .* n=\["):
+        sweep(f"{beside}{braces}", n=[1, 2])
+
+
+@pytest.mark.parametrize("braces", ["{seed}", "{ seed }", "{seed:04d}"])
+def test_a_parameter_fills_no_braces(braces):
+    with pytest.raises(AxisError, match=r"is a parameter's name|more than one thing"):
+        sweep(braces, seed=[1, 2])
+
+
+def test_what_fills_a_word_may_have_braces_of_its_own():
+    assert values(sweep("a {c}", c=["{d}", "{{c}}"]), "prompt") == ["a {d}", "a {{c}}"]
 
 
 def test_a_word_may_be_its_own_braces():

@@ -269,3 +269,29 @@ def test_models_are_listed_for_people_and_for_programs(capsys):
     records = json.loads(capsys.readouterr().out)
     assert records[0]["name"] == "shapes"
     assert records[0]["runs"]
+
+
+def test_grids_that_have_a_name_are_listed_and_written(capsys):
+    assert run("grids") == 0
+    assert 'has a name; grid.name = "…"' in capsys.readouterr().out
+    gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
+    gen.grid("a star", seed=[1, 2]).name = "my\x1b[2J stars"
+    capsys.readouterr()
+    assert run("grids") == 0
+    out = capsys.readouterr().out
+    assert r"my\x1b[2J stars  seed 2  2 of 2 images  a star" in out
+    name = "my\x1b[2J stars"
+    assert run("grids", name, "-o", "a.html", "-o", "b.png", "--store", "nbtool-images") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "<Grid 'a star': seed 2; 2 images>"
+    assert out[1:] == [f"page: {Path('a.html').resolve()}", f"sheet: {Path('b.png').resolve()}"]
+    assert all(Path(file).stat().st_size > 500 for file in ("a.html", "b.png"))
+    for wrong, said in {
+        ("stars", "-o", "c.html"): f"no grid 'stars'; it has: {name!r}",
+        (name, "-o", "c.gif"): "c.gif",
+        (name, "-o", "no/c.png"): "no/c.png",
+        ("-o", "c.html"): "which grid is to be written?",
+    }.items():
+        assert run("grids", *wrong) in (1, 2)
+        assert said in capsys.readouterr().err
+    assert not Path("c.html").exists()

@@ -22,6 +22,7 @@ from nbtool import NbtoolError, Recipe, Store, catalogue
 from nbtool.catalogue import identity
 from nbtool.engines.local import tuning
 from nbtool.engines.local.classes import Classes
+from nbtool.results import index
 from nbtool.testing import FakeEngine
 
 CODES = (errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOSPC, errno.EMFILE)
@@ -96,6 +97,40 @@ def model(folder, ask):
         return ask(catalogue.find(str(folder / "model")))
 
 
+def indexed(folder, find):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "MANY", 1)
+        return seeds(find(sort="newest"))
+
+
+def kept(grid):
+    for error in grid.failed.values():
+        raise error
+    return seeds(grid), grid.missing, grid.base
+
+
+def named(folder, name):
+    made = generator(folder).grid("a star", seed=list(SEEDS))
+    for error in made.failed.values():
+        raise error
+    made.name = name
+    return sorted(opened(folder).grids)
+
+
+def renamed(folder):
+    grids = opened(folder).grids
+    if "renamed" not in grids or "kept" in grids:
+        grids["kept"].name = "renamed"
+    return sorted(grids)
+
+
+def deleted_grid(folder):
+    grids = opened(folder).grids
+    if "kept" in grids:
+        del grids["kept"]
+    return sorted(grids)
+
+
 def checked(folder):
     for problem in opened(folder).check():
         warnings.warn(problem, stacklevel=1)
@@ -114,9 +149,23 @@ OPERATIONS = {
     "has": lambda folder: [opened(folder).has(key(seed)) for seed in (1, 9)],
     "iterate": lambda folder: seeds(opened(folder)),
     "find": lambda folder: seeds(opened(folder).find(seed=2)),
+    "find words": lambda folder: seeds(opened(folder).find("best star", sort="newest")),
+    "find in an index": lambda folder: indexed(folder, opened(folder).find),
     "latest": lambda folder: seeds(opened(folder).latest(2)),
     "count": lambda folder: len(opened(folder)),
     "check": checked,
+    "delete": lambda folder: opened(folder).delete(key(0)),
+    "restore": lambda folder: seeds([opened(folder).restore(key(5))]),
+    "empty deleted": lambda folder: (opened(folder).empty_deleted(), len(opened(folder).deleted))[1],
+    "deleted": lambda folder: seeds(opened(folder).deleted),
+    "size": lambda folder: opened(folder).size,
+    "name a grid": lambda folder: named(folder, "stars"),
+    "name a grid anew": lambda folder: named(folder, "kept"),
+    "list grids": lambda folder: opened(folder).grids.records(),
+    "open a grid": lambda folder: kept(opened(folder).grids["kept"]),
+    "rename a grid": renamed,
+    "delete a grid": deleted_grid,
+    "restore a grid": lambda folder: kept(opened(folder).grids.restore("deleted")),
     "marks": lambda folder: opened(folder).marks(),
     "starred": lambda folder: seeds(opened(folder).starred),
     "note": lambda folder: marked(folder, note="better"),
@@ -148,6 +197,12 @@ def made(tmp_path_factory):
         patch.setenv("NBTOOL_PROGRESS", "off")
         grid(folder, *SEEDS)
     marked(folder, starred=True, note="the best")
+    grid(folder, 5)
+    opened(folder).set_mark(key(5), note="deleted")
+    opened(folder).delete(key(5))
+    for name in ("kept", "deleted"):
+        named(folder, name)
+    del opened(folder).grids["deleted"]
     (folder / "saved").mkdir()
     for name in ("jpg", "webp"):
         (folder / "saved" / f"image.{name}").write_bytes(b"before")
@@ -179,6 +234,8 @@ def is_whole(path, data, *known):
     """Whether a file is as it was or as it becomes; a grid may have cells that say what failed."""
     if path.startswith("saved/grid") and data.endswith(ENDS[path.rpartition(".")[2]]):
         return True
+    if path.startswith("images/grids/"):  # it says when that was
+        return data is None or json.loads(data)["images"]
     if path == "cache/nbtool/places.json":  # which also says where this folder lies, and when
         return ELSEWHERE.items() <= json.loads(data)["places"].items()
     return data in known

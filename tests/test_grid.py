@@ -152,6 +152,12 @@ def test_every_cell_is_an_image_a_failure_or_missing(grid):
         assert grid.sel(**dict(zip(grid.axes, labels, strict=True))) is image
 
 
+def test_an_axis_may_be_named_as_a_method_names_its_object():
+    grid = grid_of(prompt="{self} {cls}", self=["a", "b"], cls="c")
+    assert grid.sel(self="b") is grid.isel(self=1) is grid[1]
+    assert grid.matching(self="b") == [(1,)]
+
+
 def test_records_are_flat_and_hold_labels_recipe_and_provenance():
     grid = grid_of(prompt="a {color} star", color=["red"], size=OPTIONS["size"])
     record = grid.records()[1]
@@ -259,6 +265,21 @@ def test_fault_59_texts_that_look_alike_are_spelled_out():
     assert texts[8:] == (r"'\n'", r"'\\n'", "c")
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "a\u200bb", "a\u00adb", "ab\u2060", "ab\ufeff", "ab ", "ab\u00a0", "ab\ufe0f", "a\u034fb", "ab\u3164",
+        "a\u2800b", "ab\U000e0100", "\u0430b", "\uff41b", "ab\u180b",
+    ],
+)  # fmt: skip
+def test_fault_59_labels_that_differ_in_what_nobody_sees_are_told_apart(other):
+    grid = grid_of(prompt="{word}", word=["ab", other])
+    assert found_as_shown(grid)
+    assert all(text.isascii() for text in grid._axes[0].texts)
+    (text,) = grid_of(prompt="{word}", word=["\u3164"])._axes[0].texts
+    assert text == r"'\u3164'"
+
+
 def test_labels_are_asked_for_as_they_were_given():
     grid = grid_of(prompt="{n} stars", n=[1, 2.5, "x"], scheduler=["Euler a", "DPM++ 2M Karras"])
     for n, scheduler in itertools.product(
@@ -322,6 +343,9 @@ def test_a_grid_is_walked_backwards_and_chosen_from():
     assert list(reversed(grid)) == list(grid)[::-1]
     assert grid[0, 1] in grid
     assert all(random.Random(n).choice(grid) in list(grid) for n in range(20))
+    for part in (grid, grid[1:3], grid.isel(eta=0)):
+        assert set(random.sample(part, len(part))) == set(part)
+        assert [part.index(image) for image in part] == list(range(len(part)))
     assert [grid[place] for place in range(-len(grid), 0)] == list(grid)
     with pytest.raises(AxisError, match="no image 7 among 7"):
         grid[7]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 import weakref
@@ -10,8 +11,9 @@ import weakref
 import pytest
 
 import nbtool
+from nbtool.display.progress import status
 from nbtool.engines.local.worker import worker
-from nbtool.job import Job
+from nbtool.job import AHEAD, Job
 from nbtool.results.store import Store
 from nbtool.testing import FakeEngine
 from nbtool.watch import watch
@@ -130,8 +132,22 @@ def test_what_is_cancelled_by_its_label_before_it_is_done_is_not_made(quick, eng
     job = quick.submit(PROMPT, seed=range(4), guidance_scale=[1, 2])
     assert engine.wait_for_hold(60)
     job.cancel(guidance_scale=2)
+    assert (job.progress.cancelled, job.progress.left) == (4, 4)
+    assert "0 of 8 images · 4 cancelled" in status(job.progress)
     engine.release()
     assert job.wait(60).missing == [(seed, 2) for seed in range(4)]
+    assert (job.progress.fraction, job.progress.left) == (1, 0)
+
+
+def test_a_bar_reaches_its_end_when_all_is_cancelled(quick, engine):
+    engine.hold(2, lambda recipe: recipe.seed == 1)
+    job = quick.submit(PROMPT, seed=range(4))
+    assert engine.wait_for_hold(SECONDS)
+    job.cancel()
+    job.join(SECONDS)
+    progress = job.progress
+    assert (progress.made, progress.cancelled, progress.left, progress.fraction) == (1, 3, 0, 1)
+    engine.release()
 
 
 def test_one_that_fails_is_named_and_the_others_are_kept(tmp_path):
@@ -314,6 +330,51 @@ def test_who_wants_an_image_that_a_sweep_has_not_begun_does_not_wait_for_the_swe
     assert [recipe.seed for recipe in kept] == [3, 0, 1, 2]
 
 
+def test_what_a_call_waits_for_goes_ahead_with_it(gen, held, kept):
+    """Though it is made by a sweep that other calls go ahead of."""
+    sweep = gen.submit(PROMPT, seed=1, num_inference_steps=[4, 8])
+    until(sweep, lambda progress: progress.made)
+    assert sweep.previews.keys() == {(1,)}
+    awaited, made = sweep.sweep.recipe((1,)), []
+    calls = [
+        threading.Thread(target=lambda: gen.grid(PROMPT, width=96, seed=range(60))),
+        threading.Thread(target=lambda: made.append(gen(awaited))),
+    ]
+    for number, call in enumerate(calls, 2):
+        call.start()
+        with worker._changed:
+            worker._changed.wait_for(lambda number=number: len(worker._runs) == number, SECONDS)
+    held.set()
+    for call in calls:
+        call.join()
+    assert made[0].recipe == awaited
+    assert kept.count(awaited) == 1
+    assert len(kept) == 62
+    assert kept.index(awaited) < 60
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_who_wants_exact_images_is_told_of_others(tmp_path, made):
+    """Whether the store has them, or another job is making them."""
+    engine = FakeEngine()
+    plain = nbtool.Generator(engine=engine, store=tmp_path / "images")
+    if not made:
+        engine.hold(1)
+    first = plain.submit(PROMPT, seed=1)
+    if made:
+        first.join(SECONDS)
+    else:
+        assert engine.wait_for_hold(SECONDS)
+    exact = nbtool.Generator(engine=FakeEngine(exact=True), store=tmp_path / "images")
+    jobs = [exact.submit(PROMPT, seed=seeds) for seeds in ([1, 2], [3])]
+    jobs[1].join(SECONDS)
+    engine.release()
+    grid = jobs[0].wait(SECONDS)
+    assert [image.provenance.exact for image in grid] == [False, True]
+    assert ["exact ones need a store of their own" in note for note in jobs[0].notes] == [True]
+    assert jobs[1].notes == []
+
+
 def test_each_store_gets_its_own(quick, engine, kept, tmp_path):
     engine.hold(1)
     other = nbtool.Generator(engine=engine, store=tmp_path / "other")
@@ -467,7 +528,7 @@ def test_a_drawn_seed_is_told_so_that_the_grid_can_go_on(quick, engine, monkeypa
         ("a", {"seeds": nbtool.paired(seed=[1, 2], eta=[0, 1])}, False),
         (nbtool.Recipe(prompt="a", seed=3), {}, False),
         (nbtool.Recipe(prompt="a", seed=3), {"seed": -1}, True),
-        ([nbtool.Recipe(prompt="a", seed=3), nbtool.Recipe(prompt="b")], {}, True),
+        ([nbtool.Recipe(prompt="a"), nbtool.Recipe(prompt="b")], {}, True),
         ([nbtool.Recipe(prompt="a", seed=3), nbtool.Recipe(prompt="b", seed=4)], {}, False),
     ],
 )
@@ -475,7 +536,24 @@ def test_a_seed_is_said_to_be_drawn_only_where_it_was(quick, prompt, parameters,
     sweep = quick._sweep(prompt, (), parameters)
     assert (sweep.drawn is not None) == drawn
     if drawn:
-        assert sweep.drawn in {recipe.seed for _, recipe in sweep}
+        assert {sweep.drawn} == {recipe.seed for _, recipe in sweep}
+    assert not sweep.drawn_apart
+
+
+@pytest.mark.parametrize(
+    ("prompt", "parameters"),
+    [
+        ([nbtool.Recipe(prompt="a", seed=3), nbtool.Recipe(prompt="b")], {}),
+        ("a", {"seed": [-1, 3]}),
+        ("a", {"seed": [None, None]}),
+        ("a", {"seeds": nbtool.paired(seed=[-1, 1], eta=[0, 1])}),
+    ],
+)
+def test_seeds_that_were_drawn_for_some_cells_are_told_of(quick, capsys, prompt, parameters):
+    sweep = quick._sweep(prompt, (), parameters)
+    assert (sweep.drawn, sweep.drawn_apart) == (None, True)
+    quick.grid(prompt, **parameters)
+    assert "2 images · seeds were drawn; grid.records() has them" in capsys.readouterr().out
 
 
 def test_a_cell_that_is_cancelled_in_the_making_is_in_the_making_no_more(tmp_path):
@@ -503,3 +581,95 @@ def test_two_ways_to_one_store_make_an_image_once(tmp_path):
     engine.release()
     assert [len(job.wait(SECONDS)) for job in jobs] == [1, 1]
     assert sorted(job.progress.made for job in jobs) == [0, 1]
+
+
+# The queue
+
+
+def test_the_queue_is_in_the_order_in_which_it_is_worked_on(quick, engine):
+    engine.hold(2)
+    first = quick.submit("a <b>star</b>", seed=[0, 1])
+    assert engine.wait_for_hold(SECONDS)
+    others = [quick.submit("a star", seed=[s, s + 1]) for s in (2, 4, 6)]
+    assert engine.wait_for_hold(SECONDS, images=4)
+    assert list(nbtool.jobs()) == [first, *others]
+    assert [job.state for job in nbtool.jobs()] == ["running"] * 4
+    others[1].move_up()
+    others[2].move_up()
+    others[2].move_up()  # it is there already
+    queue = nbtool.jobs()
+    assert list(queue) == [others[2], others[1], first, others[0]]
+    assert queue[1:3] == [others[1], first]
+    others[0].cancel()
+    text = repr(queue)
+    assert "a <b>star</b>" in text
+    assert "seed 2" in text
+    assert "0 of 2 images" in text
+    assert "&lt;b&gt;" in queue._repr_mimebundle_()["text/html"]
+    engine.release()
+    for job in (first, *others):
+        job.join(SECONDS)
+    assert (len(queue), repr(queue), list(queue)) == (0, "no job runs or waits", [])
+    assert [len(job.wait()) for job in (first, *others[1:])] == [2, 2, 2]
+    assert {job.state for job in (first, *others[1:])} == {"done"}
+    assert others[0].state == "cancelled"
+
+
+def test_what_is_moved_up_last_is_made_first(quick, engine, kept):
+    engine.hold(1, lambda recipe: recipe.seed == 0)
+    call = threading.Thread(target=quick, args=["a star"], kwargs={"seed": 0})
+    call.start()
+    assert engine.wait_for_hold(SECONDS)
+    jobs = [quick.submit("a ring", seed=[s, s + 1]) for s in (10, 20, 30)]
+    jobs[2].move_up()
+    jobs[1].move_up()
+    assert [job.state for job in nbtool.jobs()] == ["running", *["waiting"] * 3]
+    end = time.monotonic() + SECONDS
+    while sorted(engine._priorities) != [0, 1, 2, AHEAD]:
+        assert time.monotonic() < end
+    engine.release()
+    call.join()
+    for job in jobs:
+        job.join(SECONDS)
+    assert [recipe.seed for recipe in kept] == [0, 20, 21, 30, 31, 10, 11]
+
+
+def test_a_call_goes_ahead_of_a_job_that_was_moved_up(quick, engine):
+    engine.hold(1, lambda recipe: recipe.seed == 0)
+    jobs = [quick.submit("a star", seed=[0, 1]), quick.submit("a star", seed=[2, 3])]
+    assert engine.wait_for_hold(SECONDS)
+    jobs[1].move_up()
+    assert quick("a star", seed=9).seed == 9
+    jobs[0].move_up()
+    engine.release()
+    assert [len(job.wait(SECONDS)) for job in jobs] == [2, 2]
+
+
+def test_the_queue_holds_no_job_that_is_over(quick):
+    queue = nbtool.jobs()
+    job = quick.submit("a star", seed=[1, 2])
+    job.join(SECONDS)
+    gone = weakref.ref(job)
+    del job
+    gc.collect()
+    assert gone() is None
+    assert list(queue) == []
+    quick.engine = FakeEngine(error=RuntimeError("no"))
+    failed = quick.submit("a star", seed=[3])
+    failed.join(SECONDS)
+    assert failed.state == "failed"
+    assert len(nbtool.jobs()) == 0
+
+
+def test_a_sweep_on_this_machine_is_moved_up(gen, held, kept):
+    first = gen.submit(PROMPT, seed=range(40))
+    until(first, lambda progress: progress.done)
+    second = gen.submit(PROMPT, seed=range(100, 104))
+    second.move_up()
+    assert list(nbtool.jobs()) == [second, first]
+    held.set()
+    second.join(SECONDS)
+    assert not first.done
+    assert (second.state, len(second.grid)) == ("done", 4)
+    first.cancel()
+    first.join(SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 
 import nbtool
 from nbtool import Provenance, Recipe, Store
+from nbtool.metadata import infotext
+from nbtool.recipes.parameters import ROWS
 from nbtool.results import folder as module
 from nbtool.results.image import encoded
 from nbtool.schedulers import SHORT_NAMES
@@ -72,8 +75,10 @@ def test_its_images_are_made_again(old, tmp_path, monkeypatch):
 def test_what_it_holds_is_written_the_same_today(old, tmp_path, monkeypatch):
     """Keys, names and bytes: a store that is copied image by image is the same store.
 
-    But for the schedule in the infotext, which was wrong then.
+    But for the schedule and eta in the infotext, which were wrong then.
     """
+    monkeypatch.setitem(ROWS, "eta", replace(ROWS["eta"], infotext="Eta"))
+    monkeypatch.setattr(infotext, "_ORDER", (*infotext._ORDER, "Eta"))
     then = SHORT_NAMES["dpm++2m"]._replace(schedule_type="Automatic")
     monkeypatch.setitem(SHORT_NAMES, "dpm++2m", then)
     new = Store(tmp_path / "new")

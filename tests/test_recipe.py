@@ -321,6 +321,8 @@ def test_fault_57_what_a_newer_nbtool_wrote_is_part_of_a_recipe(complete):
     changed = newer.replace(seed=8)
     assert (changed.unknown, changed.seed) == (newer.unknown, 8)
     assert newer.with_past({"unet": 4}).unknown == newer.unknown
+    said = ", ".join(f"{name}={value!r}" for name, value in newer.unknown.items())
+    assert repr(newer).endswith(f"; of a newer nbtool: {said})")
     assert (
         Recipe.from_record(given | {"odd": 1}).key != Recipe.from_record(given | {"odd": True}).key
     )

@@ -540,6 +540,31 @@ def test_a_working_folder_that_is_gone_is_named(image, tmp_path, monkeypatch):
     assert Store(tmp_path / "images")[image.recipe.key].save(tmp_path / "a.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (lambda folder: None, "the folder is gone; make it again, or mount the drive"),
+        (lambda folder: folder.write_text(""), "it is a file; mount the drive, or name another"),
+        (lambda folder: (folder.parent.rmdir(), folder.parent.write_text("")), "folder is gone"),
+    ],
+)
+def test_a_folder_that_goes_in_mid_run_is_named_and_what_is_made_stays(tmp_path, end, said):
+    (tmp_path / "drive").mkdir()
+    engine = FakeEngine()
+    engine.hold(1, lambda recipe: recipe.seed == 2)
+    store = tmp_path / "drive" / "images"
+    job = nbtool.Generator(engine=engine, store=store).submit("a star", seed=[1, 2])
+    assert engine.wait_for_hold(60)
+    shutil.rmtree(store)
+    end(store)
+    engine.release()
+    with pytest.raises(StoreError, match=said):
+        job.wait(60)
+    assert job.grid.sel(seed=2).save(tmp_path / "kept.png").exists()
+    with pytest.raises(StoreError, match=r"gone or cannot be read .*generate its recipe again"):
+        job.grid.sel(seed=1).save(tmp_path / "lost.png")
+
+
 # What is read
 
 

@@ -266,6 +266,24 @@ def test_it_is_there_without_being_imported_by_name():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_word_may_have_any_name_but_that_of_a_parameter(tmp_path):
+    gen = nbtool.Generator(engine=FakeEngine(), store=tmp_path, seed=1)
+    words = {"self": ["a", "b"], "cls": "c", "axes": "d", "store": "e"}
+    prompt = " ".join(f"{{{name}}}" for name in words)
+    grid = gen.submit(prompt, **words).wait()
+    assert [str(image.recipe) for image in grid] == ["a c d e", "b c d e"]
+    assert grid.sel(self="b") is grid[1]
+    assert gen.plan(prompt, **words).stored == 2
+    for make in (gen, gen.grid, gen.submit, gen.plan):
+        assert make(prompt="a c d e")
+        with pytest.raises(nbtool.RecipeError, match="prompt= is given beside a first prompt"):
+            make("a {prompt}", prompt=["x"])
+    for named in ({"self": 1}, {"cls": 1}):
+        for make in (gen, gen.plan, nbtool.Recipe, nbtool.Generator, grid[0].vary, gen.store.find):
+            with pytest.raises(nbtool.RecipeError, match="unknown"):
+                make(**named)
+
+
 def test_an_image_in_place_of_a_prompt_is_told_apart(tmp_path, monkeypatch):
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
     gen = nbtool.Generator(engine=FakeEngine(), store=tmp_path)

@@ -96,6 +96,26 @@ def test_an_image_that_cannot_be_saved_leaves_the_file_that_was_there(
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["kept.png"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="makes a FIFO and links")
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("fifo", "a FIFO"), ("link", "a FIFO"), ("folder", "Is a directory")],
+)
+def test_what_is_no_file_is_not_written_over(store, complete, picture, tmp_path, *, name, what):
+    from nbtool import Provenance
+
+    image = store.put(picture, complete, Provenance())
+    path = tmp_path / f"{name}.png"
+    os.mkfifo(tmp_path / "fifo.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "fifo.png")
+    before = path.stat().st_ino
+    for write in (image.save, files.check):
+        with pytest.raises(StoreError, match=rf"{name}\.png: .*{what}.*; name another file"):
+            write(path)
+    assert path.stat().st_ino == before
+
+
 def writes(call):
     """Whether a call, as the source has it, opens or makes a file to write into."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))

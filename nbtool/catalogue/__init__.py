@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nbtool.catalogue import identity, weights
-from nbtool.catalogue.facts import Facts
+from nbtool.catalogue.facts import DTYPE_BYTES, Facts
 from nbtool.catalogue.hub import BRANCH, Repository
 from nbtool.catalogue.known import AUTO, EMBEDDED, KNOWN
 from nbtool.catalogue.model import Model
@@ -24,6 +24,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SEPARATOR = re.compile(r"[\\/]")
 _NAME = re.compile(r"[\w.-]+")
 _NUMBERS = ("download_gb", "teraflop", "decode_mib", "tile_mib")  # facts
+MOST = 10**15  # of any amount; no model comes near it
 _added: dict[str, tuple[str, dict[str, Any]]] = {}
 
 
@@ -50,10 +51,10 @@ def add_model(name: str, source: str, **facts: Any) -> None:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name in (*KNOWN, AUTO):
         raise ModelError(f"{name!r} cannot be the name of a model of yours; take another")
-    if not isinstance(source, (str, os.PathLike)):
+    if (source := _named(source)) == AUTO or not source.strip():
         raise ModelError(f"{source!r} is no folder, file or id on the hub")
     facts = {fact: _checked(fact, value) for fact, value in facts.items()}
-    way = [name, os.fspath(source)]
+    way = [name, source]
     while way[-1] in _added and way[-1] != name:
         way.append(_added[way[-1]][0])
     if way[-1] == name:
@@ -62,6 +63,18 @@ def add_model(name: str, source: str, **facts: Any) -> None:
             f"or id on the hub that it comes from, such as {'./' + name!r}"
         )
     _added[name] = way[1], facts
+
+
+def _named(source: Any) -> str:
+    """What names a model, as text.
+
+    Raises:
+        ModelError: It is neither text nor a path.
+    """
+    try:
+        return os.fsdecode(source)
+    except TypeError:
+        raise ModelError(f"{source!r} is no name, folder, file or id on the hub") from None
 
 
 def _checked(fact: str, value: Any) -> Any:
@@ -80,16 +93,32 @@ def _checked(fact: str, value: Any) -> Any:
             return checked(fact, value)
     except RecipeError as error:
         raise ModelError(f"of a model, {error}") from None
-    kinds: dict[str, Any] = {
-        "parameters": Mapping,
-        "dtypes": (tuple, list),
-        "row_mib": (tuple, list),
-    }
-    number = (int, float, type(None))
-    kind = kinds.get(fact) or (number if fact in _NUMBERS else type(known[fact]))
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is number):
+    if not _fits(fact, value, known[fact]):
         raise ModelError(f"the fact {fact} of a model cannot be {value!r}")
     return value
+
+
+def _fits(fact: str, value: Any, default: Any) -> bool:
+    if fact == "parameters":
+        return isinstance(value, Mapping) and all(
+            isinstance(part, str) and isinstance(count, int) and _is_amount(count)
+            for part, count in value.items()
+        )
+    if fact == "dtypes":
+        known = [*DTYPE_BYTES]
+        return isinstance(value, (tuple, list)) and any(value) and all(v in known for v in value)
+    if fact == "row_mib":
+        return value is None or (
+            isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_amount, value))
+        )
+    if fact in _NUMBERS:
+        return _is_amount(value) or (value is None and default is None)
+    return isinstance(value, type(default))
+
+
+def _is_amount(value: object) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 <= value <= MOST  # type: ignore[operator]
 
 
 def find(
@@ -108,14 +137,14 @@ def find(
     Raises:
         ModelError: The name is none of these.
     """
-    name = os.fspath(name)
+    name = _named(name)
     switches: dict[str, Any] = {"safety_checker": safety_checker, "allow_pickle": allow_pickle}
     if name in _added:
         source, given = _added[name]
         found = find(source, revision=revision, **switches)
         return replace(found, name=name, given=tuple(given.items()))
     if identity.is_digest(revision) and (place := identity.register.place(name, revision)):
-        return Model(name, place, wanted=revision, **switches)
+        return Model(identity.last_part(name), place, wanted=revision, **switches)
     if name in KNOWN:
         return _known(name, revision, switches)
     path = _path(name)

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ INDEX = "model_index.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 MAX_HEADER = 100_000_000  # bytes; what the safetensors library reads
 CHECKER = "safety_checker"
+AGAIN = "get it again"
 OPT_IN = "allow_pickle=True"
 _NAME = re.compile(
     r"(?:diffusion_pytorch_model|model|pytorch_model)(?P<tags>(?:[.-][\w-]+)*)\.(?:safetensors|bin)"
@@ -32,6 +33,8 @@ _WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|Extractor")
 _PARAMETERS = re.compile(r"^[FB](?:F|\d)")  # dtypes of weights: F32, F16, BF16, F8_E4M3
 _LIBRARIES = ("diffusers", "transformers")
 _TEXTS = (".json", ".txt", ".model", ".jinja")  # what components without weights are made of
+_READS_WORDS = re.compile(r"(?<!ByT5)Tokenizer")  # ByT5's reads bytes
+_VOCABULARY = re.compile(r"vocab|\.model$|^tokenizer\.json$")
 # Variants in the order in which they are taken: half precision, all of it, what training averaged
 # and what it did not.
 VARIANTS = ("fp16", "bf16", "", "ema", "non_ema")
@@ -137,24 +140,34 @@ def texts(names: Iterable[str], parts: Mapping[str, str]) -> list[str]:
     ]
 
 
-def needed(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = False) -> list[str]:
+def needed(
+    names: Iterable[str],
+    parts: Mapping[str, str],
+    *,
+    pickles: bool = False,
+    spare: Container[str] = (),
+) -> list[str]:
     """The names of the files to load a model from: configuration first, then weights.
 
     Args:
         names: Of all its files, relative to its folder.
         parts: Its components, as `components` gives them; those left out are not needed.
         pickles: Whether weights may be pickles, where there are no others.
+        spare: Components that the model does without, where they have no folder.
 
     Raises:
-        ModelError: A component has no files, no weights, or only pickles.
+        ModelError: A component has no files, no weights or not all of them, or only pickles.
     """
     names = list(names)
     files: list[str] = []
     described = texts(names, parts)
     heavy = have_weights(parts)
-    for component in parts:
-        if component not in heavy and not any(n.startswith(f"{component}/") for n in described):
-            raise ModelError(f"this model has no files for its {component}; get it again")
+    for component, kind in parts.items():
+        own = [n.rpartition("/")[2] for n in described if n.startswith(f"{component}/")]
+        if component not in heavy and not own:
+            raise ModelError(f"this model has no files for its {component}; {AGAIN}")
+        if _READS_WORDS.search(kind) and not any(map(_VOCABULARY.search, own)):
+            raise ModelError(f"this model has no vocabulary for its {component}; {AGAIN}")
     for component in heavy:
         choice = choose(names, component)
         if choice is None and (pickle := choose(names, component, pickles=True)):
@@ -162,13 +175,27 @@ def needed(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = Fa
             choice = pickle
         if choice is None:
             there = [
-                n for n in names if re.fullmatch(rf"{component}/.*\.(safetensors|bin|gguf)", n)
+                n
+                for n in names
+                if re.fullmatch(rf"{component}/.*\.(safetensors|bin|gguf)(\.\w+)?", n)
             ]
             only = f", only {', '.join(sorted(there))}, which nbtool does not read" if there else ""
-            hint = "; safety_checker=False leaves it out" if component == CHECKER else ""
-            raise ModelError(f"this model has no weights for its {component}{only}{hint}")
+            hint = "safety_checker=False leaves it out" if component == CHECKER else AGAIN
+            if component in spare:
+                hint += f", or delete the folder {component} to do without"
+            raise ModelError(f"this model has no weights for its {component}{only}; {hint}")
+        if not choice.complete:
+            raise ModelError(f"this model has no {_absent(choice)}; {AGAIN}")
         files += choice.files
     return described + files
+
+
+def _absent(choice: Choice) -> str:
+    """The first of its shards that is not there."""
+    first = choice.files[0]
+    count = _SHARD.findall(first)[-1][1]
+    names = (_SHARD.sub(f"{n:05}-of-{count}", first) for n in range(1, int(count) + 1))
+    return next(name for name in names if name not in choice.files)
 
 
 def is_complete(names: Iterable[str], parts: Mapping[str, str], *, pickles: bool = False) -> bool:
@@ -248,6 +275,18 @@ def header(path: Path) -> dict[str, Any]:
         return tensors
     lost = f"it ends after {size:,} bytes" if 8 + length + end > size else "its header is damaged"
     raise ModelError(f"{path} is corrupt ({lost}); delete it and download it again")
+
+
+def check(path: Path) -> None:
+    """Makes sure that one of a model's files is whole, as far as a look tells.
+
+    Raises:
+        ModelError: It is cut off, or something else under that name; what it is, and the remedy.
+    """
+    if path.suffix == ".safetensors":
+        header(path)
+    elif path.suffix == ".json":
+        read_json(path)
 
 
 def parameters(path: Path) -> int:

@@ -130,7 +130,15 @@ def _parser() -> argparse.ArgumentParser:
     star.add_argument("--note", help="what to remember of them")
     star.set_defaults(run=_star)
 
-    for command in (images, star):
+    grids = commands.add_parser("grids", help="list the grids that have a name, or write one")
+    grids.add_argument("name", nargs="?", help="of a grid; without it all are listed")
+    grids.add_argument(
+        "-o", "--output", type=_path, action="append",
+        help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
+    )  # fmt: skip
+    grids.set_defaults(run=_grids)
+
+    for command in (images, star, grids):
         command.add_argument("--store", help="folder of the images (default: nbtool-images)")
 
     check = commands.add_parser("check", help="say what this machine has, and what it is good for")
@@ -202,6 +210,25 @@ def _star(options: argparse.Namespace) -> int:
         known = files.expanded(given).exists()
         key = nbtool.Recipe.from_file(given).key if known else given
         store.set_mark(key, starred=not options.remove, note=options.note)
+    return 0
+
+
+def _grids(options: argparse.Namespace) -> int:
+    grids = default_store(options.store).grids
+    if options.name is None:
+        if options.output:
+            raise RecipeError("which grid is to be written? nbtool grids NAME -o FILE")
+        print(grids)
+        return 0
+    for output in options.output or ():
+        save.check(output)
+    try:
+        grid = grids[options.name]
+    except KeyError as error:
+        raise RecipeError(error.args[0]) from None
+    print(grid)
+    for output in options.output or ():
+        print(f"{_kind(output)}: {files.absolute(grid.save(output))}")
     return 0
 
 

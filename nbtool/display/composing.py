@@ -171,9 +171,10 @@ class _Composer:
             self._lines([fitted(more, self.letters, self.room)], self.letters)
         size = self.letters * 0.85
         self._lines(wrapped(footer, size, self.room, 3), size, QUIET)
-        if fonts.missing(
-            "".join([printable(grid.title), footer, *headings, *self.rows, *self.cols])
-        ):
+        reasons = (faces.reason(grid.cell(place.index)) for place in self.places)
+        names = (self.layout.rows or "", self.layout.cols or "")
+        words = [grid.title, footer, *headings, *names, *self.rows, *self.cols, *reasons]
+        if fonts.missing(printable("".join(words))):
             self._lines(wrapped(SPELLED, size, self.room, 3), size, QUIET)
         full = self.room + 2 * self.margin
         return Sheet(scale, full, self.y + self.margin * 0.8, self.texts, self.places)

@@ -8,6 +8,7 @@ import os
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from nbtool import files, silence
 from nbtool.display import faces, fonts
@@ -27,6 +28,30 @@ MAX_PIXELS = 40_000_000  # of all pictures together; matplotlib holds them in me
 SHOWN = 4_000_000  # pixels in a notebook, at most
 SHARP = 2  # pixels of it to one of the screen
 LIMITS = Limits(side=10_000, area=math.inf, cells=2500, letters=(6, 9))
+
+
+class _Family(str):  # noqa: SLOT000 - it has a path
+    """The name of a font's family that knows the font's file."""
+
+    path: str
+
+    def __new__(cls, face: fonts.Face) -> _Family:  # noqa: PYI034 - Self came later
+        family = super().__new__(cls, face.family)
+        family.path = face.path
+        return family
+
+
+class _Exactly(FontProperties):
+    """The very files of fonts, where matplotlib would take others of the same family."""
+
+    def set_family(self, family: Any) -> None:  # of several, it sets one after the other
+        super().set_family(family)
+        self.set_file(getattr(family, "path", None))
+
+    def __copy__(self) -> _Exactly:  # the base's own has the base's class
+        new = object.__new__(_Exactly)
+        vars(new).update(vars(self))
+        return new
 
 
 class GridFigure(Figure):
@@ -73,7 +98,8 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     for text in texts:
         axes.text(
             text.x, text.y, text.text,
-            fontsize=text.size, fontfamily=[*(face.family for face in fonts.faces_for(text.text)), "sans-serif"],
+            fontproperties=_Exactly(family=[*map(_Family, fonts.faces_for(text.text)), "sans-serif"]),
+            fontsize=text.size,
             color=text.colour, ha=text.align, va="baseline",
             parse_math=False, usetex=False,
         )  # fmt: skip

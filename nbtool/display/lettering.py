@@ -59,10 +59,10 @@ def wrapped(text: str, size: float, room: float, lines: int) -> list[str]:
 def told_apart(texts: Iterable[str], fit: Callable[[str], Fitting]) -> dict[str, Fitting]:
     """Each text as `fit` shortens it at its end, so that no two are alike.
 
-    Those that would be lose what they have in common in the middle instead, or are numbered where
-    even that leaves no room.
+    Those that would be lose what they have in common in the middle instead, or wherever it stands,
+    or are numbered where even that leaves no room.
     """
-    fitting = {text: fit(text) for text in texts}
+    fitting: dict[str, Fitting] = {text: fit(text) for text in texts}
     groups = _alike(fitting)
     while groups:
         group = groups.pop()
@@ -72,6 +72,8 @@ def told_apart(texts: Iterable[str], fit: Callable[[str], Fitting]) -> dict[str,
                 fitting |= short
                 groups += _alike(short)
                 break
+    if alike := [*itertools.chain(*_alike(fitting))]:
+        fitting |= zip(alike, map(fit, _without_common(alike)), strict=True)
     numbers = {text: number for number, text in enumerate(fitting, 1)}
     for text in itertools.chain(*_alike(fitting)):
         fitting[text] = fit(f"{numbers[text]}: {text}")
@@ -85,6 +87,17 @@ def _without_middle(texts: Sequence[str]) -> Iterator[list[str]]:
     while head:
         head //= 2
         yield [f"{text[:head].rstrip()}…{text[word:]}" for text in texts]
+
+
+def _without_common(texts: Sequence[str]) -> list[str]:
+    """The texts without the words, or where there are no spaces the letters, that all have."""
+    space = " " if " " in texts[0] else ""
+    words = [text.split(" ") if space else [*text] for text in texts]
+    common = set(words[0]).intersection(*words)
+    return [
+        space.join("…" if shared else space.join(run) for shared, run in runs)
+        for runs in (itertools.groupby(row, common.__contains__) for row in words)
+    ]
 
 
 def _alike(fitting: dict[str, Fitting]) -> list[list[str]]:

@@ -38,6 +38,8 @@ def outcome(progress: Progress, grid: Labelled) -> str:
     if progress.drawn is not None and grid.axes:
         parts.append(f"seed={progress.drawn} was drawn")
         parts += ["give it to go on with this grid"] if left else []
+    if progress.drawn_apart:
+        parts.append("seeds were drawn; grid.records() has them")
     return " · ".join(parts)
 
 
@@ -45,12 +47,16 @@ def interrupted(progress: Progress) -> str:
     """The line that stays of a run that was left before its end."""
     made = f"{progress.done:,} of {count(progress.total, 'image')}"
     drawn = "" if progress.drawn is None else f" with seed={progress.drawn}, which was drawn,"
+    if progress.drawn_apart:
+        drawn = " with the seeds that were drawn, which grid.records() has,"
     return f"interrupted: {made}; the same call{drawn} goes on"
 
 
 def status(progress: Progress) -> str:
     """What is going on now, on one line."""
     parts = [progress.activity, f"{progress.done} of {count(progress.total, 'image')}"]
+    if progress.cancelled:
+        parts.append(f"{progress.cancelled} cancelled")
     if progress.steps and progress.total == 1:
         parts.append(f"step {progress.step} of {progress.steps}")
     if (left := progress.seconds_left) is not None:

@@ -13,7 +13,7 @@ from nbtool.errors import NbtoolError, logger
 from nbtool.fitting.plans import MemoryPlan, at_rest, best_plan, how_placed, memory_plans
 from nbtool.machine.hardware import Hardware
 from nbtool.machine.probe import hardware
-from nbtool.text import duration
+from nbtool.text import duration, table_text
 
 PATIENCE = 60.0  # seconds for an image that "auto" takes to be bearable
 HEADINGS = ("Name", "Model", "Licence", "Download", "Runs here", "Memory", "Time an image")
@@ -126,13 +126,7 @@ class Models(Sequence[Entry]):
 
     def __str__(self) -> str:
         rows = [(name, *rest[1:]) for name, _, *rest in (entry.cells() for entry in self)]
-        table = [(HEADINGS[0], *HEADINGS[3:]), *rows]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = (
-            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in table
-        )
-        return "\n".join(lines)
+        return table_text((HEADINGS[0], *HEADINGS[3:]), rows)
 
     __repr__ = __str__
 

@@ -43,9 +43,8 @@ def encode(
     version: str,
     *,
     terms: Mapping[str, object] = MappingProxyType({}),
-    format: str = "PNG",
 ) -> bytes:
-    """The image as a file's bytes with its recipe inside.
+    """The image as a PNG file's bytes with its recipe inside.
 
     Args:
         image: The pixels.
@@ -53,15 +52,8 @@ def encode(
         provenance: How it was made.
         version: Of nbtool.
         terms: What the infotext says beside what it always says, by name there.
-        format: PNG, JPEG or WEBP.
-
-    Raises:
-        MetadataError: The recipe is too long for a JPEG.
     """
-    ours = _ours(recipe, provenance)
-    if format == "PNG":
-        return _png(image, ours, to_infotext(recipe, version, terms))
-    return _with_comment(image, ours, format)
+    return _png(image, _ours(recipe, provenance), to_infotext(recipe, version, terms))
 
 
 def converted(

@@ -10,7 +10,7 @@ from typing import Any
 from nbtool import schedulers
 
 # Terms that are not always there, in the order in which that program writes them.
-_ORDER = ("Clip skip", "Eta", "CFG Rescale")
+_ORDER = ("Clip skip", "Eta DDIM", "CFG Rescale")
 
 
 def to_infotext(
@@ -25,11 +25,11 @@ def to_infotext(
         version: Of nbtool.
         terms: What else there is to say, by the names of that program.
     """
-    sampler = schedulers.resolve(recipe["scheduler"])
+    _, _, sampler, schedule_type = schedulers.resolve(recipe["scheduler"])
     values = {
         "Steps": recipe["num_inference_steps"],
-        "Sampler": sampler.sampler,
-        "Schedule type": sampler.schedule_type,
+        "Sampler": sampler,
+        **({"Schedule type": schedule_type} if schedule_type else {}),
         "CFG scale": _number(recipe["guidance_scale"]),
         "Seed": recipe["seed"],
         "Size": f"{recipe['width']}x{recipe['height']}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import ipywidgets
@@ -14,7 +15,7 @@ from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.labels import shown
 from nbtool.recipes.parameters import INTEGERS, REALS, ROWS, ordered
 from nbtool.recipes.recipe import Recipe
-from nbtool.text import count
+from nbtool.text import count, digits
 
 NOTHING = ""
 REPLACE = "replace"
@@ -122,11 +123,11 @@ def parse(name: str, text: str) -> Axis | tuple[Any, ...]:
 
 def around(recipe: Recipe) -> dict[str, str]:
     """Values around those of a recipe, as one would type them."""
-    guidance = recipe.guidance_scale or 0.0
-    low = max(0.0, guidance - 2)
+    guidance = Decimal(repr(recipe.guidance_scale or 0.0))  # whose arithmetic is that of the range
+    low = max(Decimal(0), guidance - 2)
     steps = recipe.num_inference_steps or 1
     return {
-        "guidance_scale": f"{low:g}-{low + 4:g} (+1)",
+        "guidance_scale": f"{digits(float(low))}-{digits(float(low + 4))} (+1)",
         "num_inference_steps": ", ".join(
             str(n) for n in sorted({max(1, steps // 2), steps, min(1000, steps * 2)})
         ),

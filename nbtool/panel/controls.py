@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ipywidgets
@@ -97,17 +97,22 @@ class Settings:
         self.seed.value = str(seed)
         self.seed_mode.value = LOCKED
 
-    def fill(self, values: Mapping[str, Any]) -> None:
-        """Shows these parameters; what is not among them stays as it is."""
+    def fill(self, values: Mapping[str, Any], *, but: Collection[Any] = ()) -> None:
+        """Shows these parameters, and locks a seed; what is not among them stays as it is.
+
+        Args:
+            values: By their names.
+            but: Widgets that stay as they are too.
+        """
         for name, field in self.fields.items():
-            if name in values:
+            if name in values and field.widget not in but:
                 field.value = values[name]
+        if values.get("seed") is not None and self.seed not in but:
+            self.lock(values["seed"])
 
     def take(self, recipe: Recipe) -> None:
         """Shows all of a recipe but its model, and locks its seed."""
-        self.fill({name: getattr(recipe, name) for name in self.fields})
-        if recipe.seed is not None:
-            self.lock(recipe.seed)
+        self.fill({name: getattr(recipe, name) for name in (*self.fields, "seed")})
 
     def offer_sizes(self, width: int, height: int) -> None:
         """Sizes made from the model's own."""

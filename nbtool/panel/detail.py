@@ -16,13 +16,13 @@ from nbtool.panel.gallery import Stage
 from nbtool.panel.mark import Mark
 from nbtool.recipes.checks import TEXT
 from nbtool.recipes.parameters import ROWS
-from nbtool.text import duration, printable
+from nbtool.text import digits, duration, printable
 
 if TYPE_CHECKING:
     from nbtool.panel.gallery import Gallery
     from nbtool.panel.notice import Notice
     from nbtool.recipes.recipe import Recipe
-    from nbtool.results.image import GeneratedImage
+    from nbtool.results.image import GeneratedImage, Home
 SIZE = ("width", "height")  # shown as one
 STARS = {False: "☆ Star", True: "★ Starred"}
 WIDE = {row.label for row in ROWS.values() if row.kind == TEXT and not row.network}
@@ -33,12 +33,16 @@ class Detail:
 
     Args:
         gallery: Whose selected image is shown.
+        store: Has the images that left the gallery too.
         notice: Where it says what was done, and what went wrong.
         copy: Puts a text on the clipboard.
     """
 
-    def __init__(self, gallery: Gallery, notice: Notice, copy: Callable[[str], None]) -> None:
+    def __init__(
+        self, gallery: Gallery, store: Home, notice: Notice, copy: Callable[[str], None]
+    ) -> None:
         self._gallery = gallery
+        self._store = store
         self._notice = notice
         self._copy = copy
         self._showing = threading.RLock()  # a run and somebody's choice may show at once
@@ -89,15 +93,15 @@ class Detail:
 
     def _mark_star(self, key: str, starred: bool) -> None:
         def mark() -> None:
-            image = self._known(key)
             try:
-                image.starred = starred
+                self._keep(key, "starred", starred)
             finally:
-                if key == self.star.key:
-                    self._show_star(image)
-            self._gallery.refresh(image)
+                if image := self._gallery.images.get(key):
+                    self._gallery.refresh(image)
+                    if key == self.star.key:
+                        self._show_star(image)
 
-        self._notice.guarded(mark)()
+        self._notice.click(mark)()
 
     def _show_star(self, image: GeneratedImage) -> None:
         self.star.show(image.recipe.key, image.starred)
@@ -105,17 +109,20 @@ class Detail:
 
     def _mark_note(self, key: str, note: str) -> None:
         def mark() -> None:
-            image = self._known(key)
-            image.note = note
+            self._keep(key, "note", note)
             if key == self.note.key:
                 self.note.show(key, note)
 
-        self._notice.guarded(mark)()
+        self._notice.click(mark)()
 
-    def _known(self, key: str) -> GeneratedImage:
-        if image := self._gallery.images.get(key):
-            return image
-        raise StoreError("not kept: its image is not in the gallery any more; find it in the store")
+    def _keep(self, key: str, name: str, value: Any) -> None:
+        try:
+            if image := self._gallery.images.get(key):
+                setattr(image, name, value)
+            else:
+                self._store.set_mark(key, **{name: value})
+        except StoreError as error:
+            raise StoreError(f"{name}={value!r} is not kept: {error}") from error
 
     def _copy_python(self) -> None:
         if self.image:
@@ -170,9 +177,5 @@ def _words(image: GeneratedImage) -> str:
 
 def _term(label: str, value: object) -> str:
     wide = ' class="nbtool-wide"' if label in WIDE else ""
-    text = html.escape(printable(_text(value)))
+    text = html.escape(printable(digits(value) if isinstance(value, float) else str(value)))
     return f"<dt>{html.escape(label)}</dt><dd{wide}>{text}</dd>"
-
-
-def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

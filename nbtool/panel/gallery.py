@@ -77,8 +77,10 @@ class Gallery(anywidget.AnyWidget):
         older: bool,
     ) -> None:
         making = {key: value for key, value in making.items() if key not in self.images}
+        here = self.images
         added = {image.recipe.key: image for image in fresh}
-        added = {key: image for key, image in added.items() if key not in self.images}
+        # One whose file was lost, and that was made again, has another.
+        added = {k: i for k, i in added.items() if k not in here or i.path != here[k].path}
         # Before anything is changed: files are read for it.
         copies = {key: small_copy(image) for key, image in added.items()}
         items = {key: _item(key, image) for key, image in added.items()}

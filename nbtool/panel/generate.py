@@ -12,7 +12,7 @@ from nbtool.errors import logger
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.detail import Detail
 from nbtool.panel.gallery import MAKING, NEWEST, Gallery
-from nbtool.panel.notice import Notice, ProgressLine, foresee, together, words
+from nbtool.panel.notice import Notice, ProgressLine, foresee, together
 from nbtool.recipes import axes
 from nbtool.results.image import GeneratedImage
 from nbtool.text import count
@@ -46,7 +46,7 @@ class GenerateTab:
         self._ended = ended
         notice = session.notice
         self.gallery = Gallery()
-        self.detail = Detail(self.gallery, notice, copy)
+        self.detail = Detail(self.gallery, session.generator.store, notice, copy)
         self.outlook = Notice()
         self.outlook.widget.add_class("nbtool-outlook")
         self.progress = ProgressLine()
@@ -63,13 +63,14 @@ class GenerateTab:
         self._presented = ""  # the key of the image that was shown unasked
         self._planning = Latest(self.outlook.fail)
         self._opening = Latest(notice.fail)
+        self._opened = False  # the gallery has what the store had
         self._follower = Follower(self._look, notice.fail)
         self.generate.on_click(notice.click(lambda: session.once_there(self.run)))
         self.cancel.on_click(notice.click(self.stop))
         self.gallery.observe(self._chosen, "selected")
         settings = session.settings
         settings.reuse.on_click(notice.click(self._reuse_seed))
-        settings.on_change(self.outlook.guarded(self.foresee))
+        session.on_change(self.outlook.guarded(self.foresee))
         self.detail.stage.on_look(self._stay)
         self.detail.on(self.detail.use, self._use)
         self.detail.on(self.detail.vary, self._vary)
@@ -81,8 +82,8 @@ class GenerateTab:
         self.outlook.clear()  # what is wrong with the form is said once, where the click is answered
         parameters = self._session.settings.parameters()
         seeds = self._session.settings.seeds()
-        self._submit(**parameters, seed=seeds if len(seeds) > 1 else seeds[0])
         self._session.settings.seed.value = str(seeds[0])
+        self._submit(**parameters, seed=seeds if len(seeds) > 1 else seeds[0])
         self.foresee()
 
     def stop(self) -> None:
@@ -92,6 +93,8 @@ class GenerateTab:
     def foresee(self) -> None:
         """Says what will happen, in the background: the store is looked at for it."""
         self._planning.forget()
+        if not self._session.is_open:
+            return
         parameters = self._session.settings.parameters()
         seeds = self._session.settings.seeds()
         generator = self._session.generator
@@ -167,12 +170,9 @@ class GenerateTab:
         self._previews.clear()
         if self.detail.stage.unfinished:
             self.detail.show()
-        errors = [job.error for job in jobs if job.error]
-        notes = [note for job in jobs for note in job.notes]
-        if errors:
-            self._session.notice.alarm(words(errors[-1]))
-        elif notes:
-            self._session.notice.say("\n".join(dict.fromkeys(notes)))
+        self._session.notice.conclude(jobs)
+        if not self._opened:
+            self._opening(self._open)
         self.outlook.guarded(self.foresee)()
         self._ended()
 
@@ -216,6 +216,7 @@ class GenerateTab:
         self.gallery.update(newest, older=True)
         if newest and not self.gallery.selected:
             self._choose(newest[0].recipe.key)
+        self._opened = True
         self._ended()
 
     def _reuse_seed(self) -> None:

@@ -30,10 +30,10 @@ class Maker(Protocol):
     def exact(self) -> bool:
         """Whether images depend on nothing that they are made together with."""
 
-    def plan(self, prompt: Any = "", *axes: Any, **parameters: Any) -> Plan:
+    def plan(self, prompt: Any = "", /, *axes: Any, **parameters: Any) -> Plan:
         """What `submit` would do."""
 
-    def submit(self, prompt: Any = "", *axes: Any, **parameters: Any) -> Job:
+    def submit(self, prompt: Any = "", /, *axes: Any, **parameters: Any) -> Job:
         """Makes images in the background."""
 
     def with_model(self, name: str) -> Maker:

@@ -22,7 +22,7 @@ function render({ model, el }) {
   const begin = () => {
     if (about !== undefined) return;
     about = model.get("key");
-    before = field.value;
+    before = model.get("value"); // also where what was written was not kept
   };
   const leave = () => {
     if (about === undefined) return;

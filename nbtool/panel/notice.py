@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
 from nbtool.display.progress import line_html, status
-from nbtool.errors import NbtoolError, logger
+from nbtool.errors import NbtoolError, RecipeError, logger
 from nbtool.results.plan import Plan
 from nbtool.results.progress import Progress
 from nbtool.text import duration, printable
+
+if TYPE_CHECKING:
+    from nbtool.job import Job
 
 
 class Notice:
@@ -23,6 +26,7 @@ class Notice:
         self.widget.add_class("nbtool-notice")
         self.text = ""
         self.alarming = False
+        self.refusing = False  # what was asked for is wrong
 
     def say(self, text: str) -> None:
         self._show(text, "status", "nbtool-said" if text else "")
@@ -33,10 +37,18 @@ class Notice:
     def clear(self) -> None:
         self.say("")
 
-    def fail(self, error: BaseException) -> None:
-        """Says what went wrong."""
+    def fail(self, error: BaseException, more: str = "") -> None:
+        """Says what went wrong, and more on a line below."""
         logger.debug("the panel says what went wrong", exc_info=error)
-        self.alarm(words(error))
+        self.alarm(f"{words(error)}\n{more}".rstrip())
+        self.refusing = isinstance(error, RecipeError)
+
+    def conclude(self, jobs: Sequence[Job]) -> None:
+        """Says what stopped one of these, or else what their engine had to say."""
+        if errors := [job.error for job in jobs if job.error]:
+            self.alarm(words(errors[-1]))
+        elif (notes := [note for job in jobs for note in job.notes]) and not self.alarming:
+            self.say("\n".join(dict.fromkeys(notes)))
 
     def guarded(self, action: Callable[[], None]) -> Callable[..., None]:
         """A handler that shows what `action` raises: ipywidgets would only log it."""
@@ -61,6 +73,7 @@ class Notice:
     def _show(self, text: str, role: str, look: str) -> None:
         self.text = text
         self.alarming = role == "alert"
+        self.refusing = False
         safe = "<br>".join(html.escape(printable(line)) for line in text.splitlines())
         self.widget.value = f'<div role="{role}" class="{look}">{safe}</div>' if text else ""
 
@@ -114,12 +127,13 @@ def together(progresses: list[Progress]) -> Progress:
     latest = progresses[-1]
     if len(progresses) == 1:
         return latest
-    running = [p for p in progresses if p.done < p.total] or [latest]
+    running = [p for p in progresses if p.left] or [latest]
     return Progress(
         total=sum(p.total for p in progresses),
         stored=sum(p.stored for p in progresses),
         made=sum(p.made for p in progresses),
         failed=sum(p.failed for p in progresses),
+        cancelled=sum(p.cancelled for p in progresses),
         begun=sum(p.begun for p in progresses),
         step=running[0].step,
         steps=running[0].steps,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbtool.errors import NbtoolError
 from nbtool.panel.background import Latest
 from nbtool.panel.controls import Settings
-from nbtool.panel.notice import Notice, words
+from nbtool.panel.notice import Notice
 from nbtool.recipes.parameters import AT_REST
 from nbtool.recipes.recipe import Recipe
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Session:
     """A generator that can be exchanged for one of another model, with the form for it.
 
-    Those of other models are made from the first, so that none loses what it was given.
+    Those of other models are made from the first, so that none loses what it was given. Until a
+    model is there, the first is tried again by whatever needs one.
     """
 
     def __init__(self, generator: Maker) -> None:
@@ -28,15 +30,17 @@ class Session:
         self.notice = Notice()
         self.notice.widget.add_class("nbtool-news")
         self.settings = Settings()
-        self._switching = Latest(self.notice.fail)
+        self._switching = Latest(self._stay)
         self._lock = threading.Lock()  # of the two below; nothing else is done meanwhile
         self._under_way = True  # a model is being got
         self._then: list[Callable[[], None]] = []  # what waits for it
+        self._changed: list[Callable[..., None]] = []  # what goes by the model
         self._showing = False  # the model is shown, not asked for
-        self._own = self._name = ""  # of the first model and of this one, as recipes have them
+        self._typed: set[Any] = set()  # fields that were filled in before there was a model
+        self.is_open = False  # there is a model
         self.settings.exact.value = generator.exact
         self._get(lambda: generator)
-        self.settings.on_change(self._answered)
+        self.settings.on_change(self._filled_in)
         self.settings.model.observe(self.notice.guarded(self._model_asked), "value")
         self.settings.exact.observe(self.notice.guarded(self._exact_asked), "value")
 
@@ -48,7 +52,12 @@ class Session:
     @property
     def model(self) -> str:
         """The name of the generator's model, as recipes have it."""
-        return self._name
+        return self._maker.engine.name
+
+    def on_change(self, action: Callable[..., None]) -> None:
+        """What is done when the form says something else, or there is another model."""
+        self.settings.on_change(action)
+        self._changed.append(action)
 
     def join(self, timeout: float | None = None) -> None:
         self._switching.join(timeout)
@@ -56,15 +65,18 @@ class Session:
     def with_model_of(self, recipe: Recipe, action: Callable[[], None]) -> None:
         """Does something once the panel has the model of a recipe."""
         recipe.require_known()
-        self.switch(recipe.model or self._name, action)
+        self.switch(recipe.model or self.model, action)
 
     def once_there(self, action: Callable[[], None]) -> None:
-        """Does something with the model that is shown: where it is being got, once it is there."""
+        """Does something with the model that is shown, once it is there."""
         with self._lock:
             if self._under_way:
                 self._then.append(action)
                 return
-        action()
+        if self.is_open:
+            action()
+        else:
+            self.switch(self.model, action)
 
     def switch(self, model: str, action: Callable[[], None] | None = None) -> None:
         """Another model, in the background: its files may have to be downloaded first.
@@ -72,7 +84,7 @@ class Session:
         One that was asked for before and is not there yet is dropped, and what waits for it.
         """
         self._switching.forget()
-        is_here = model == self._name
+        is_here = self.is_open and model == self.model
         with self._lock:
             self._under_way = not is_here
             self._then = [action] if action else []
@@ -82,8 +94,7 @@ class Session:
             self._arrive()
             return
         self.notice.say(f"Getting the model {model} …")
-        first = self._first
-        self._get(lambda: first if model == self._own else first.with_model(model))
+        self._get(lambda: self._first.with_model(model))
 
     def _get(self, make: Callable[[], Maker]) -> None:
         def get() -> Callable[[], None]:
@@ -91,34 +102,37 @@ class Session:
                 maker = make()
                 own = maker.engine.defaults()
             except Exception as error:
-                text = words(error)
-                return lambda: self._stay(text)
+                return partial(self._stay, error)
             return lambda: self._settle(maker, own)
 
         self._switching(get)
 
     def _settle(self, maker: Maker, own: Mapping[str, Any]) -> None:
         """Called in the background; touches only traits."""
-        self._maker, self._name = maker, str(own["model"])
-        if maker is self._first:
-            self._own = self._name
+        self.settings.offer_sizes(own["width"], own["height"])
+        self._maker, self.is_open = maker, True
         defaults = self._first.defaults
         left = {name: value for name, value in defaults.items() if name not in maker.defaults}
-        self.settings.offer_sizes(own["width"], own["height"])
-        self.settings.fill({n: AT_REST[n] for n in left} | {**own, **maker.defaults})
-        if (seed := maker.defaults.get("seed")) is not None:
-            self.settings.lock(seed)
+        values = {n: AT_REST[n] for n in left} | {**own, **maker.defaults}
+        self.settings.fill(values, but=self._typed)
+        self._typed.clear()
         self._show_model()
-        given = ", ".join(f"{name}={value!r}" for name, value in left.items())
-        self.notice.say(f"{self._name} does not take {given}: left out." if left else "")
+        if left:
+            given = ", ".join(f"{name}={value!r}" for name, value in left.items())
+            self.notice.say(f"{self.model} does not take {given}: left out.")
+        elif not self.notice.alarming:  # that it was on its way
+            self.notice.clear()
         self.notice.guarded(self._exact_asked)()
+        for action in self._changed:
+            action()
         self._arrive()
 
-    def _stay(self, reason: str) -> None:
-        """Another model cannot be had: called in the background; touches only traits."""
+    def _stay(self, error: BaseException) -> None:
+        """A model cannot be had: called in the background; touches only traits."""
         with self._lock:
             self._under_way, self._then = False, []
-        self.notice.alarm(f"{reason}\nThe panel stays with {self._name}." if self._name else reason)
+        kept = "The panel stays with {}." if self.is_open else "Generate tries to open {} again."
+        self.notice.fail(error, kept.format(self.model))
         self._show_model()
 
     def _arrive(self) -> None:
@@ -129,14 +143,19 @@ class Session:
         for action in waiting:
             self.notice.guarded(action)()
 
-    def _answered(self, _: object) -> None:
-        """What was wrong with the form is said anew where it still is."""
-        if self.notice.alarming:
+    def answered(self) -> None:
+        """What was wrong with what is asked for is said anew where it still is."""
+        if self.notice.refusing:
             self.notice.clear()
+
+    def _filled_in(self, change: Any) -> None:
+        if not self.is_open:
+            self._typed.add(change["owner"])
+        self.answered()
 
     def _show_model(self) -> None:
         self._showing = True
-        self.settings.model.value = self._name
+        self.settings.model.value = self.model if self.is_open else ""
         self._showing = False
 
     def _model_asked(self) -> None:

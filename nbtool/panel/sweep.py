@@ -10,7 +10,7 @@ import ipywidgets
 from nbtool.errors import AxisError, NbtoolError
 from nbtool.panel.axis_row import AxisRow, around
 from nbtool.panel.background import Follower, Latest
-from nbtool.panel.notice import Notice, foresee, words
+from nbtool.panel.notice import Notice, foresee
 from nbtool.recipes.axis import Axis
 from nbtool.text import count
 
@@ -66,7 +66,7 @@ class SweepTab:
         self.run_button.on_click(notice.click(lambda: session.once_there(self.run)))
         self.cancel.on_click(notice.click(self.stop))
         self.resume.on_click(notice.click(self._resume))
-        session.settings.on_change(self.outlook.guarded(self.foresee))
+        session.on_change(self.outlook.guarded(self.foresee))
         self.widget = self._arranged()
         self._add()
         self._add()
@@ -100,6 +100,8 @@ class SweepTab:
         settings = self._session.settings
         for row in self.rows:
             row.offer(settings.prompt.value + settings.negative.value)
+        if not self._session.is_open:
+            return
         self.base.say(f"Everything else as on the Generate tab: {settings.summary()}")
         if not any(row.name.value for row in self.rows):
             self.outlook.say("Choose what to vary.")
@@ -182,10 +184,10 @@ class SweepTab:
 
     def _look(self, jobs: Sequence[Job], over: bool) -> None:
         """Called from the follower's thread; touches only traits."""
+        self.cancel.disabled = over  # a job may have come while the last one was closed
+        self.run_button.disabled = not over
         if not over:
             return  # the grid shows how far it is
-        self.cancel.disabled = True  # first of all, whatever goes wrong below
-        self.run_button.disabled = False
         job = jobs[-1]
         progress = job.progress
         parts = [count(progress.made + progress.stored, "image")]
@@ -195,18 +197,21 @@ class SweepTab:
         parts += [f"{left} not made; Resume makes them"] if left else []
         self.resume.disabled = not (left or progress.failed)
         self.outcome.say(" · ".join(parts))
-        if job.error:
-            self._session.notice.alarm(words(job.error))
+        self._session.notice.conclude(jobs)
         self.outlook.guarded(self.foresee)()
         self._ended(job.grid)
 
     def _add(self) -> None:
         if len(self.rows) >= MAX_AXES:
             return
-        row = AxisRow(self.outlook.guarded(self.foresee))
+        row = AxisRow(self.outlook.guarded(self._edited))
         row.remove.on_click(self._session.notice.click(lambda: self._remove(row)))
         self.rows.append(row)
         self._show_rows()
+
+    def _edited(self) -> None:
+        self._session.answered()
+        self.foresee()
 
     def _remove(self, row: AxisRow) -> None:
         self.rows.remove(row)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import itertools
 import math
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Number
 from typing import Any
 
@@ -19,10 +20,12 @@ from nbtool.recipes.given import MAX_VALUES, Several
 from nbtool.recipes.labels import canonical
 from nbtool.recipes.parameters import PARAMETERS, check_names, checked
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.templates import Swap
 from nbtool.text import shown
 
 MAX_CELLS = MAX_VALUES
 DRAWN_SEEDS = 2**32  # drawn seeds stay below: short to read, exact in every program
+PROMPTS = ("prompt", "negative_prompt")
 
 Index = tuple[int, ...]
 
@@ -39,13 +42,14 @@ def paired(**values: Any) -> Axis:
         RecipeError: A name is unknown or a value out of range.
     """
     check_names(values)
-    columns = {name: _checked(name, _listed(name, value)) for name, value in values.items()}
+    asked = {name: _listed(name, value) for name, value in values.items()}
+    columns = {name: _checked(name, listed) for name, listed in asked.items()}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(columns) < 2 or len(set(lengths.values())) > 1:
         raise AxisError(f"paired takes two or more lists of one length, got {lengths}")
     rows = tuple(zip(*columns.values(), strict=True))
     edits = tuple(Edit(parameters=dict(zip(columns, row, strict=True))) for row in rows)
-    return Axis("_".join(columns), rows, edits)
+    return Axis("_".join(columns), rows, edits, drawn=_is_open(asked.get("seed", ())))
 
 
 def replace(text: str, replacements: Iterable[str] | Mapping[str, str]) -> Axis:
@@ -55,7 +59,8 @@ def replace(text: str, replacements: Iterable[str] | Mapping[str, str]) -> Axis:
 
     It is the "Prompt S/R" of AUTOMATIC1111's X/Y/Z plot. An empty replacement leaves the piece
     out. Without a keyword of its own the axis is named after the text. All replacements of a
-    prompt are made at once: none acts on what another put there.
+    prompt are made at once, on the prompt as it is written: none acts on what another put there,
+    or on what fills a `{word}`.
 
     Args:
         text: What to look for.
@@ -92,8 +97,10 @@ class Sweep:
 
     base: Recipe
     axes: tuple[Axis, ...] = ()
-    words: Mapping[str, str] | None = None  # what fills {name} in the prompts; None: literal
-    drawn: int | None = None  # the seed of cells that left it open; None: none did
+    words: Mapping[str, str] = field(default_factory=dict)  # for {name} in every prompt
+    drawn: int | None = None  # the seed of all cells, if it was drawn
+    drawn_apart: bool = False  # whether seeds were drawn, and cells have different ones
+    fixed: tuple[Edit, ...] = ()  # what was chosen of axes that are left out
 
     @property
     def shape(self) -> Index:
@@ -104,28 +111,32 @@ class Sweep:
 
     def __iter__(self) -> Iterator[tuple[Index, Recipe]]:
         indices = itertools.product(*map(range, self.shape))
-        edits = itertools.product(*(axis.edits for axis in self.axes))
+        fixed = ((edit,) for edit in self.fixed)
+        edits = itertools.product(*fixed, *(axis.edits for axis in self.axes))
         return zip(indices, map(self._edited, edits), strict=True)
 
     def recipe(self, index: Index) -> Recipe:
         """The recipe of one cell."""
-        return self._edited([axis.edits[i] for axis, i in zip(self.axes, index, strict=True)])
+        edits = (axis.edits[i] for axis, i in zip(self.axes, index, strict=True))
+        return self._edited([*self.fixed, *edits])
 
     def _edited(self, edits: Sequence[Edit]) -> Recipe:
-        recipe = self.base
+        recipe, words = self.base, self.words
         changes: dict[str, Any] = {}
-        words = dict(self.words or {})
+        swaps: list[Swap] = []
         for edit in edits:
             recipe = edit.recipe or recipe
             changes.update(edit.parameters)
-            words.update(edit.words)
-        swaps = [edit.swap for edit in edits if edit.swap]
-        for name in ("prompt", "negative_prompt"):
-            written = changes.get(name, getattr(recipe, name))
-            text = written if self.words is None else templates.filled(written, words)
-            text = templates.replaced(text, swaps)
-            if text != written:
-                changes[name] = text
+            if edit.words:
+                words = {**words, **edit.words}
+            if edit.swap:
+                swaps.append(edit.swap)
+        if words or swaps:
+            for name in PROMPTS:
+                written = changes.get(name, getattr(recipe, name))
+                text = templates.filled(written, words, swaps)
+                if text != written:
+                    changes[name] = text
         return recipe.replace(**changes)
 
 
@@ -154,10 +165,12 @@ def sweep(
     literal = bool(recipes) or prompt is base
     negative = parameters.get("negative_prompt", base.negative_prompt)
     asked = base.prompt if isinstance(prompt, str) and not prompt else prompt
-    texts = [] if literal else list(_texts(asked, negative, *axes, *parameters.values()))
+    given_axes = (*axes, *(value for value in parameters.values() if isinstance(value, Axis)))
+    texts = [] if literal else list(_texts(asked, negative, *given_axes))
     names = {name for text in texts for name in templates.names(text)}
+    templates.check_braces(texts, parameters)
 
-    found, fixed, words = _sorted_out(parameters, names, options)
+    found, fixed, words = _sorted_out(parameters, names, texts, options)
     found = [*_checked_axes(axes), *found]
     if not literal and isinstance(prompt, Several):
         found.insert(0, _axis("prompt", prompt))
@@ -174,12 +187,14 @@ def sweep(
 
     _refuse_overlap(found, fixed)
     varied = any("seed" in axis.parameters for axis in found)
-    is_drawn = not varied and drawn in {recipe.seed for recipe in completed or [base]}
-    result = Sweep(base, tuple(found), None if literal else words, drawn if is_drawn else None)
+    seeds = set() if varied else {recipe.seed for recipe in completed or [base]}
+    apart = any(axis.drawn for axis in found) or (drawn in seeds and len(seeds) > 1)
+    result = Sweep(base, tuple(found), words, drawn if seeds == {drawn} else None, apart)
     _refuse_too_many(result)
-    filled = words.keys() | {axis.name for axis in found if axis.edits[0].words}
-    _refuse_unfilled({name for text in texts for name in templates.needed(text)} - filled)
-    _refuse_swaps(result)
+    needed = {name for text in texts for name in templates.needed(text)}
+    filled = _words_of(result)
+    _refuse_unfilled((needed | names & parameters.keys()) - filled.keys())
+    _refuse_swaps(result, filled)
     return result
 
 
@@ -203,7 +218,10 @@ def _checked_axes(axes: Iterable[object]) -> Iterator[Axis]:
 
 
 def _sorted_out(
-    parameters: Mapping[str, Any], templates: Collection[str], options: Collection[str]
+    parameters: Mapping[str, Any],
+    names: Collection[str],
+    texts: Iterable[str],
+    options: Collection[str],
 ) -> tuple[list[Axis], dict[str, Any], dict[str, str]]:
     """A call's parameters as axes, fixed recipe parameters, and fixed words for the prompts."""
     found: list[Axis] = []
@@ -211,19 +229,24 @@ def _sorted_out(
     words: dict[str, str] = {}
     for name, value in parameters.items():
         if isinstance(value, Axis):
-            found.append(Axis(name, value.labels, value.edits))
+            found.append(dataclasses.replace(value, name=name))
         elif name in PARAMETERS:
             if isinstance(value, Several):
                 found.append(_axis(name, value))
             else:
                 fixed[name] = value
-        elif name not in templates:
+        elif name not in names:
             if option := difflib.get_close_matches(name, options, n=1, cutoff=0.8):
                 raise RecipeError(
                     f"unknown parameter {name!r}; {option[0]} belongs to the generator: "
                     f"nbtool.Generator({option[0]}=…)"
                 )
-            raise RecipeError(unknown_name(name, {*PARAMETERS, *templates}, "parameter"))
+            hint = (
+                "; braces of LaTeX and doubled ones are not filled, nbtool.replace acts there too"
+                if any(f"{{{name}}}" in canonical(text) for text in texts)
+                else ""
+            )
+            raise RecipeError(unknown_name(name, {*PARAMETERS, *names}, "parameter") + hint)
         elif isinstance(value, (str, Number)) and not is_bool(value):
             words[name] = given.word(name, value)
         else:
@@ -253,7 +276,12 @@ def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
 def _axis(name: str, several: Several) -> Axis:
     values = _checked(name, several.values)
     edits = tuple(Edit(parameters={name: value}) for value in values)
-    return Axis(name, several.labelled(values), edits)
+    drawn = name == "seed" and _is_open(several.values)
+    return Axis(name, several.labelled(values), edits, drawn)
+
+
+def _is_open(seeds: Iterable[Any]) -> bool:
+    return any(checked("seed", seed) is None for seed in seeds)
 
 
 def _words(name: str, several: object) -> tuple[tuple[Any, ...], tuple[str, ...]]:
@@ -272,7 +300,7 @@ def _texts(*values: object) -> Iterator[str]:
         elif isinstance(value, Several):
             yield from _texts(*value.values)
         elif isinstance(value, Axis):
-            for name in value.parameters & {"prompt", "negative_prompt"}:
+            for name in value.parameters.intersection(PROMPTS):
                 yield from (edit.parameters[name] for edit in value.edits)
 
 
@@ -315,24 +343,24 @@ def _refuse_unfilled(names: set[str]) -> None:
         )
 
 
-def _refuse_swaps(result: Sweep) -> None:
-    """Refuses replacements that find nothing, and two that would change the same letters."""
-    searched = [swap[0] for axis in result.axes if (swap := axis.edits[0].swap)]
-    others = tuple(axis for axis in result.axes if not axis.edits[0].swap)
+def _words_of(result: Sweep) -> dict[str, list[str]]:
+    """All that fills each word in one cell or another."""
+    words = {name: [text] for name, text in result.words.items()}
+    for axis in result.axes:
+        for name in axis.edits[0].words:
+            words[name] = [edit.words[name] for edit in axis.edits]
+    return words
+
+
+def _refuse_swaps(result: Sweep, words: Mapping[str, Collection[str]]) -> None:
+    """Refuses replacements that do not act on the prompts as they are written."""
+    searched = [edit.swap[0] for axis in result.axes if (edit := axis.edits[0]).swap]
     if not searched:
         return
-    unseen, alike = set(searched), set[str]()
-    for _, cell in Sweep(result.base, others, result.words):
-        for prompt in (cell.prompt, cell.negative_prompt):
-            unseen -= {text for text in unseen if text in prompt}
-            alike |= {text for text in unseen if canonical(text) in canonical(prompt)}
-            if len(searched) > 1 and (both := templates.overlap(prompt, searched)):
-                raise AxisError(
-                    f"replace: {both[0]!r} and {both[1]!r} overlap in {shown(prompt)}; "
-                    f"replace them in one: nbtool.replace(…, […])"
-                )
-        if not unseen and len(searched) == 1:
-            break
-    for text in sorted(unseen):
-        hint = " in this Unicode form" if text in alike else ""
-        raise AxisError(f"replace: {text!r} is in no prompt of this grid{hint}")
+    edits = [edit for axis in result.axes for edit in axis.edits]
+    recipes = [edit.recipe for edit in edits if edit.recipe] or [result.base]
+    prompts: dict[str, None] = {}
+    for name in PROMPTS:
+        varied = [edit.parameters[name] for edit in edits if name in edit.parameters]
+        prompts |= dict.fromkeys(varied or [getattr(recipe, name) for recipe in recipes])
+    templates.check_swaps(list(prompts), words, searched)

@@ -35,6 +35,7 @@ class Axis:
     name: str
     labels: tuple[Any, ...]
     edits: tuple[Edit, ...]
+    drawn: bool = False  # its seeds, or some of them: others at the next call
 
     def __post_init__(self) -> None:
         if not self.labels:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from nbtool import schedulers
 from nbtool.errors import RecipeError
-from nbtool.text import shown
+from nbtool.text import digits, shown
 
 WHOLE, REAL, TEXT, CHOICE = "whole", "real", "text", "choice"
 MAX_PROMPT = 20_000  # characters; what is embedded in a PNG must be readable by other programs
@@ -59,12 +59,14 @@ def whole(low: int, high: int) -> Check:
 def as_integer(value: Any) -> int | None:
     """A whole number of any kind as an int; None for whatever is none."""
     number = as_number(value)
-    return int(number) if number is not None and number == int(number) else None
+    if number is None or type(number) is int:
+        return number
+    return int(number) if number.is_integer() else None
 
 
 def real(low: float, high: float = math.inf) -> Check:
     """A finite number within limits."""
-    limits = f"≥ {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+    limits = f"≥ {digits(low)}" if high == math.inf else f"from {digits(low)} to {digits(high)}"
 
     def check(name: str, value: object) -> float:
         number = as_number(value)
@@ -85,11 +87,11 @@ def as_number(value: Any) -> float | None:
 
     One of 32 or 16 bits is the short decimal that it stands for: 0.1, not 0.10000000149011612.
     """
-    if type(value) not in (int, float) and (
-        isinstance(value, (str, bytes, bytearray))
-        or is_bool(value)
-        or getattr(value, "ndim", 0) > 0
-    ):
+    if type(value) in (int, float):  # as in the cells of a large sweep
+        return value if abs(value) < math.inf else None
+    if isinstance(value, (str, bytes, bytearray)) or is_bool(value):
+        return None
+    if getattr(value, "ndim", 0) > 0:
         return None
     try:
         number = _converted(value)
@@ -99,8 +101,6 @@ def as_number(value: Any) -> float | None:
 
 
 def _converted(value: Any) -> float:
-    if type(value) in (int, float):
-        return value  # type: ignore[no-any-return]
     with contextlib.suppress(TypeError):
         return operator.index(value)
     number = float(value)

@@ -9,7 +9,7 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError
-from nbtool.recipes.checks import as_number, is_bool, narrowed
+from nbtool.recipes.checks import as_number, narrowed
 from nbtool.recipes.parameters import INTEGERS, REALS
 from nbtool.recipes.ranges import MAX_NUMBERS, parse_range
 from nbtool.text import shown
@@ -47,6 +47,7 @@ def listed(name: str, values: Any) -> list[Any]:
         shape = " × ".join(map(str, values.shape))
         raise AxisError(f"{name} needs one row of values, got {shape} of them; give a flat list")
     dtype = getattr(values, "dtype", "")
+    dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # of a pandas Categorical
     values = values.tolist() if hasattr(values, "tolist") else values
     taken = list(itertools.islice(values, MAX_VALUES + 1))
     if len(taken) > MAX_VALUES:
@@ -87,7 +88,9 @@ def word(name: str, value: Any) -> str:
     return float.__repr__(value) if isinstance(value, float) else str(value)
 
 
-def _label(name: str, key: object) -> Any:
-    if is_bool(key) or not isinstance(key, (str, int, float)):
+def _label(name: str, key: object) -> str | float:
+    if isinstance(key, str):
+        return str.__str__(key)
+    if (number := as_number(key)) is None:
         raise AxisError(f"{name} needs texts for its labels, got {shown(key)}")
-    return key
+    return number

@@ -14,9 +14,18 @@ from typing import Any
 
 from nbtool.errors import RecipeError
 from nbtool.recipes.checks import as_number, is_bool
-from nbtool.text import printable
+from nbtool.text import digits, printable
 
 NEAR = 2**-22  # how far numbers are apart, in proportion, that are one when rounded to 32 bits
+
+# Python takes these for printable: fillers and blanks, and what chooses a variant of a letter.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_LATIN = str.maketrans(  # letters of other scripts, and hyphens, that are drawn as these
+    "АВЕЅІЈКМНОРСТУХаеѕіјорсухԁһԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοϲ‐−",
+    "ABESIJKMHOPCTYXaesijopcyxdhqwABEZHIKMNOPTYXoc--",
+)
 
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
@@ -24,8 +33,8 @@ _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 def shown(labels: Sequence[Any]) -> tuple[str, ...]:
     """The labels of one axis as people read them: one line each, and no two look alike.
 
-    Numbers have as many digits as it takes; texts that differ in their spaces or in the Unicode
-    form of a letter are spelled out.
+    Numbers have as many digits as it takes; texts that differ in their spaces, in what nobody sees
+    or in the form of a letter are spelled out.
     """
     texts = _texts(labels)
     looks = Counter(map(_look, texts))
@@ -150,16 +159,16 @@ def _texts(labels: Sequence[Any]) -> list[str]:
 
 def _digits(numbers: set[float]) -> dict[float, str]:
     """The numbers written with as many digits as tell all of them apart, and six at least."""
-    for digits in range(6, 17):
-        texts = {number: f"{number:.{digits}g}" for number in numbers}
+    for length in range(6, 17):
+        texts = {number: f"{number:.{length}g}" for number in numbers}
         if len(set(texts.values())) == len(numbers):
             return texts
-    return {number: repr(number) for number in numbers}
+    return {number: digits(number) for number in numbers}
 
 
 def _line(label: object) -> str:
     text = printable(str(label))
-    return text if text.strip() else _spelled(label) if text else "(empty)"
+    return text if _look(text) else _spelled(label) if text else "(empty)"
 
 
 def _spelled(label: object) -> str:
@@ -168,8 +177,9 @@ def _spelled(label: object) -> str:
 
 
 def _look(text: str) -> str:
-    """What is left of a text for the eye: letters are composed, and spaces run together."""
-    return " ".join(_composed(text).split())
+    """What is left of a text for the eye: spaces run together, letters that look alike are one."""
+    seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).translate(_LATIN)
+    return " ".join(seen.split())
 
 
 def _composed(text: str) -> str:

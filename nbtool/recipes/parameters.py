@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from nbtool import schedulers
 from nbtool.errors import RecipeError, unknown_name
 from nbtool.recipes import checks
 from nbtool.recipes.checks import REAL, TEXT, WHOLE, Check, real, whole
-from nbtool.text import printable
+from nbtool.text import digits, printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class Row:
         label: For people; "" where they do not see it.
         caption: Its words in a caption, with `{names}` of parameters; None: its label and value.
         infotext: Its name in AUTOMATIC1111's infotext, where it has one that is not always there.
-        as_infotext: Its value there, by the value here and the pipeline's class in diffusers; None
-            where it has none.
+        as_infotext: Its value there, by the value here, the pipeline's class in diffusers and the
+            scheduler's; None where it has none.
         selective: Whether not every pipeline takes it. Then it is handed over where it is not
             at rest, and refused by a model whose pipeline lacks it.
         network: Whether it changes the networks, not what they are asked.
@@ -47,7 +48,7 @@ class Row:
     label: str
     caption: str | None = None
     infotext: str = ""
-    as_infotext: Callable[[Any, str], object] = lambda value, _: value
+    as_infotext: Callable[[Any, str, str], object] = lambda value, *_: value
     selective: bool = False
     network: bool = False
     example: str = ""
@@ -63,8 +64,7 @@ class Row:
         """The caption's words, with `{name}` for the value; "" for none."""
         if self.caption is not None or not self.label:
             return self.caption or ""
-        value = f"{{{self.name}:g}}" if self.kind == REAL else f"{{{self.name}}}"
-        return f"{self.label.lower()}{':' if self.kind == TEXT else ''} {value}"
+        return f"{self.label.lower()}{':' if self.kind == TEXT else ''} {{{self.name}}}"
 
 
 def row(rest: Any, check: Check, **known: Any) -> Any:
@@ -72,12 +72,15 @@ def row(rest: Any, check: Check, **known: Any) -> Any:
     return field(default=rest, metadata={"row": Row(rest=rest, check=check, **known)})
 
 
-def _short(value: float, _: str) -> str:
-    """As short as is exact: 5, 7.5."""
-    return repr(value).removesuffix(".0")
+def _short(value: float, *_: str) -> str:
+    return digits(value)
 
 
-def _clip_skip(skipped: int, pipeline: str) -> int | None:
+def _eta(eta: float, _: str, scheduler: str) -> str | None:
+    return _short(eta) if scheduler == "DDIMScheduler" else None
+
+
+def _clip_skip(skipped: int, pipeline: str, _: str) -> int | None:
     """There, 1 means that no layer is left out; where the last is never used, 1 and 2 mean that."""
     if pipeline.startswith(("StableDiffusionXL", "StableDiffusion3")):
         return skipped + 2
@@ -123,7 +126,7 @@ class Parameters:
         about="In pixels, a multiple of 8 from 16 to 8192.", step=checks.SIDE_MULTIPLE,
     )  # fmt: skip
     guidance_rescale: float = row(
-        0.0, real(0, 1), label="Guidance rescale", caption="rescale {guidance_rescale:g}",
+        0.0, real(0, 1), label="Guidance rescale", caption="rescale {guidance_rescale}",
         about="Against overexposure at high guidance, 0 to 1 (arXiv:2305.08891).",
         infotext="CFG Rescale", as_infotext=_short, selective=True, step=0.1,
     )  # fmt: skip
@@ -135,7 +138,7 @@ class Parameters:
     eta: float = row(
         0.0, real(0, 1), label="Eta",
         about="Noise added back at each step by DDIM, 0 to 1; other schedulers ignore it.",
-        infotext="Eta", as_infotext=_short, selective=True, step=0.1,
+        infotext="Eta DDIM", as_infotext=_eta, selective=True, step=0.1,
     )  # fmt: skip
     model: str | None = row(
         None, checks.text, label="Model", caption="", network=True,
@@ -206,8 +209,9 @@ def infotext_terms(given: Mapping[str, Any], pipeline: str = "") -> dict[str, ob
         given: Parameters and their values.
         pipeline: The class in diffusers that made the image; "": not known.
     """
+    classes = pipeline, schedulers.resolve(given.get("scheduler") or "").class_name
     rows = ((ROWS[name], value) for name, value in given.items() if name in ROWS)
-    terms = {row.infotext: row.as_infotext(value, pipeline) for row, value in rows if row.infotext}
+    terms = {row.infotext: row.as_infotext(value, *classes) for row, value in rows if row.infotext}
     return {name: term for name, term in terms.items() if term is not None}
 
 

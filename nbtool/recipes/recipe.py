@@ -38,7 +38,7 @@ class Recipe(Parameters):
         RecipeError: A name is unknown or a value out of range or of the wrong kind.
     """
 
-    def __new__(cls, *_: object, **parameters: object) -> Recipe:  # noqa: PYI034 - Self came later
+    def __new__(cls, /, *_: object, **parameters: object) -> Recipe:  # noqa: PYI034 - Self came later
         check_names(parameters)
         return super().__new__(cls)
 
@@ -51,7 +51,7 @@ class Recipe(Parameters):
 
     __hash__ = Parameters.__hash__
 
-    def replace(self, **changes: Any) -> Recipe:
+    def replace(self, /, **changes: Any) -> Recipe:
         """The same recipe with some parameters changed.
 
         Raises:
@@ -60,7 +60,7 @@ class Recipe(Parameters):
         check_names(changes)
         own = vars(self)
         changed = {name: checked(name, value) for name, value in changes.items()}
-        if all(own[name] == value for name, value in changed.items()):
+        if changed.items() <= own.items():
             return self
         recipe = object.__new__(type(self))  # what stays the same was checked when self was made
         vars(recipe).update(own, **changed)
@@ -122,6 +122,12 @@ class Recipe(Parameters):
         named += [f"revision={self.revision!r}"] if self.revision else []
         return f"nbtool.Generator({', '.join(named)})"
 
+    def __repr__(self) -> str:
+        known = super().__repr__()
+        return (
+            f"{known[:-1]}; of a newer nbtool: {_named(self.unknown)})" if self.unknown else known
+        )
+
     def __str__(self) -> str:
         return printable(self.prompt) or "(no prompt)"
 
@@ -180,7 +186,12 @@ class Recipe(Parameters):
 
 def canonical(parameters: Mapping[str, Any]) -> str:
     """The one JSON text of a recipe's dictionary: ASCII, sorted, without spaces."""
-    return "{" + ",".join([_member(name, parameters[name]) for name in sorted(parameters)]) + "}"
+    names = sorted(parameters)
+    try:
+        members = [_kept_member(name, parameters[name]) for name in names]
+    except TypeError:  # a list or the like, of a newer nbtool
+        members = [_member(name, parameters[name]) for name in names]
+    return "{" + ",".join(members) + "}"
 
 
 def key_of(parameters: Mapping[str, Any]) -> str:
@@ -189,21 +200,20 @@ def key_of(parameters: Mapping[str, Any]) -> str:
 
 
 def _member(name: str, value: Any) -> str:
-    plain = isinstance(value, (str, int, float))  # one recipe differs from the next in few
-    return _kept_member(name, value) if plain else _new_member(name, value)
-
-
-def _new_member(name: str, value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return f"{json.dumps(name)}:{text}"
 
 
-_kept_member = lru_cache(maxsize=256, typed=True)(_new_member)
+# One recipe of a sweep differs from the next in few.
+_kept_member = lru_cache(maxsize=256, typed=True)(_member)
 
 
 def _newer(unknown: Mapping[str, Any]) -> str:
-    given = ", ".join(f"{printable(name)}={shown(value)}" for name, value in unknown.items())
-    return f"a newer nbtool: it has {given}, which this one does not know; update nbtool"
+    return f"a newer nbtool: it has {_named(unknown)}, which this one does not know; update nbtool"
+
+
+def _named(unknown: Mapping[str, Any]) -> str:
+    return ", ".join(f"{printable(name)}={shown(value)}" for name, value in unknown.items())
 
 
 Recipe.__doc__ = documented(Recipe.__doc__)

@@ -13,8 +13,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,11 +31,13 @@ DAMAGED = "damaged"
 INPUTS, GRIDS, MEASURES = "inputs", "grids", "measures"
 WORKFLOWS, TICKETS, DELETED = "workflows", "tickets", "deleted"
 PRESETS = "presets.json"
+INDEX = "nbtool-index-1.json.gz"  # its number is that of what it holds: versions keep their own
 KEY_DIGITS = 32  # of a SHA-256's 64, in file names
 ABANDONED = 3600  # seconds after which an unfinished file has no writer any more
 RECORD = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
 PICTURE = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-[0-9a-f]{{8}}\.png")
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
+GRID = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.json")
 MARK = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.mark\.json")
 
 
@@ -122,6 +123,16 @@ class Folder:
                 if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
             ]
 
+    def size(self) -> int:
+        """The bytes of its images, their records and their marks."""
+        size = 0
+        with self.explained("read"):
+            for entry in self._entries():
+                if _is_of_an_image(entry.name) or MARK.fullmatch(entry.name):
+                    with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                        size += entry.stat(follow_symlinks=False).st_size
+        return size
+
     def has(self, key: str) -> bool:
         """Whether an image of this key was committed."""
         with self.explained("read"):
@@ -187,26 +198,62 @@ class Folder:
             seen: What they held when they were looked at; None of one that was not there, which
                 must be so still.
         """
-        folder = self.path / DAMAGED
         try:
             if self._schema() > SCHEMA:
                 return f"left in {self.path}, since a newer nbtool wrote it"
-            folder.mkdir(exist_ok=True)
-            if folder.is_symlink():
-                raise NotADirectoryError(errno.ENOTDIR, f"{DAMAGED} is a link")
-            aside = {path: folder / path.name for path, data in seen.items() if data is not None}
-            moved = [path for path in aside if _move(path, aside[path])]
-            new = [path for path in moved if files.read(aside[path]) != seen[path]]
-            new += [path for path in seen.keys() - aside.keys() if os.path.lexists(path)]
-            if new:
-                for path in moved:
-                    _move(aside[path], path)
+            if not self.moved(seen, self.path / DAMAGED):
                 return f"left in {self.path}, where it was written this very moment"
         except UnusableError as error:
             return f"left in {self.path} ({error})"
         except OSError as error:
             return f"left in {self.path} ({files.why(error)})"
         return f"moved to {DAMAGED}/ in {self.path}"
+
+    def moved(self, seen: Mapping[Path, bytes | None], folder: Path) -> bool:
+        """Moves files to a folder in this one; False: they are not what was seen, and stay.
+
+        Args:
+            seen: What they held when they were looked at; None of one that was not there, which
+                must be so still.
+            folder: Where to; it is made.
+
+        Raises:
+            OSError: They could not be moved.
+        """
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, f"{folder.name} is a link")
+        aside = {path: folder / path.name for path, data in seen.items() if data is not None}
+        moved = [path for path in aside if move(path, aside[path])]
+        new = [path for path in moved if files.read(aside[path]) != seen[path]]
+        new += [path for path in seen.keys() - aside.keys() if os.path.lexists(path)]
+        if new:
+            for path in moved:
+                move(aside[path], path)
+        return not new
+
+    @property
+    def may_be_written(self) -> bool:
+        """Whether no newer nbtool made the folder, as far as can be seen."""
+        try:
+            return self._schema() <= SCHEMA
+        except UnusableError:
+            return False
+
+    @contextlib.contextmanager
+    def changing(self, *within: Path) -> Iterator[None]:
+        """Inside of it files are moved, or written in these folders of this one.
+
+        Raises:
+            StoreError: It could not be done, one of them is a link, or a newer nbtool made this.
+        """
+        with self.explained("change"):
+            for folder in within:
+                if folder.is_symlink():
+                    raise StoreError(f"{folder} is a symbolic link, {records.NOT_FOLLOWED}")
+            if not self.may_be_written:
+                raise StoreError(f"{self.path} is not changed: {records.NEWER}")
+            yield
 
     def _sweep(self) -> None:
         """Removes what a killed writer left half done."""
@@ -215,11 +262,23 @@ class Folder:
                 with contextlib.suppress(OSError):  # a folder, or another's: it does no harm
                     os.unlink(entry)
 
-    def explained(self, action: str) -> AbstractContextManager[None]:
-        return files.explained(f"{action} {self.path}", "what was stored before is kept")
+    @contextlib.contextmanager
+    def explained(self, action: str) -> Iterator[None]:
+        with files.explained(f"{action} {self.path}", "what was stored before is kept"):
+            try:
+                yield
+            except (FileNotFoundError, NotADirectoryError):
+                self._refuse_what_is_no_folder()
+                if not self.path.is_dir():
+                    raise StoreError(
+                        f"cannot {action} {self.path}: the folder is gone; make it again, or mount "
+                        f"the drive. What could not be written stays in memory: image.save(…) "
+                        f"writes it elsewhere"
+                    ) from None
+                raise
 
 
-def _move(path: Path, place: Path) -> bool:
+def move(path: Path, place: Path) -> bool:
     """Whether there was something to move."""
     try:
         os.replace(path, place)
@@ -235,6 +294,15 @@ def _is_of_an_image(name: str) -> bool:
 def name_of(entry: os.DirEntry[str]) -> str:
     """The start of its image's key."""
     return entry.name[:KEY_DIGITS]
+
+
+def stamp_of(entry: os.DirEntry[str]) -> str:
+    """A text that is another when the file is; "" where it cannot be told."""
+    try:
+        now = entry.stat(follow_symlinks=False)
+    except OSError:
+        return ""
+    return f"{now.st_ino:x}-{now.st_mtime_ns:x}-{now.st_size:x}"
 
 
 def is_old(entry: os.DirEntry[str]) -> bool:

@@ -17,7 +17,8 @@ from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
-from nbtool.text import printable, shown
+from nbtool.results.folder import DELETED
+from nbtool.text import digits, printable, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,8 +33,8 @@ class Mark(NamedTuple):
     note: str = ""
 
 
-class Marks(Protocol):
-    """Where stars and notes are kept, by the key of an image; a Store is such a place."""
+class Home(Protocol):
+    """Where images are kept, and their stars and notes, by key; a Store is such a place."""
 
     def mark(self, key: str) -> Mark:
         """The star and the note of an image; those of one that has neither are empty."""
@@ -41,13 +42,16 @@ class Marks(Protocol):
     def set_mark(self, key: str, *, starred: bool | None = None, note: str | None = None) -> Mark:
         """Stars an image or takes the star away, and notes something; what is None stays."""
 
+    def delete(self, key: str) -> None:
+        """Takes an image out of it, with its star and its note."""
+
 
 class GeneratedImage:
     """One generated image. Shows itself as the picture.
 
     A stored image holds no pixels: they are read from `path` when asked for, and compared with
     their hash. `generate`, set on images that come from a generator, makes the images of `vary`.
-    `store` is where its star and its note are kept.
+    `store` is where it is kept, and its star and its note.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class GeneratedImage:
         path: Path | None = None,
         png_sha256: str = "",
         generate: Callable[[Recipe], GeneratedImage] | None = None,
-        store: Marks | None = None,
+        store: Home | None = None,
     ) -> None:
         self.recipe = recipe.with_past(provenance.widths)
         self.provenance = provenance
@@ -81,10 +85,13 @@ class GeneratedImage:
         assert self.path is not None
         again = "generate its recipe again to have it back"
         try:
-            data = records.read(self.path, str(self.path))
+            try:
+                data = records.read(self.path, str(self.path))
+            except FileNotFoundError:  # it may be deleted, and not for good yet
+                data = records.read(self.path.parent / DELETED / self.path.name, str(self.path))
         except FileNotFoundError as error:
-            reason = f"{self.path} is gone or cannot be read ({error.strerror}); {again}"
-            raise StoreError(reason) from None
+            reason = f"{self.path} is gone or cannot be read ({error.strerror}): deleted or moved"
+            raise StoreError(f"{reason}; {again}") from None
         except records.UnusableError as error:
             raise StoreError(str(error)) from None
         png = as_written(data, self._png_sha256, self.recipe, self.provenance)
@@ -130,6 +137,16 @@ class GeneratedImage:
     def note(self, note: str) -> None:
         self._kept_in().set_mark(self.recipe.key, note=note)
 
+    def delete(self) -> None:
+        """Takes it out of its store, with its star and its note; see `Store.delete`.
+
+        It goes on showing itself until what was deleted there is removed for good.
+
+        Raises:
+            StoreError: It is in no store, or could not be moved.
+        """
+        self._kept_in().delete(self.recipe.key)
+
     def save(self, path: str | Path) -> Path:
         """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
 
@@ -151,7 +168,7 @@ class GeneratedImage:
             files.write(files.target(path), data)
         return path
 
-    def vary(self, **changes: Any) -> GeneratedImage:
+    def vary(self, /, **changes: Any) -> GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
         if self.generate is None:
             raise GenerationError(
@@ -165,7 +182,7 @@ class GeneratedImage:
         """The prompt and the settings on one line."""
         return " · ".join([str(self.recipe), *settings(self.recipe)])
 
-    def _kept_in(self) -> Marks:
+    def _kept_in(self) -> Home:
         if self.store is None:
             raise StoreError(
                 "this image is not in a store: it could not be written when it was made"
@@ -220,7 +237,10 @@ def _texts(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
 
 def settings(recipe: Recipe) -> list[str]:
     """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
-    given = recipe.to_dict()
+    given = {
+        name: digits(value) if isinstance(value, float) else value
+        for name, value in recipe.to_dict().items()
+    }
     parts = []
     for row in READ:
         if row.words:

@@ -7,9 +7,10 @@ import math
 import operator
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any, cast
 
-from nbtool.errors import AxisError, Cancelled, GenerationError, unknown_name
+from nbtool.errors import AxisError, Cancelled, GenerationError, StoreError, unknown_name
 from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.axis import Axis
 from nbtool.recipes.checks import is_bool
@@ -18,23 +19,58 @@ from nbtool.recipes.labels import named
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
+from nbtool.results.origin import Origin
 from nbtool.text import printable, shown
 
 Cell = GeneratedImage | GenerationError
 Position = int | slice | Iterable[int] | Iterable[bool]
 
 
-class Labelled:
+class Labelled(Sequence[GeneratedImage]):
     """What came of a sweep, looked up by label or by position; it shows nothing.
 
     Iterating gives the images that were made, in the order of the axes.
     """
 
-    def __init__(self, base: Recipe, axes: Sequence[Axis], cells: Mapping[Index, Cell]) -> None:
+    def __init__(
+        self,
+        base: Recipe,
+        axes: Sequence[Axis],
+        cells: Mapping[Index, Cell],
+        origin: Origin | None = None,
+    ) -> None:
         self.base = base
         self._axes = tuple(axes)
         self._cells = dict(cells)
+        self.origin = origin or Origin()
         self.arrangement: dict[str, Any] = {}  # as it was last laid out in the viewer
+
+    @property
+    def sweep(self) -> Sweep:
+        """How it was asked for."""
+        origin = self.origin
+        return Sweep(self.base, self._axes, origin.words, drawn=origin.drawn, fixed=origin.fixed)
+
+    @property
+    def name(self) -> str | None:
+        """The name by which it is kept in its store, and found in `store.grids`; may be set.
+
+            grid.name = "stars"
+
+        What is kept says which images stand where; they are in the store as they are. Another name
+        takes the place of the one it had. A part of a grid has none until it is given one.
+
+        Raises:
+            StoreError: Another grid has this name, there is no store, or it cannot be written.
+        """
+        name: str | None = self.origin.said.get("name")
+        return name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if self.origin.shelf is None:
+            raise StoreError("this grid came of no job and no store, and so it can have no name")
+        self.origin.said = self.origin.shelf.keep(self, name)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -86,8 +122,7 @@ class Labelled:
             return cell.recipe
         if isinstance(cell, GenerationError) and cell.recipe is not None:
             return cast("Recipe", cell.recipe)
-        filling = any(edit.words for axis in self._axes for edit in axis.edits[:1])
-        return Sweep(self.base, self._axes, {} if filling else None).recipe(index)
+        return self.sweep.recipe(index)
 
     def __iter__(self) -> Iterator[GeneratedImage]:
         cells = (self._cells.get(index) for index in self.indices())
@@ -121,7 +156,7 @@ class Labelled:
         """The starred images, in the order of the axes."""
         return [image for image in self if image.starred]
 
-    def sel(self, **labels: Any) -> Any:
+    def sel(self, /, **labels: Any) -> Any:
         """The image at these labels; fewer labels than axes, or lists of them: a smaller Grid.
 
         A label is asked for as it was given, as it is held or as it is shown. A parameter inside a
@@ -133,7 +168,7 @@ class Labelled:
         """
         return self.isel(**self._positions(labels))
 
-    def matching(self, **labels: Any) -> list[Index]:
+    def matching(self, /, **labels: Any) -> list[Index]:
         """The indices at these labels, made or not.
 
         Raises:
@@ -142,7 +177,7 @@ class Labelled:
         chosen = self._chosen(self._positions(labels))
         return list(itertools.product(*([c] if isinstance(c, int) else c for c in chosen)))
 
-    def isel(self, **positions: Position) -> Any:
+    def isel(self, /, **positions: Position) -> Any:
         """The image at these positions; fewer than axes, or slices and lists: a smaller Grid.
 
         A list of True and False, one for each position, is a mask.
@@ -161,13 +196,15 @@ class Labelled:
             for axis, c in zip(self._axes, chosen, strict=True)
             if isinstance(c, list)
         ]
+        fixed = [a.edits[c] for a, c in zip(self._axes, chosen, strict=True) if isinstance(c, int)]
         cells = {}
         for places in itertools.product(*(enumerate(r) for r in ranges)):
             old = tuple(i for _, i in places)
             if old in self._cells:
                 new = tuple(n for (n, _), keep in zip(places, kept, strict=True) if keep)
                 cells[new] = self._cells[old]
-        return type(self)(self.base, axes, cells)
+        origin = replace(self.origin, fixed=(*self.origin.fixed, *fixed), said={})
+        return type(self)(self.base, axes, cells, origin)
 
     def __getitem__(self, position: Any) -> Any:
         """The images at places on the axes, as `isel` gives them; of one number alone the image.
@@ -202,11 +239,11 @@ class Labelled:
         ]
         names: dict[str, str] = {}
         for labels, facts in rows:
-            names |= {n: _free(n, labels) for n in facts if labels.get(n, facts[n]) != facts[n]}
-        return [
-            {names.get(name, name): fact for name, fact in facts.items()} | labels
-            for labels, facts in rows
-        ]
+            both = labels.keys() & facts.keys()
+            names |= {n: _free(n, labels) for n in both if labels[n] != facts[n]}
+        for labels, facts in rows:
+            facts.update({new: facts.pop(name) for name, new in names.items()} | labels)
+        return [facts for _, facts in rows]
 
     def __repr__(self) -> str:
         axes = " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)

@@ -9,7 +9,7 @@ from typing import Any
 from nbtool import files
 from nbtool.errors import StoreError
 from nbtool.results import records
-from nbtool.results.folder import KEY_DIGITS, MARK, Folder
+from nbtool.results.folder import KEY_DIGITS, MARK, Folder, stamp_of
 from nbtool.results.image import Mark
 from nbtool.results.records import NEWER, SCHEMA, SHA256, DamagedError, UnusableError
 from nbtool.text import warn
@@ -23,6 +23,7 @@ class KeptMarks:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
+        self._remembered: dict[str, tuple[str, str, Mark]] = {}  # by file: its stamp, the key
 
     def mark(self, key: str) -> Mark:
         if not SHA256.fullmatch(key):
@@ -55,17 +56,22 @@ class KeptMarks:
 
     def all(self) -> dict[str, Mark]:
         """Every mark by the key of its image."""
-        marks: dict[str, Mark] = {}
+        remembered = {}
         for entry in self._folder.named(MARK):
-            try:
-                mark, said = self._read(Path(entry))
-            except FileNotFoundError:
-                continue
-            except UnusableError as error:
-                warn(f"{entry.name}: {error}", stacklevel=3)
-            else:
-                marks[said["key"]] = mark
-        return marks
+            stamp = stamp_of(entry)
+            known = self._remembered.get(entry.name)
+            if known is None or not stamp or known[0] != stamp:
+                try:
+                    mark, said = self._read(Path(entry))
+                except FileNotFoundError:
+                    continue
+                except UnusableError as error:
+                    warn(f"{entry.name}: {error}", stacklevel=3)
+                    continue
+                known = stamp, said["key"], mark
+            remembered[entry.name] = known
+        self._remembered = remembered
+        return {key: mark for _, key, mark in remembered.values()}
 
     def problems(self) -> list[str]:
         """What is wrong with which; what is damaged is set aside."""

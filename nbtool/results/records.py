@@ -77,8 +77,8 @@ def read(path: Path, what: str = "its JSON") -> bytes:
         return files.read(path)
     try:
         return files.read(path)
-    except FileNotFoundError:
-        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(*error.args) from None
     except OSError as error:
         raise (_linked(what) if error.errno == errno.ELOOP else _unreadable(what, error)) from None
 

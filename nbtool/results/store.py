@@ -6,7 +6,9 @@
       <key>.json                         recipe, provenance and the PNG's SHA-256
       <key>.mark.json                    what people made of it: a star, a note
       damaged/                           what is not what was written, set aside
-      inputs/ grids/ measures/ workflows/ tickets/ deleted/ presets.json
+      grids/                             grids that have a name
+      deleted/                           images taken out of the store, to be put back or removed
+      inputs/ measures/ workflows/ tickets/ presets.json
                                          what other versions keep there; see docs/store.md
 
 Whatever else lies there is left untouched: it is never deleted and never called damaged. Neither
@@ -19,6 +21,7 @@ same image at the same time never mix their files: the last JSON wins and names 
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import itertools
 import os
@@ -33,8 +36,12 @@ from nbtool.errors import StoreError
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
+from nbtool.results.deleted import Deleted
 from nbtool.results.folder import KEY_DIGITS, PICTURE, RECORD, Folder, is_old, name_of
+from nbtool.results.found import NEWEST, OLDEST, Found, chosen, models_of
+from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage, Mark, as_written, encoded
+from nbtool.results.index import Index
 from nbtool.results.marks import KeptMarks
 from nbtool.results.records import (
     NEWER,
@@ -50,9 +57,6 @@ from nbtool.text import warn
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-UNKNOWN = (
-    "\N{REPLACEMENT CHARACTER}"  # in place of a time, later than any: it is looked at, and named
-)
 MAX_TOLD = 10  # images that a listing names because they cannot be used
 
 
@@ -87,7 +91,9 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._folder = Folder(path or default_folder())
         self._marks = KeptMarks(self._folder)
-        self._times: dict[str, tuple[object, str]] = {}  # of records, and their files' stamps
+        self._index = Index(self._folder)
+        self._deleted = Deleted(self._folder)
+        self._grids = SavedGrids(self._folder, partial(self._load, verify=False))
 
     @property
     def path(self) -> Path:
@@ -152,8 +158,63 @@ class Store:
     @property
     def starred(self) -> list[GeneratedImage]:
         """The starred images, oldest first."""
-        names = [key[:KEY_DIGITS] for key, mark in self.marks().items() if mark.starred]
-        return sorted(self._usable(names), key=_age)
+        return list(self.find(starred=True))
+
+    def delete(self, key: str) -> None:
+        """Takes an image out of the store, with its star and its note; `restore` puts it back.
+
+        It lies in the folder deleted/ until `empty_deleted`. Asked for again, it is made again.
+        What another notebook makes anew in that moment stays. Of several of one recipe that are
+        deleted one after the other, the last is kept.
+
+        Raises:
+            StoreError: There is no such image, it could not be moved, or is a newer nbtool's.
+        """
+        self._deleted.delete(key)
+
+    def restore(self, key: str) -> GeneratedImage:
+        """Puts a deleted image back, with its star and its note, and returns it; one that is there too.
+
+        Raises:
+            StoreError: There is none, it was made anew since, or could not be moved.
+        """
+        self._deleted.restore(key)
+        return self._one(key[:KEY_DIGITS])
+
+    @property
+    def deleted(self) -> Store:
+        """What was deleted and can be restored, as a store: to look at, count and search.
+
+            [image.caption for image in store.deleted]
+            store.deleted.size                            # bytes
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        self._deleted.finish()
+        return Store(self._deleted.path)
+
+    def empty_deleted(self) -> int:
+        """Removes what was deleted, for good; returns how many bytes are free again.
+
+        Raises:
+            StoreError: It could not be removed.
+        """
+        return self._deleted.empty()
+
+    @property
+    def grids(self) -> SavedGrids:
+        """The grids that have a name, by name; shows itself as a table."""
+        return self._grids
+
+    @property
+    def size(self) -> int:
+        """The bytes of all images with their records and marks; not of what was deleted.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        return self._folder.size()
 
     def get(self, key: str) -> GeneratedImage | None:
         """The image of a key, verified against its hash; None when there is none.
@@ -185,10 +246,7 @@ class Store:
 
     def latest(self, count: int) -> list[GeneratedImage]:
         """The images that were made last, newest first, without a look at their pixels."""
-        dated = sorted(
-            ((self._created(e), name_of(e)) for e in self._folder.named(RECORD)), reverse=True
-        )
-        return list(itertools.islice(self._usable(name for _, name in dated), count))
+        return list(itertools.islice(self.find(sort=NEWEST), count))
 
     def __getitem__(self, key: str) -> GeneratedImage:
         """The image of a key, verified against its hash.
@@ -229,30 +287,64 @@ class Store:
         """
         if links := self._folder.links():
             warn(f"{self.path}: {links}", stacklevel=2)
-        return iter(sorted(self._usable(map(name_of, self._folder.named(RECORD))), key=_age))
+        return iter(self.find())
 
-    def find(self, **parameters: Any) -> list[GeneratedImage]:
-        """The images whose recipe has these values, oldest first; of a prompt, a part is enough.
+    def find(
+        self,
+        words: str = "",
+        /,
+        *,
+        starred: bool | None = None,
+        since: dt.date | str | None = None,
+        sort: str = OLDEST,
+        **parameters: Any,
+    ) -> Found:
+        """The images that were asked for, without a look at their pixels; none: all of them.
+
+            store.find("fox hat", model="sd-v1-5", starred=True, since="today", sort="newest")
+
+        Args:
+            words: That are all in the prompt, the negative prompt, the note or the model's name, in
+                any order and case; parts of words are enough.
+            starred: True: those with a star; False: those without one.
+            since: Those made since a day or a time; "today", or as "2026-01-31".
+            sort: "oldest" or "newest" first, or by the value of a parameter, such as "seed".
+            **parameters: Values that the recipe has; of a prompt, a part is enough.
+
+        Returns:
+            A sequence that reads an image's record when the image is taken from it.
 
         Raises:
-            RecipeError: There is no such parameter, or no recipe can have such a value.
+            RecipeError: There is no such parameter, no recipe can have such a value, or there is no
+                such order or time.
+            StoreError: The folder cannot be read.
         """
-        asked = Recipe(**parameters)
+        entries, unusable = self._index.look()
+        list(self._usable(unusable))  # names them
+        marks = self.marks() if words or starred is not None else None
+        found = chosen(
+            entries, marks,
+            words=words, starred=starred, since=since, sort=sort, parameters=parameters,
+        )  # fmt: skip
+        return Found(found, self._one, self._usable)
 
-        def matches(image: GeneratedImage) -> bool:
-            for name in parameters:
-                value, wanted = getattr(image.recipe, name), getattr(asked, name)
-                in_text = name in ("prompt", "negative_prompt") and wanted.lower() in value.lower()
-                if not in_text and value != wanted:
-                    return False
-            return True
+    @property
+    def models(self) -> list[str]:
+        """The names of the models that made its images, sorted.
 
-        return [image for image in self if matches(image)]
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        return models_of(self._index.look()[0].values())
 
     def check(self) -> list[str]:
         """Verifies every file and says what is wrong. What is damaged is set aside."""
         pictures = self._folder.named(PICTURE)  # first: one whose JSON comes meanwhile is not alone
         problems = [f"{self.path}: {links}"] if (links := self._folder.links()) else []
+        try:
+            self._deleted.finish()
+        except StoreError as error:
+            problems.append(str(error))
         named: set[Path | None] = set()
         unread = set()
         for name in map(name_of, self._folder.named(RECORD)):
@@ -282,21 +374,14 @@ class Store:
             holds = str(error)
         return f"<Store {self.path.name}: {holds}>"
 
-    def _created(self, entry: os.DirEntry[str]) -> str:
-        """When an image was made, as its record has it; read again only where that was replaced."""
+    def _one(self, name: str) -> GeneratedImage:
+        """The image of a name that was there before."""
         try:
-            now = entry.stat(follow_symlinks=False)
-            stamp = now.st_ino, now.st_mtime_ns, now.st_size
-        except OSError:
-            stamp = None
-        before, created = self._times.get(name_of(entry), (None, ""))
-        if stamp is None or stamp != before:
-            try:
-                created = records.record(Path(entry)).provenance.created
-            except (FileNotFoundError, UnusableError):
-                return UNKNOWN
-            self._times[name_of(entry)] = stamp, created
-        return created
+            return self._load(name, verify=False)
+        except FileNotFoundError:
+            raise StoreError(f"{name} is not in {self.path} any more; look again") from None
+        except UnusableError as error:
+            raise StoreError(f"{name}: {error}") from None
 
     def _usable(self, names: Iterable[str]) -> Iterator[GeneratedImage]:
         """The images of these names; of those that cannot be used, warnings name the first."""
@@ -370,7 +455,3 @@ class Store:
         if records.needs_newer(said):
             raise StoreError(f"{path.name} is not changed: {NEWER}")
         return records.unknown(said, records.FIELDS)
-
-
-def _age(image: GeneratedImage) -> tuple[str, str]:
-    return image.provenance.created, image.recipe.key

@@ -103,7 +103,7 @@ def bare(monkeypatch):
 def install(bare, tmp_path):
     """A function that gives it a font in which letters are wedges, each of its own."""
 
-    def make(family, letters):
+    def make(family, letters, file=None):
         names = [".notdef", *(f"u{ord(letter):04x}" for letter in letters)]
         glyphs = {}
         for number, name in enumerate(names):
@@ -122,7 +122,8 @@ def install(bare, tmp_path):
         font.setupNameTable({"familyName": family, "styleName": "Regular"})
         font.setupOS2(usWeightClass=400)
         font.setupPost()
-        font.save(tmp_path / f"{family}.ttf")
-        fontManager.addfont(tmp_path / f"{family}.ttf")
+        path = tmp_path / f"{file or family}.ttf"
+        font.save(path)
+        fontManager.addfont(path)
 
     return make

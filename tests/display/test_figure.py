@@ -91,6 +91,41 @@ def test_letters_are_text_in_a_font_that_has_them(make_grid, install, tmp_path):
     assert any(text.startswith(SPELLED[:20]) for text in texts)
 
 
+@pytest.mark.parametrize("family", ["Wedge Sans", "DejaVu Sans"])
+def test_letters_are_drawn_from_the_very_file_that_has_them(make_grid, install, tmp_path, family):
+    for number, letters in enumerate(["ab", "赤", "星"]):
+        install(family, letters, file=number)
+    figure = make_grid("a {word}", word=["赤 星"], seed=[1]).figure()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # "Glyph … missing from font(s) …"
+        for name in ("grid.png", "grid.svg", "grid.pdf"):
+            save_figure(figure, tmp_path / name)
+        with mpl.rc_context({"svg.fonttype": "path"}):
+            figure.savefig(tmp_path / "outlines.svg")
+
+
+NOWHERE = "\N{SNOWMAN}한"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"prompt": f"a {NOWHERE}", "seed": [1]},
+        {"prompt": ["a", "b"], "seed": [1], "negative_prompt": NOWHERE},
+        {"prompt": ["a", NOWHERE], "seed": [1]},
+        {"prompt": "a {한}", "한": ["a", "b"], "seed": [1]},
+        {"prompt": "a {한}", "한": ["a", "b"]},
+        {"prompt": "a {한}", "한": ["a", "b"], "seed": [1, 2], "eta": [0, 1]},
+        {"prompt": "a", "seed": [1, 2], "failed": [1], "reason": f"cannot open {NOWHERE}"},
+    ],
+    ids=["title", "footer", "label", "row", "column", "section", "reason"],
+)
+def test_letters_that_no_font_has_are_told_of_wherever_they_stand(make_grid, bare, given):
+    texts = [text.get_text() for text in make_grid(**given).figure().axes[0].texts]
+    assert any(r"\ud55c" in text for text in texts)
+    assert any(text.startswith(SPELLED[:20]) for text in texts)
+
+
 def test_labels_that_are_cut_differ(make_grid):
     base = (
         "a calm harbour in the morning, boats with folded sails, wet stones and gulls over it " * 3

@@ -133,6 +133,11 @@ def test_cut_texts_are_told_apart(texts, length):
 def test_what_is_cut_out_is_what_texts_have_in_common():
     short = told_apart([LONG, f"{LONG}, at night", "a star"], lambda text: ellipsized(text, 24))
     assert list(short.values()) == ["boats with…away", "boats with…away, at nig…", "a star"]
+    far_apart = [
+        f"a fine {one} star in {LONG}, {other}" for one in ("red", "blue") for other in "xy"
+    ]
+    short = told_apart(far_apart, lambda text: ellipsized(text, 12))
+    assert list(short.values()) == ["… red … x", "… red … y", "… blue … x", "… blue … y"]
 
 
 @pytest.mark.parametrize("rows", [None, "prompt", "seed"])

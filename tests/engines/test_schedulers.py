@@ -264,6 +264,62 @@ def test_a_flow_matching_model_takes_the_schedulers_that_know_it(name):
     model.check(Recipe(**model.settings).replace(scheduler=name))
 
 
+BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace", "cosine")
+
+
+@pytest.mark.parametrize("betas", BETAS)
+def test_a_configuration_is_refused_if_its_class_cannot_be_built_of_it(betas):
+    config = {"_class_name": "DDIMScheduler", **_SD, "beta_schedule": betas}
+    for name in NAMES:
+        reason = schedulers.unusable(name, config, 20)
+        if reason:
+            assert f"beta_schedule {betas!r}" in reason
+            with pytest.raises(nbtool.GenerationError):
+                pipelines.scheduler(name, config)
+        else:
+            pipelines.scheduler(name, config)
+
+
+@pytest.mark.parametrize("family", ["SD 1.5", "SDXL", "PixArt", "LCM", "TCD", "Sana", "Flux"])
+def test_steps_are_made_or_refused(family):
+    config = {n: value for n, value in CONFIGS[family].items() if n != "variance_type"}
+    own, predicts = model_of(family)
+    for name in NAMES:
+        if schedulers.unfit(name, own, predicts):
+            continue
+        for steps in (1, 2, 3, 4, 50, 51, 1000):
+            made = pipelines.scheduler(name, config)
+            dynamic = made.config.get("use_dynamic_shifting")
+            if dynamic and name in schedulers.OWN_SIGMAS:
+                continue
+            given = {"mu": 1.0} if dynamic else {}
+            if schedulers.unusable(name, config, steps):
+                with pytest.raises(ValueError, match=r"\w"):
+                    made.set_timesteps(steps, **given)
+            else:
+                made.set_timesteps(steps, **given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "given", "reason"),
+    [
+        ({}, {"scheduler": "PNDMScheduler", "num_inference_steps": 3}, "must be at least 4 .* got 3;"),
+        ({}, {"scheduler": "lcm", "num_inference_steps": 51}, "must be at most 50 .* got 51;"),
+        ({"beta_schedule": "sigmoid"}, {}, "ddim cannot use the model's beta_schedule 'sigmoid'"),
+    ],
+)  # fmt: skip
+def test_what_a_scheduler_cannot_do_is_told_before_anything_is_loaded(
+    tmp_path, changes, given, reason
+):
+    tiny.stable_diffusion().save_pretrained(tmp_path)
+    path = tmp_path / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    gen = nbtool.Generator(str(tmp_path), store=tmp_path / "s", width=64, height=64)
+    with pytest.raises(nbtool.RecipeError, match=f"{reason}.* another scheduler$"):
+        gen("a", seed=1, **given)
+    assert gen.engine.describe()["State"].startswith("not loaded")
+
+
 def test_a_model_that_predicts_the_sample_refuses_what_cannot_use_it():
     assert schedulers.unfit("euler", "ddim", "sample") == ""
     assert "predicts 'sample'" in schedulers.unfit("dpm2", "ddim", "sample")

@@ -473,11 +473,18 @@ def test_a_model_that_cannot_be_used_is_listed_with_the_reason(mine, home, monke
     for name in reasons:
         source = {"unknown": "nothing"}.get(name, home / name)
         nbtool.add_model(name, str(source))
-    for facts in ({"side": "large"}, {"dtypes": "float16"}, {"download_gb": "x"}, {"steps": 4}):
+    for facts in (
+        *({"side": "large"}, {"steps": 4}, {"title": 3}),
+        *({"dtypes": dtypes} for dtypes in ("float16", ("float99",), (), ([],))),
+        *({"download_gb": gb} for gb in ("x", float("nan"), -5, True, 10**400)),
+        *({"row_mib": row} for row in ((1,), ("a", "b"), (1, -1), 3)),
+        *({"parameters": parts} for parts in ({"unet": "x"}, {1: 1}, ("unet",))),
+        {"decode_mib": None},
+    ):
         with pytest.raises(nbtool.ModelError, match="of a model"):
             nbtool.add_model("odd", str(mine), **facts)
-    for name, source in (("auto", str(mine)), ("odd", None)):
-        with pytest.raises(nbtool.ModelError, match=r"name of a model|no folder"):
+    for name, source in (("auto", str(mine)), ("odd", None), ("odd", " "), ("odd", "auto")):
+        with pytest.raises(nbtool.ModelError, match=r"name of a model|no name|no folder"):
             nbtool.add_model(name, source)
     nbtool.add_model("mine", str(mine))
     entries = {entry.name: entry for entry in nbtool.models()}

@@ -327,6 +327,51 @@ def test_fault_15_16_weights_that_are_none_are_named_with_their_path(sd, generat
     assert str(path) in refused(sd, generator, what)
 
 
+def reshape(path):
+    tensors = load_file(path)
+    name = next(name for name, tensor in tensors.items() if tensor.ndim > 1)
+    save_file(tensors | {name: torch.zeros(1, 1)}, path)
+
+
+def lose(path):
+    tensors = load_file(path)
+    tensors.pop(next(name for name, tensor in tensors.items() if tensor.ndim > 1))
+    save_file(tensors, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "said"),
+    [
+        (UNET, lose, "lack some of the weights; get it again"),
+        ("text_encoder/model.safetensors", lose, "text_encoder lack some of the weights"),
+        ("vae/diffusion_pytorch_model.safetensors", lose, "lack some of the weights; get it again"),
+        (UNET, reshape, "unet/config.json says; get both from one place"),
+        ("text_encoder/model.safetensors", reshape, "text_encoder/config.json says; get both"),
+        (UNET, Path.unlink, "no weights for its unet; get it again"),
+        (UNET, lambda path: path.rename(f"{path}.part"), f"only {UNET}.part, which nbtool does not"),
+        (UNET, lambda path: path.rename(path.with_stem(f"{path.stem}-00002-of-00002")),
+         f"no {UNET.replace('.', '-00001-of-00002.')}; get it again"),
+        ("tokenizer/tokenizer.json", lambda path: path.write_text("version https://git-lfs"),
+         "tokenizer.json is damaged"),
+        ("tokenizer/tokenizer.json", Path.unlink, "no vocabulary for its tokenizer; get it again"),
+        ("tokenizer", shutil.rmtree, "no files for its tokenizer; get it again"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_half_there_says_what_it_lacks_and_what_to_do(
+    sd, generator, name, spoil, said
+):
+    spoil(sd / name)
+    assert said in refused(sd, generator, r"\w")
+
+
+def test_a_component_that_a_model_does_without_can_be_deleted(tmp_path, generator):
+    tiny.stable_diffusion_3().save_pretrained(tmp_path / "sd3")
+    (tmp_path / "sd3" / "text_encoder_3" / "model.safetensors").unlink()
+    refused(tmp_path / "sd3", generator, "delete the folder text_encoder_3 to do without")
+    shutil.rmtree(tmp_path / "sd3" / "text_encoder_3")
+    assert generator(tmp_path / "sd3")("a", **SMALL)
+
+
 class Trap:
     """Makes a file when it is unpickled."""
 

@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from nbtool import GeneratedImage, MetadataError, NbtoolError, Provenance, Recipe, RecipeError
-from nbtool.metadata import encode, read, to_infotext
+from nbtool.metadata import converted, encode, read, to_infotext
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=200)
 LONGEST = "\N{GRINNING FACE}" * 20_000
@@ -25,7 +25,9 @@ LONGEST = "\N{GRINNING FACE}" * 20_000
 def file_of(recipe, format="PNG", image=None):
     provenance = Provenance(engine="test", device="cpu", notes=("cut",), versions={"torch": "2"})
     image = image or Image.new("RGB", (16, 16), "red")
-    return encode(image, recipe.to_dict(), provenance.to_dict(), "0.1", format=format)
+    given, made = recipe.to_dict(), provenance.to_dict()
+    png = encode(image, given, made, "0.1")
+    return png if format == "PNG" else converted(png, given, made, format)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from nbtool import Provenance, Recipe
 from nbtool.metadata import to_infotext
 from nbtool.recipes.parameters import infotext_terms
 from nbtool.results.image import encoded
-from nbtool.schedulers import SHORT_NAMES, canonical
+from nbtool.schedulers import CLASS_NAMES, SHORT_NAMES, canonical
 
 PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
@@ -84,7 +84,7 @@ def test_other_programs_read_back_the_same_values(recipe):
     assert settings["RNG"] == "CPU"
     assert settings["Version"] == "nbtool 1.2"
     assert int(settings.get("Clip skip", 1)) == recipe.clip_skip + 1
-    assert float(settings.get("Eta", 0)) == recipe.eta
+    assert float(settings.get("Eta DDIM", 0)) == (recipe.eta if recipe.scheduler == "ddim" else 0)
     assert float(settings.get("CFG Rescale", 0)) == recipe.guidance_rescale
 
 
@@ -103,16 +103,27 @@ def test_the_text_is_as_people_know_it(complete):
 
 
 def test_what_is_not_always_there_stands_in_the_order_in_which_people_know_it(complete):
-    recipe = complete.replace(guidance_rescale=0.5, eta=1, clip_skip=2)
+    recipe = complete.replace(scheduler="ddim", guidance_rescale=0.5, eta=1, clip_skip=2)
     text = to_infotext(recipe.to_dict(), "0.1", infotext_terms(recipe.to_dict()) | {"New": 1})
     assert text.endswith(
-        "RNG: CPU, Clip skip: 3, Eta: 1, CFG Rescale: 0.5, New: 1, Version: nbtool 0.1"
+        "RNG: CPU, Clip skip: 3, Eta DDIM: 1, CFG Rescale: 0.5, New: 1, Version: nbtool 0.1"
     )
 
 
 def test_a_scheduler_named_by_its_class_is_still_a_sampler(complete):
     recipe = complete.replace(scheduler="FlowMatchEulerDiscreteScheduler")
-    assert parse(to_infotext(recipe.to_dict(), "0"))[2]["Sampler"] == "FlowMatchEulerDiscrete"
+    settings = parse(to_infotext(recipe.to_dict(), "0"))[2]
+    assert settings["Sampler"] == "FlowMatchEulerDiscrete"
+    assert "Schedule type" not in settings  # it is the model's own
+
+
+def test_eta_is_that_of_ddim_there_and_of_no_other_scheduler(complete):
+    taken = {
+        name
+        for name in sorted(CLASS_NAMES | SHORT_NAMES.keys())
+        if infotext_terms(complete.replace(scheduler=name, eta=0.5).to_dict())
+    }
+    assert taken == {"ddim", "DDIMScheduler"}
 
 
 def test_fault_35_what_a_text_chunk_cannot_hold_is_shown_as_missing(complete):

@@ -247,6 +247,26 @@ def test_a_note_typed_while_images_come_is_of_the_image_that_was_looked_at(noteb
     expect(panel.stage).to_have_attribute("alt", re.compile(f"seed {noted.seed} "))
 
 
+def test_a_note_that_could_not_be_kept_is_kept_when_the_field_is_left_again(lab):
+    refuse = "def refuse(*_):\n    raise OSError(30, 'read-only')\nos.replace = refuse"
+    cells = [PANEL, f"import os\nreplace = os.replace\n{refuse}", "os.replace = replace"]
+    notebook = lab.notebook(cells)
+    notebook.run_all()
+    panel = Shown(notebook)
+    panel.fill(Steps=4)
+    panel.button("Generate").click()
+    panel.wait_for_images(1)
+    notebook.run(1)
+    panel.field("Note").fill("the clean edge")
+    panel.page.keyboard.press("Tab")
+    expect(panel.news.get_by_role("alert")).to_contain_text("note='the clean edge' is not kept")
+    notebook.run(2)
+    panel.field("Note").focus()
+    panel.page.keyboard.press("Tab")
+    expect(panel.news.get_by_role("alert")).to_have_count(0)
+    assert [image.note for image in nbtool.Store(notebook.store)] == ["the clean edge"]
+
+
 def test_code_is_copied(lab):
     notebook = lab.notebook([PANEL])
     notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])

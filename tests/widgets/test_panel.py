@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import errno
+import os
 import re
+import shutil
 import threading
 
 import pytest
 from people import find, press
 
 import nbtool
+from nbtool.panel.background import Follower
 from nbtool.panel.panel import WIDGET, Panel
 from nbtool.testing import FakeEngine
 
@@ -59,6 +64,15 @@ def opened():
 @pytest.fixture
 def panel(opened, generator):
     return opened(generator)
+
+
+def refuse(code):
+    """A call of the system that fails."""
+
+    def refused(path, *_, **__):
+        raise OSError(code, os.strerror(code), str(path))
+
+    return refused
 
 
 def field(panel, name):
@@ -349,7 +363,196 @@ def test_what_is_said_late_is_kept_with_the_image_that_it_was_said_of(panel, eng
     starred = {item["id"] for item in panel.generate.gallery.items if item["starred"]}
     assert starred == {first.recipe.key}
     say(detail.note, key="no such image", value="lost?")
-    assert "not in the gallery any more" in panel.notice.text
+    assert "note='lost?' is not kept" in panel.notice.text
+    assert "holds no image" in panel.notice.text
+
+
+def leave(panel):
+    """Fills the gallery, of two, with others."""
+    panel.generate.gallery.selected = ""
+    generate(panel, count=2)
+
+
+@pytest.mark.parametrize("where", ["in the gallery", "left it", "left it, without pixels"])
+def test_what_is_said_of_an_image_is_kept_wherever_it_is(panel, monkeypatch, where):
+    monkeypatch.setattr("nbtool.panel.gallery.KEPT", 2)
+    first = generate(panel)[0]
+    if where != "in the gallery":
+        leave(panel)
+    if where == "left it, without pixels":
+        first.path.unlink()
+    assert (first.recipe.key in panel.generate.gallery.images) is (where == "in the gallery")
+    say(panel.generate.detail.note, key=first.recipe.key, value="the best")
+    say(panel.generate.detail.star, key=first.recipe.key, value=True)
+    assert panel.notice.text == ""
+    assert (first.note, first.starred) == ("the best", True)
+
+
+@pytest.mark.parametrize("where", ["in the gallery", "left it"])
+def test_what_cannot_be_kept_is_said_with_what_it_was_and_kept_at_the_next_try(
+    panel, monkeypatch, where
+):
+    monkeypatch.setattr("nbtool.panel.gallery.KEPT", 2)
+    first = generate(panel)[0]
+    if where == "left it":
+        leave(panel)
+    note, star = panel.generate.detail.note, panel.generate.detail.star
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refuse(errno.EROFS))
+        say(note, key=first.recipe.key, value="the best")
+        assert "note='the best' is not kept: cannot write" in panel.notice.text
+        say(star, key=first.recipe.key, value=True)
+        assert "starred=True is not kept: cannot write" in panel.notice.text
+        assert (star.value, star.description) == (False, "☆ Star")
+    say(star, key=first.recipe.key, value=True)
+    say(note, key=first.recipe.key, value="the best")
+    assert (first.note, first.starred, panel.notice.text) == ("the best", True, "")
+
+
+def test_a_store_that_could_not_be_listed_once_is_shown_after_the_next_run(
+    opened, generator, monkeypatch
+):
+    before = generator("before")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse(errno.EIO))
+        panel = opened(generator)
+        assert "Input/output error" in panel.notice.text
+        assert not panel.generate.gallery.images
+    assert {image.recipe.key for image in generate(panel)} > {before.recipe.key}
+
+
+def test_an_image_that_was_lost_is_there_again_when_it_is_made_again(panel, tmp_path):
+    image = generate(panel, seed="5", seed_mode="Locked")[0]
+    image.path.unlink()
+    press(panel.generate.widget, "Save")
+    assert "generate its recipe again" in panel.notice.text
+    with pytest.warns(UserWarning, match="its PNG is missing"):
+        generate(panel)
+    find(panel.generate.widget, "Save as").value = str(tmp_path / "kept.png")
+    press(panel.generate.widget, "Save")
+    assert nbtool.Recipe.from_file(tmp_path / "kept.png") == image.recipe
+
+
+def test_numbers_are_shown_as_what_they_are(panel):
+    for number, text in (
+        (5, "5"),
+        (7.5, "7.5"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (1e6, "1000000"),
+    ):
+        image = generate(panel, guidance=number)[0]
+        assert f" · guidance {text} · " in image.caption
+        assert f"<dd>{text}</dd>" in panel.generate.detail.recipe.value
+        assert f" · guidance {text} · " in panel.sweep.base.text
+
+
+class Once(FakeEngine):
+    """An engine that does not answer, `failing` times."""
+
+    failing = 2
+
+    def defaults(self):
+        self.failing -= 1
+        if self.failing >= 0:
+            raise nbtool.ModelError("the hub does not answer")
+        return super().defaults()
+
+
+@pytest.mark.parametrize("again", ["Generate", "Run", "the name"])
+def test_an_engine_that_did_not_answer_is_asked_again(opened, tmp_path, again):
+    gen = nbtool.Generator(engine=Once(), store=tmp_path / "images", num_inference_steps=STEPS)
+    panel = opened(gen)
+    panel.sweep.rows[1].fill("", "")
+    for _ in range(2):
+        assert panel.notice.text == "the hub does not answer\nGenerate tries to open fake again."
+        assert panel.generate.outlook.text + panel.sweep.outlook.text == ""
+        field(panel, "guidance").value = 4.5  # what is filled in stays, and so does the cause
+        if gen.engine.failing:
+            generate(panel)
+    if again == "the name":
+        field(panel, "model").value = "fake"
+    else:
+        press(panel.tabs, again)
+    panel.join(SECONDS)
+    assert panel.generator is gen
+    assert panel.notice.text == ""
+    assert (field(panel, "model").value, field(panel, "steps").value) == ("fake", STEPS)
+    assert field(panel, "guidance").value == 4.5
+    assert panel.generate.outlook.text.startswith("1 image")
+    assert len(gen.store) == {"Generate": 1, "Run": 4, "the name": 0}[again]
+
+
+@pytest.mark.parametrize("again", ["Generate", "its name", "its place", "others first"])
+def test_a_model_that_could_not_be_had_is_tried_again_as_it_was_given(
+    opened, tmp_path, another, again
+):
+    folder = shutil.copytree(nbtool.catalogue.find("shapes").folder, tmp_path / "mine")
+    options = {**OPTIONS, "revision": nbtool.catalogue.find(str(folder)).revision}
+    gen = nbtool.Generator(str(folder), store=tmp_path / "images", num_inference_steps=1, **options)
+    away = folder.rename(tmp_path / "away")
+    panel = opened(gen)
+    assert "mine is not at" in panel.notice.text
+    field(panel, "exact").value = True
+    away.rename(folder)
+    if again == "others first":
+        for name, message in (("anothr", "no model 'anothr'"), ("another", "")):
+            field(panel, "model").value = name
+            panel.join(SECONDS)
+            assert message in panel.notice.text
+    if again != "Generate":
+        field(panel, "model").value = str(folder) if again == "its place" else "mine"
+        panel.join(SECONDS)
+    (image,) = generate(panel)
+    assert (image.recipe.model, image.provenance.exact) == ("mine", True)
+    field(panel, "exact").value = False
+    assert panel.generator is gen
+
+
+def test_what_will_happen_is_said_of_the_model_that_is_there(opened, real, another):
+    nbtool.add_model("twin", "shapes")
+    panel = opened(real)
+    generate(panel, seed="5", seed_mode="Locked")
+    assert "already stored" in panel.generate.outlook.text
+    field(panel, "model").value = "twin"
+    panel.join(SECONDS)
+    assert panel.generate.outlook.text.startswith("1 image · ")
+
+
+class Noting(FakeEngine):
+    def _provenance(self, steps):
+        return dataclasses.replace(super()._provenance(steps), notes=("cut short",))
+
+
+def test_a_failure_is_not_covered_by_what_the_engine_has_to_say(opened, tmp_path):
+    engine = Noting(fails=lambda recipe: "too dark" if recipe.seed == 5 else "")
+    panel = opened(nbtool.Generator(engine=engine, store=tmp_path / "images"))
+    generate(panel, seed="5", seed_mode="Locked", count=2)
+    assert panel.notice.text == "too dark"
+    generate(panel, seed="7")
+    assert panel.notice.text == "cut short"
+
+
+def test_what_stops_a_run_at_once_is_said(opened, tmp_path, monkeypatch):
+    engine = FakeEngine(error=nbtool.ModelError("it cannot be loaded"))
+    panel = opened(nbtool.Generator(engine=engine, store=tmp_path / "images"))
+    panel.sweep.rows[1].fill("", "")
+    follow = Follower.follow
+
+    def follow_to_the_end(follower, job):  # before the click is answered
+        follow(follower, job)
+        follower.join(SECONDS)
+
+    monkeypatch.setattr(Follower, "follow", follow_to_the_end)
+    for tab, button in (
+        (panel.generate, "Generate"),
+        (panel.sweep, "Run"),
+        (panel.sweep, "Resume"),
+    ):
+        press(tab.widget, button)
+        panel.join(SECONDS)
+        assert panel.notice.text == "it cannot be loaded"
+    assert find(panel.sweep.widget, "Cancel").disabled
+    assert not find(panel.sweep.widget, "Run").disabled
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -94,6 +94,14 @@ def test_what_is_wrong_is_said_under_the_field(panel, name, text, message):
     assert message in panel.notice.text
 
 
+def test_what_was_wrong_with_an_axis_is_not_said_any_more_when_it_is_mended(panel):
+    sweep = fill(panel, ("seed", "1-"))
+    press(sweep.widget, "Run")
+    assert panel.notice.alarming
+    sweep.rows[0].values.value = "1-3"
+    assert panel.notice.text == ""
+
+
 def test_it_counts_the_cells_before_anything_runs(panel):
     sweep = fill(panel, ("guidance_scale", "1-7 (+2)"), ("seed", "1-3"))
     assert sweep.rows[0].message.text == "4 values: 1, 3, 5, 7"
@@ -182,6 +190,16 @@ def test_around_stays_within_the_limits():
         "guidance_scale": "0-4 (+1)",
         "num_inference_steps": "1, 2",
     }
+
+
+@pytest.mark.parametrize(
+    ("guidance", "text"),
+    [(4.1, "2.1-6.1 (+1)"), (7.3, "5.3-9.3 (+1)"), (4.1234567, "2.1234567-6.1234567 (+1)")],
+)
+def test_the_values_around_have_the_one_they_are_around(guidance, text):
+    filled = around(nbtool.Recipe(guidance_scale=guidance))["guidance_scale"]
+    assert filled == text
+    assert guidance in parse("guidance_scale", filled)
 
 
 def test_sweep_around_this_fills_the_tab_and_opens_it(panel):

@@ -37,16 +37,25 @@ def load(
         MemoryError: The memory does not suffice.
     """
     shared = shared or {}
+    read = ""  # as far as it came
+
+    def tell(what: str) -> None:
+        nonlocal read
+        read = what
+        say(what)
+
     try:
-        with quiet(), reading(say):
+        with quiet(), reading(tell):
             pipeline = _read(model, plan, shared)
+        if not (model.checkpoint or plan.quantization):  # which packs several into one
+            _require_weights(model, pipeline, shared)
         if model.is_local and (plan.device == "cpu" or plan.offload != "none"):
             _detach([part for name, part in networks(pipeline).items() if name not in shared])
         place(pipeline, plan)
-    except Exception as error:  # diffusers, transformers and safetensors raise many kinds
+    except (Exception, SystemExit) as error:  # libraries raise many kinds
         logger.debug("while %s was loaded", model.name, exc_info=error)
         short = memory.is_out_of_memory(error)
-        reason = _reason(error)
+        reason = _reason(error, read.partition(",")[0])
     else:
         return pipeline
     # Raised outside `except`: a traceback would pin what has been loaded.
@@ -55,15 +64,27 @@ def load(
     raise ModelError(f"cannot load {model.name} from {model.checkpoint or model.folder}: {reason}")
 
 
-def _reason(error: BaseException) -> str:
-    """What went wrong, and what was behind it: of an import that failed deep inside, that alone says."""
+def _reason(error: BaseException, part: str) -> str:
+    """What went wrong, and what was behind it: of an import that failed deep inside, that alone says.
+
+    Args:
+        error: What was raised.
+        part: The component that was being read; "": not known.
+    """
+    if isinstance(error, SystemExit):
+        return f"a library that it needs ends Python ({error!r}); mend its installation"
     text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")
     if "meta tensor" in text:  # what was not in the files holds nothing
         return "its files lack some of the weights; get it again"
+    if "ignore_mismatched_sizes" in str(error):
+        found = f"{part}/config.json" if part else "its configuration"
+        return f"its weights are not of the sizes that {found} says; get both from one place"
+    if "no file named" in text or "have a file named" in text:
+        text = f"{text.rstrip('.')}; get it again"
     cause = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    return text if cause is error else f"{text} ({type(cause).__name__}: {_reason(cause)})"
+    return text if cause is error else f"{text} ({type(cause).__name__}: {_reason(cause, part)})"
 
 
 def networks(pipeline: Any) -> dict[str, Module]:
@@ -111,6 +132,19 @@ def _read_alone(model: Model, name: str, variant: str, given: Mapping[str, Any])
     part = getattr(diffusers, kind, None) or getattr(transformers, kind)
     options = {option: given[option] for option in ("dtype", "local_files_only", "use_safetensors")}
     return part.from_pretrained(model.folder / name, variant=variant, **options)
+
+
+def _require_weights(model: Model, pipeline: Any, shared: Mapping[str, Any]) -> None:
+    """Refuses networks of which files lack a part: transformers fills it with random numbers.
+
+    Raises:
+        ModelError: Which network.
+    """
+    counted = model.counted()
+    for name, part in networks(pipeline).items():
+        here = sum(tensor.numel() for tensor in part.parameters())  # shared ones once
+        if name not in shared and name in counted and counted[name] < here:
+            raise ModelError(f"the files of its {name} lack some of the weights; get it again")
 
 
 def _detach(parts: Iterable[Module]) -> None:

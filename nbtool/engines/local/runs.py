@@ -120,11 +120,6 @@ class Run:
             self.fail(error)
         return not self._next
 
-    def is_wanted(self) -> bool:
-        """Whether anything of it is to be made."""
-        self.drop_unwanted()
-        return not self.begun
-
     def take(self, room: Callable[[Size, int], int]) -> Sequence[Waiting]:
         """Takes the next recipe of a size for which there is room, and others of its kind.
 
@@ -159,11 +154,26 @@ class Run:
         """Begins these again, each by itself; anew: whatever was decided of their widths."""
         self._next.extendleft(Waiting(recipe, object(), anew) for recipe in reversed(recipes))
 
-    def drop_unwanted(self) -> list[Making]:
-        """Drops what is cancelled and not begun; returns the makings of which nothing is wanted."""
-        unwanted = self.task.cancelled if self.error is None else _all
-        self._next = deque(n for n in self._next if not unwanted(n.recipe))
-        return [making for making, recipes in self.makings.items() if all(map(unwanted, recipes))]
+    def drop_unwanted(self) -> list[Recipe]:
+        """Drops what is cancelled and not begun; returns it."""
+        dropped: list[Recipe] = []
+        rest: deque[Waiting] = deque()
+        for waiting in self._next:
+            if self._is_unwanted(waiting.recipe):
+                dropped.append(waiting.recipe)
+            else:
+                rest.append(waiting)
+        self._next = rest
+        return dropped
+
+    @property
+    def unwanted(self) -> list[Making]:
+        """The makings of which nothing is wanted."""
+        makings = self.makings.items()
+        return [making for making, recipes in makings if all(map(self._is_unwanted, recipes))]
+
+    def _is_unwanted(self, recipe: Recipe) -> bool:
+        return self.error is not None or self.task.cancelled(recipe)
 
     def _prepare(self, recipe: Recipe) -> Waiting:
         # Made again, each is made as it was.
@@ -173,7 +183,3 @@ class Run:
         """Begins nothing more; the first error is the run's."""
         self.error = self.error or stopped_by(error)
         self._recipes = iter(())
-
-
-def _all(_: Recipe) -> bool:
-    return True

@@ -208,15 +208,29 @@ class Worker:
 
     def _refresh(self, run: Run) -> None:
         """Leaves what is cancelled, and begins what there is room for."""
-        for making in run.drop_unwanted():
+        for making in run.unwanted:
             self.forwards.stop(making)
+        self._drop_unwanted(run)
         if run.begun or any(call.alone for call in self._calls):
             return
         if not run.prepared or run.task.outdated:
-            run.task.prepare(self.forwards, run.is_wanted)
+            run.task.prepare(self.forwards, partial(self._is_wanted, run))
             run.prepared = True
         while taken := run.take(partial(self.forwards.room, run.priority)):
             self._begin(run, taken)
+
+    def _is_wanted(self, run: Run) -> bool:
+        """Whether anything of it is to be made."""
+        self._drop_unwanted(run)
+        return not run.begun
+
+    def _drop_unwanted(self, run: Run) -> None:
+        """Drops what is not to be begun; what another run makes of it, and this one waits for, hastens."""
+        if dropped := {recipe.key for recipe in run.drop_unwanted()}:
+            for other in self._runs:
+                for making, recipes in other.makings.items():
+                    if any(recipe.key in dropped for recipe in recipes):
+                        making.priority = max(making.priority, run.priority)
 
     def _begin(self, run: Run, taken: Sequence[Waiting]) -> None:
         recipes = [waiting.recipe for waiting in taken]

@@ -1,0 +1,128 @@
+"""What is kept of a grid: how it was asked for, and which images stand in its cells.
+
+The images are those of the store. That is all it takes to open the grid, and to go on with it: the
+base recipe, the axes with what each of their positions changes, and what made it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from nbtool.errors import GenerationError, RecipeError
+from nbtool.recipes.axes import Sweep
+from nbtool.recipes.axis import Axis, Edit
+from nbtool.recipes.parameters import PARAMETERS, checked
+from nbtool.recipes.recipe import Recipe
+from nbtool.results.image import GeneratedImage
+from nbtool.results.labelled import Labelled
+from nbtool.results.records import SCHEMA
+
+FIELDS = frozenset(
+    {"schema", "name", "created", "base", "axes", "words", "fixed", "drawn", "generator", "images",
+     "failed"}
+)  # fmt: skip
+
+
+class Summary(NamedTuple):
+    """What a list of grids says of one; it may be a newer nbtool's."""
+
+    name: str
+    created: str
+    prompt: str
+    axes: dict[str, int]
+    images: frozenset[str]
+
+
+def said_of(grid: Labelled) -> dict[str, Any]:
+    """What a file says of a grid, but for its name."""
+    sweep, origin = grid.sweep, grid.origin
+    cells = {index: grid.cell(index) for index in grid.indices()}
+    keys = {
+        index: cell.recipe.key if isinstance(cell, GeneratedImage) else sweep.recipe(index).key
+        for index, cell in cells.items()
+    }
+    said = {
+        "schema": SCHEMA,
+        "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="microseconds"),
+        "base": sweep.base.to_dict(),
+        "axes": [
+            {"name": axis.name, "labels": axis.labels, "edits": list(map(_edit_said, axis.edits))}
+            for axis in sweep.axes
+        ],
+        "words": dict(sweep.words),
+        "fixed": list(map(_edit_said, sweep.fixed)),
+        "drawn": sweep.drawn,
+        "generator": dict(origin.generator),
+        "images": list(keys.values()),
+        "failed": {
+            keys[index]: str(cell)
+            for index, cell in cells.items()
+            if isinstance(cell, GenerationError)
+        },
+    }
+    # As it comes back from a file: what is equal there is equal here.
+    fresh: dict[str, Any] = json.loads(json.dumps(said, default=str))
+    return fresh | dict(origin.said) | {"failed": fresh["failed"]}
+
+
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two grids have the same cells, in the same places."""
+    return all(one.get(field) == other.get(field) for field in ("axes", "images"))
+
+
+def summary_of(said: Mapping[str, Any]) -> Summary:
+    """What a list says of a grid.
+
+    Raises:
+        KeyError, TypeError, AttributeError: The file says something else.
+    """
+    return Summary(
+        said["name"],
+        said["created"],
+        said["base"].get("prompt", ""),
+        {axis["name"]: len(axis["labels"]) for axis in said["axes"]},
+        frozenset(said["images"]),
+    )
+
+
+def sweep_of(said: Mapping[str, Any]) -> Sweep:
+    """How a grid was asked for.
+
+    Raises:
+        RecipeError, KeyError, TypeError, AttributeError: The file says something else.
+    """
+    axes = [
+        Axis(axis["name"], _labels(axis["labels"]), tuple(map(_edit, axis["edits"])))
+        for axis in said["axes"]
+    ]
+    if any(len(axis.edits) != len(axis) for axis in axes):
+        raise RecipeError("an axis has not as many labels as changes")
+    if len(said["images"]) != math.prod(map(len, axes)):
+        raise RecipeError("its axes have not as many cells as it has images")
+    base = Recipe.from_record(said["base"])
+    fixed = tuple(map(_edit, said["fixed"]))
+    return Sweep(base, tuple(axes), dict(said["words"]), drawn=said["drawn"], fixed=fixed)
+
+
+def _edit_said(edit: Edit) -> dict[str, Any]:
+    said = edit._asdict() | {"recipe": edit.recipe and edit.recipe.to_dict()}
+    return {name: value for name, value in said.items() if value}
+
+
+def _edit(said: Mapping[str, Any]) -> Edit:
+    """What one position changes, as far as this version knows it."""
+    parameters = {n: v for n, v in said.get("parameters", {}).items() if n in PARAMETERS}
+    return Edit(
+        {name: checked(name, value) for name, value in parameters.items()},
+        dict(said.get("words", {})),
+        tuple(said["swap"]) if "swap" in said else None,
+        Recipe.from_record(said["recipe"]) if "recipe" in said else None,
+    )
+
+
+def _labels(said: list[Any]) -> tuple[Any, ...]:
+    return tuple(_labels(label) if isinstance(label, list) else label for label in said)

@@ -1,0 +1,199 @@
+"""Images that are taken out of a store, put back, or removed for good."""
+
+from __future__ import annotations
+
+import os
+from itertools import product
+
+import pytest
+from drives import contents
+from PIL import Image
+
+import nbtool
+from nbtool import Provenance, Recipe, Store, StoreError
+from nbtool.testing import FakeEngine
+
+needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
+
+
+@pytest.fixture(autouse=True)
+def _quietly(monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+
+
+@pytest.fixture
+def gen(tmp_path):
+    return nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
+
+
+@pytest.fixture
+def image(gen):
+    gen("a star", seed=2)
+    image = gen("a star", seed=1)
+    image.starred, image.note = True, "the best"
+    return image
+
+
+def seeds(images):
+    return [image.seed for image in images]
+
+
+def test_a_deleted_image_is_not_there_and_comes_back_as_it_was(gen, image):
+    store, key = gen.store, image.recipe.key
+    before, png = contents(store.path), image.png
+    image.delete()
+    for look in (store, Store(store.path)):
+        assert (seeds(look), seeds(look.find()), look.starred, len(look)) == ([2], [2], [], 1)
+        assert (look.get(key), look.has(key), key in look.listing()) == (None, False, False)
+        assert (look.marks(), look.check()) == ({}, [])
+        assert seeds(look.deleted) == seeds(look.deleted.find("best")) == [1]
+    assert gen.plan("a star", seed=[1, 2]).to_make == 1
+    assert image.png == png  # what shows it goes on doing so
+    assert sum(map(len, contents(store.path / "deleted").values())) == store.deleted.size
+    restored = Store(store.path).restore(key)
+    assert (restored.png, restored.starred, restored.note) == (png, True, "the best")
+    assert contents(store.path) == before
+    assert len(store.deleted) == 0
+
+
+def test_what_was_deleted_is_made_again_when_it_is_asked_for(gen, image):
+    key = image.recipe.key
+    gen.store.delete(key)
+    again = gen("a star", seed=1)
+    assert (again.starred, again.note) == (False, "")
+    again.note = "another"
+    before = contents(gen.store.path)
+    with pytest.raises(StoreError, match="was made anew since it was deleted"):
+        gen.store.restore(key)
+    assert contents(gen.store.path) == before
+    gen.store.delete(key)
+    restored = gen.store.restore(key)
+    assert (restored.note, restored.provenance) == ("another", again.provenance)
+
+
+def test_what_was_deleted_is_removed_when_that_is_asked_for(gen, image):
+    store = gen.store
+    assert store.empty_deleted() == 0
+    image.delete()
+    mine = store.path / "deleted" / "mine.txt"
+    mine.write_text("not of nbtool")
+    size = store.deleted.size
+    assert store.empty_deleted() == size > 0
+    assert contents(mine.parent) == {"mine.txt": b"not of nbtool"}
+    assert (len(store), len(store.deleted)) == (1, 0)
+    with pytest.raises(StoreError, match=r"is gone .*deleted.*; generate its recipe again"):
+        image.image.load()
+    with pytest.raises(StoreError, match=r"no image with the key .* lies in"):
+        store.restore(image.recipe.key)
+    assert gen(image.recipe).recipe == image.recipe
+
+
+def test_what_is_not_there_cannot_be_deleted(gen, image):
+    before = contents(gen.store.path)
+    for key in ("", "../" * 8, "\0", "0" * 64, image.recipe.key[:32], image.recipe.key.upper()):
+        with pytest.raises(StoreError, match="holds no image with the key"):
+            gen.store.delete(key)
+        with pytest.raises(StoreError, match="no image with the key"):
+            gen.store.restore(key)
+    assert contents(gen.store.path) == before
+    made_nowhere = nbtool.GeneratedImage(image.recipe, image.provenance, png=image.png)
+    with pytest.raises(StoreError, match="is not in a store"):
+        made_nowhere.delete()
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("way", ["delete", "restore"])
+def test_a_kill_in_the_middle_loses_nothing(gen, image, monkeypatch, way, number):
+    store, key = gen.store, image.recipe.key
+    before, moved, real = contents(store.path), [], os.replace
+    if way == "restore":
+        store.delete(key)
+
+    def killed(path, place):
+        if len(moved) == number // 2:
+            if number % 2:
+                real(path, place)
+            raise KeyboardInterrupt
+        moved.append(path)
+        real(path, place)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(store, way)(key)
+    monkeypatch.undo()
+    store = Store(store.path)
+    for path in store.path.rglob("*.*"):
+        os.utime(path, (0, 0))  # nobody is at work on it
+    assert store.check() == []
+    if key not in store:
+        assert [i.png for i in store.deleted] == [image.png]
+        store.restore(key)
+    assert contents(store.path) == before
+
+
+def remake(store, recipe):
+    return Store(store.path).put(
+        Image.new("RGB", (64, 64), "blue"), recipe, Provenance(created="of another notebook")
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        *product(["open"], range(1, 5)),
+        *product(["mkdir", "lstat"], [1, 2]),
+        *product(["replace"], [1, 2, 3]),
+    ],
+)
+def test_what_another_notebook_makes_anew_meanwhile_stays(gen, image, monkeypatch, call, number):
+    store, recipe = gen.store, image.recipe
+    real, calls = getattr(os, call), []
+
+    def and_meanwhile(*args, **options):
+        calls.append(args)
+        if len(calls) == number:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, call, real)
+                remake(store, recipe).note = "of another notebook"
+        return real(*args, **options)
+
+    monkeypatch.setattr(os, call, and_meanwhile)
+    try:
+        store.delete(recipe.key)
+    except StoreError as error:
+        assert "made anew" in str(error)  # noqa: PT017
+    monkeypatch.undo()
+    assert len(calls) >= number
+    made = store.get(recipe.key)
+    if (call, number) in (("open", 1), ("open", 2), ("lstat", 1)):  # it was there at the first look
+        assert made is None
+        made = store.restore(recipe.key)
+    assert made.provenance.created == "of another notebook"
+    assert store.check() == []
+
+
+@needs_symlinks
+def test_nothing_is_moved_through_a_link_or_in_a_newer_store(gen, image, tmp_path):
+    store, key = gen.store, image.recipe.key
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (store.path / "deleted").symlink_to(elsewhere)
+    before = contents(store.path)
+    for act in (lambda: store.delete(key), lambda: store.restore(key), store.empty_deleted):
+        with pytest.raises(StoreError, match="deleted is a symbolic link"):
+            act()
+    (store.path / "deleted").unlink()
+    (store.path / "nbtool-store.json").write_text('{"schema": 2}')
+    with pytest.raises(StoreError, match="is not changed: a newer nbtool wrote it"):
+        store.delete(key)
+    assert contents(store.path) == before | {"nbtool-store.json": b'{"schema": 2}'}
+    assert contents(elsewhere) == {}
+
+
+def test_what_a_newer_nbtool_put_into_an_image_comes_back(gen, image):
+    path = image.path.with_name(f"{image.recipe.key[:32]}.json")
+    path.write_text(path.read_text().replace("{", '{"mask": 1,', 1))
+    before = contents(gen.store.path)
+    gen.store.delete(image.recipe.key)
+    assert gen.store.restore(image.recipe.key).recipe == Recipe(**image.recipe.to_dict())
+    assert contents(gen.store.path) == before

@@ -25,30 +25,37 @@ _CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 _LOST = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT})
 
 
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path that is meant: `~` is the home folder.
+def expanded(path: str | bytes | os.PathLike[Any]) -> Path:
+    """The path that is meant: `~` is the home folder, and bytes are as the system has them.
 
     Raises:
         StoreError: No file can have such a name.
     """
-    if "\0" in os.fspath(path):
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise StoreError(
+            f"no file can have the name {path!r}; give text or a pathlib.Path"
+        ) from None
+    if "\0" in name:
         raise StoreError(f"no file can have the name {path!r}: it has a NUL in it")
-    return Path(os.path.expanduser(path))
+    return Path(os.path.expanduser(name))
 
 
-def target(path: str | os.PathLike[str]) -> Path:
+def target(path: str | bytes | os.PathLike[Any]) -> Path:
     """Where somebody's own file is written: `~` is the home folder, and a link stays one."""
     return Path(os.path.realpath(named)) if (named := expanded(path)).is_symlink() else named
 
 
-def absolute(path: str | os.PathLike[str]) -> Path:
+def absolute(path: str | bytes | os.PathLike[Any]) -> Path:
     """The same place wherever the process goes later; `~` is the home folder.
 
     Raises:
         StoreError: It is relative to a working folder that is gone.
     """
-    with explained(f"find {path}"):
-        return expanded(path).absolute()
+    named = expanded(path)
+    with explained(f"find {named}"):
+        return named.absolute()
 
 
 @contextlib.contextmanager

@@ -406,4 +406,4 @@ def _refuse_beside_engine(options: Mapping[str, Any]) -> None:
 
 def default_store(folder: str | os.PathLike[str] | None = None) -> Store:
     """The store in a folder; None: the default one."""
-    return Store(os.fspath(folder or default_folder()))
+    return Store(folder or default_folder())

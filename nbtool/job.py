@@ -65,9 +65,9 @@ class Job:
         defaults: Mapping[str, Any] | None = None,
     ) -> None:
         self.sweep = sweep
-        self._origin = _origin(sweep, engine, store, defaults or {})
         self._engine = engine
         self._exact = isinstance(engine, Exacting) and engine.exact
+        self._origin = self._described(store, defaults or {})
         self._store = store
         self._generate = generate
         self._priority = priority
@@ -109,6 +109,16 @@ class Job:
             Loop("nbtool job", self._run, fail=self._end).wake()
         except RuntimeError as error:  # the system starts no thread
             self._end(error)
+
+    def _described(self, store: Store, defaults: Mapping[str, Any]) -> Origin:
+        """Where its grid comes from."""
+        generator = {
+            "model": self._engine.name,
+            "engine": type(self._engine).__name__,
+            "exact": self._exact,
+            "defaults": dict(defaults),
+        }
+        return Origin(store.grids, generator, self.sweep.words, self.sweep.drawn)
 
     @property
     def progress(self) -> Progress:
@@ -469,18 +479,6 @@ class Job:
                 self._heard = time.monotonic()
             self._counts = replace(self._counts, **changes)
             self._changed.notify_all()
-
-
-def _origin(sweep: Sweep, engine: Engine, store: Store, defaults: Mapping[str, Any]) -> Origin:
-    """Where the grid of a job comes from."""
-    exact = isinstance(engine, Exacting) and engine.exact
-    generator = {
-        "model": engine.name,
-        "engine": type(engine).__name__,
-        "exact": exact,
-        "defaults": dict(defaults),
-    }
-    return Origin(store.grids, generator, sweep.words, sweep.drawn)
 
 
 class Jobs(Sequence[Job]):

@@ -396,3 +396,32 @@ def test_progress_is_one_stable_line_when_plain(gen, monkeypatch, capsys):
         "3 images · 2 already in the store",
         f"{image.caption} · already in the store",
     ]
+
+
+def test_paths_may_be_bytes_and_what_is_no_path_is_refused(gen, tmp_path):
+    folder = shutil.copytree(gen.engine.model.folder, tmp_path / "mine")
+    mine = nbtool.Generator(os.fsencode(folder), store=os.fsencode(tmp_path / "s"))
+    assert mine.engine.name == "mine"
+    assert mine.store.path == tmp_path / "s"
+    image = gen("a", seed=1)
+    assert image.save(os.fsencode(tmp_path / "a.png")) == tmp_path / "a.png"
+    assert nbtool.Recipe.from_file(os.fsencode(tmp_path / "a.png")) == image.recipe
+    with pytest.raises(nbtool.ModelError, match="3 is no name, folder"):
+        nbtool.Generator(3)
+    for wrong in (lambda: nbtool.Generator(store=3), lambda: image.save(3)):
+        with pytest.raises(nbtool.StoreError, match="no file can have the name 3; give text"):
+            wrong()
+
+
+def test_a_library_that_ends_python_while_a_model_is_read_fails_that_model_alone(gen, monkeypatch):
+    import diffusers
+
+    def end(*_, **__):
+        sys.exit(3)
+
+    nbtool.unload()
+    with monkeypatch.context() as broken:
+        broken.setattr(diffusers.DiffusionPipeline, "from_pretrained", end)
+        with pytest.raises(nbtool.ModelError, match=r"ends Python \(SystemExit\(3\)\); mend"):
+            gen("a", seed=1)
+    assert gen("a", seed=1)

@@ -51,12 +51,10 @@ def add_model(name: str, source: str, **facts: Any) -> None:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name in (*KNOWN, AUTO):
         raise ModelError(f"{name!r} cannot be the name of a model of yours; take another")
-    if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
+    if (source := _named(source)) == AUTO or not source.strip():
         raise ModelError(f"{source!r} is no folder, file or id on the hub")
-    if source == AUTO:
-        raise ModelError(f"{source!r} is a choice, not a model; give one of nbtool.models()")
     facts = {fact: _checked(fact, value) for fact, value in facts.items()}
-    way = [name, os.fspath(source)]
+    way = [name, source]
     while way[-1] in _added and way[-1] != name:
         way.append(_added[way[-1]][0])
     if way[-1] == name:
@@ -65,6 +63,18 @@ def add_model(name: str, source: str, **facts: Any) -> None:
             f"or id on the hub that it comes from, such as {'./' + name!r}"
         )
     _added[name] = way[1], facts
+
+
+def _named(source: Any) -> str:
+    """What names a model, as text.
+
+    Raises:
+        ModelError: It is neither text nor a path.
+    """
+    try:
+        return os.fsdecode(source)
+    except TypeError:
+        raise ModelError(f"{source!r} is no name, folder, file or id on the hub") from None
 
 
 def _checked(fact: str, value: Any) -> Any:
@@ -127,7 +137,7 @@ def find(
     Raises:
         ModelError: The name is none of these.
     """
-    name = os.fspath(name)
+    name = _named(name)
     switches: dict[str, Any] = {"safety_checker": safety_checker, "allow_pickle": allow_pickle}
     if name in _added:
         source, given = _added[name]

@@ -33,6 +33,8 @@ _WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|Extractor")
 _PARAMETERS = re.compile(r"^[FB](?:F|\d)")  # dtypes of weights: F32, F16, BF16, F8_E4M3
 _LIBRARIES = ("diffusers", "transformers")
 _TEXTS = (".json", ".txt", ".model", ".jinja")  # what components without weights are made of
+_READS_WORDS = re.compile(r"(?<!ByT5)Tokenizer")  # ByT5's reads bytes
+_VOCABULARY = re.compile(r"vocab|\.model$|^tokenizer\.json$")
 # Variants in the order in which they are taken: half precision, all of it, what training averaged
 # and what it did not.
 VARIANTS = ("fp16", "bf16", "", "ema", "non_ema")
@@ -160,9 +162,12 @@ def needed(
     files: list[str] = []
     described = texts(names, parts)
     heavy = have_weights(parts)
-    for component in parts:
-        if component not in heavy and not any(n.startswith(f"{component}/") for n in described):
+    for component, kind in parts.items():
+        own = [n.rpartition("/")[2] for n in described if n.startswith(f"{component}/")]
+        if component not in heavy and not own:
             raise ModelError(f"this model has no files for its {component}; {AGAIN}")
+        if _READS_WORDS.search(kind) and not any(map(_VOCABULARY.search, own)):
+            raise ModelError(f"this model has no vocabulary for its {component}; {AGAIN}")
     for component in heavy:
         choice = choose(names, component)
         if choice is None and (pickle := choose(names, component, pickles=True)):

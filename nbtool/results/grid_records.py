@@ -105,7 +105,7 @@ def sweep_of(said: Mapping[str, Any]) -> Sweep:
         raise RecipeError("its axes have not as many cells as it has images")
     base = Recipe.from_record(said["base"])
     fixed = tuple(map(_edit, said["fixed"]))
-    return Sweep(base, tuple(axes), dict(said["words"]), said["drawn"], fixed=fixed)
+    return Sweep(base, tuple(axes), dict(said["words"]), drawn=said["drawn"], fixed=fixed)
 
 
 def _edit_said(edit: Edit) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Labelled(Sequence[GeneratedImage]):
     def sweep(self) -> Sweep:
         """How it was asked for."""
         origin = self.origin
-        return Sweep(self.base, self._axes, origin.words, origin.drawn, fixed=origin.fixed)
+        return Sweep(self.base, self._axes, origin.words, drawn=origin.drawn, fixed=origin.fixed)
 
     @property
     def name(self) -> str | None:

@@ -484,7 +484,7 @@ def test_a_model_that_cannot_be_used_is_listed_with_the_reason(mine, home, monke
         with pytest.raises(nbtool.ModelError, match="of a model"):
             nbtool.add_model("odd", str(mine), **facts)
     for name, source in (("auto", str(mine)), ("odd", None), ("odd", " "), ("odd", "auto")):
-        with pytest.raises(nbtool.ModelError, match=r"name of a model|no folder|a choice"):
+        with pytest.raises(nbtool.ModelError, match=r"name of a model|no name|no folder"):
             nbtool.add_model(name, source)
     nbtool.add_model("mine", str(mine))
     entries = {entry.name: entry for entry in nbtool.models()}

@@ -333,9 +333,18 @@ def reshape(path):
     save_file(tensors | {name: torch.zeros(1, 1)}, path)
 
 
+def lose(path):
+    tensors = load_file(path)
+    tensors.pop(next(name for name, tensor in tensors.items() if tensor.ndim > 1))
+    save_file(tensors, path)
+
+
 @pytest.mark.parametrize(
     ("name", "spoil", "said"),
     [
+        (UNET, lose, "lack some of the weights; get it again"),
+        ("text_encoder/model.safetensors", lose, "text_encoder lack some of the weights"),
+        ("vae/diffusion_pytorch_model.safetensors", lose, "lack some of the weights; get it again"),
         (UNET, reshape, "unet/config.json says; get both from one place"),
         ("text_encoder/model.safetensors", reshape, "text_encoder/config.json says; get both"),
         (UNET, Path.unlink, "no weights for its unet; get it again"),
@@ -344,6 +353,7 @@ def reshape(path):
          f"no {UNET.replace('.', '-00001-of-00002.')}; get it again"),
         ("tokenizer/tokenizer.json", lambda path: path.write_text("version https://git-lfs"),
          "tokenizer.json is damaged"),
+        ("tokenizer/tokenizer.json", Path.unlink, "no vocabulary for its tokenizer; get it again"),
         ("tokenizer", shutil.rmtree, "no files for its tokenizer; get it again"),
     ],
 )  # fmt: skip

@@ -47,10 +47,12 @@ def load(
     try:
         with quiet(), reading(tell):
             pipeline = _read(model, plan, shared)
+        if not (model.checkpoint or plan.quantization):  # which packs several into one
+            _require_weights(model, pipeline, shared)
         if model.is_local and (plan.device == "cpu" or plan.offload != "none"):
             _detach([part for name, part in networks(pipeline).items() if name not in shared])
         place(pipeline, plan)
-    except Exception as error:  # diffusers, transformers and safetensors raise many kinds
+    except (Exception, SystemExit) as error:  # libraries raise many kinds
         logger.debug("while %s was loaded", model.name, exc_info=error)
         short = memory.is_out_of_memory(error)
         reason = _reason(error, read.partition(",")[0])
@@ -69,6 +71,8 @@ def _reason(error: BaseException, part: str) -> str:
         error: What was raised.
         part: The component that was being read; "": not known.
     """
+    if isinstance(error, SystemExit):
+        return f"a library that it needs ends Python ({error!r}); mend its installation"
     text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")
     if "meta tensor" in text:  # what was not in the files holds nothing
         return "its files lack some of the weights; get it again"
@@ -128,6 +132,19 @@ def _read_alone(model: Model, name: str, variant: str, given: Mapping[str, Any])
     part = getattr(diffusers, kind, None) or getattr(transformers, kind)
     options = {option: given[option] for option in ("dtype", "local_files_only", "use_safetensors")}
     return part.from_pretrained(model.folder / name, variant=variant, **options)
+
+
+def _require_weights(model: Model, pipeline: Any, shared: Mapping[str, Any]) -> None:
+    """Refuses networks of which files lack a part: transformers fills it with random numbers.
+
+    Raises:
+        ModelError: Which network.
+    """
+    counted = model.counted()
+    for name, part in networks(pipeline).items():
+        here = sum(tensor.numel() for tensor in part.parameters())  # shared ones once
+        if name not in shared and name in counted and counted[name] < here:
+            raise ModelError(f"the files of its {name} lack some of the weights; get it again")
 
 
 def _detach(parts: Iterable[Module]) -> None:

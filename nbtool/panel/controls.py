@@ -101,7 +101,8 @@ class Settings:
     @property
     def wrong(self) -> list[Entry]:
         """The fields that are not right."""
-        fields = (*(field.widget for field in self.fields.values()), self.seed, self.count)
+        shown = [field.widget for field in self.fields.values()]
+        fields = (*shown, self.seed, self.count, self.model)
         return [field for field in fields if getattr(field, "error", "")]
 
     def require(self) -> None:

@@ -60,6 +60,7 @@ function render({ model, el }) {
     label.title = field.title = model.get("tooltip");
     field.placeholder = model.get("placeholder");
     field.disabled = model.get("disabled");
+    field.classList.toggle("nbtool-quiet", model.get("quiet"));
     if (!touched) field.value = model.get("value");
   };
   const offer = () => {
@@ -92,7 +93,7 @@ function render({ model, el }) {
   const heard = {
     "change:options": offer, "change:error": judge, "change:offers": judge, "msg:custom": lead,
   };
-  for (const name of ["value", "description", "tooltip", "placeholder", "disabled"]) {
+  for (const name of ["value", "description", "tooltip", "placeholder", "disabled", "quiet"]) {
     heard[`change:${name}`] = show;
   }
   for (const [name, act] of Object.entries(heard)) model.on(name, act);

@@ -25,6 +25,7 @@ class Entry(anywidget.AnyWidget):
         step: By which arrow keys and buttons change a number; 0: it is a text.
         least: They go no lower.
         options: What the browser offers to choose from.
+        quiet: Whether the value is only shown: nothing goes by it now.
         error: What is wrong with the value; "" while nothing is.
         offers: Values that are right, a button each.
     """
@@ -39,6 +40,7 @@ class Entry(anywidget.AnyWidget):
     least = traitlets.Float(None, allow_none=True).tag(sync=True)
     options = traitlets.List(traitlets.Unicode()).tag(sync=True)
     disabled = traitlets.Bool().tag(sync=True)
+    quiet = traitlets.Bool().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
     offers = traitlets.List(traitlets.Unicode()).tag(sync=True)
 

@@ -13,7 +13,6 @@ from nbtool.recipes.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DRAWN = "nbtool-drawn"  # the look of a seed that the next run does not take
 ANEW = ("", "-1")  # as other programs write a seed that is drawn
 
 
@@ -98,5 +97,5 @@ class Seeding:
         self._show(self.entry.value or str(seed), drawn=False)
 
     def _look(self, *, drawn: bool) -> None:
+        self.entry.quiet = drawn
         self.die.show("", drawn)
-        (self.entry.add_class if drawn else self.entry.remove_class)(DRAWN)

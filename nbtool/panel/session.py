@@ -152,6 +152,8 @@ class Session:
         field.error = words(error)
         field.offers = list(dict.fromkeys([*near, *here]))
         self.notice.clear()
+        for action in self._changed:
+            action()
         if waiting:
             self.notice.fail(error)
             field.lead()

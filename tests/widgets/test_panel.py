@@ -222,6 +222,7 @@ def test_an_unknown_model_stays_as_it_was_typed_and_no_other_is_used(panel):
     panel.join(SECONDS)
     assert "no model 'shapez'" in model.error
     assert model.offers == ["shapes", "fake"]
+    assert panel.generate.outlook.text == "To be put right first: Model"
     assert generate(panel) == []
     assert "no model 'shapez'" in panel.notice.text
     assert model.value == "shapez"

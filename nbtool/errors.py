@@ -21,7 +21,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from traceback import TracebackException
 from typing import Any
 
@@ -110,7 +110,15 @@ class StoreError(NbtoolError, OSError):
 
 
 class GenerationError(NbtoolError, RuntimeError):
-    """An image could not be made."""
+    """An image could not be made.
+
+    Attributes:
+        recipe: Its recipe, where it is a cell of a grid.
+        again: Makes it again in the background and returns the job, where a generator can.
+    """
+
+    recipe: Any = None
+    again: Callable[[], Any] | None = None
 
 
 class Cancelled(GenerationError):  # noqa: N818 - it names what happened

@@ -30,8 +30,8 @@ class Grid(Labelled):
     def to_image(self, *, rows: str | None = None, cols: str | None = None) -> Image:
         """A labelled contact sheet, `rows` down and `cols` across, as a PIL image.
 
-        The axes that are neither become sections below one another. By default the last axis
-        goes across and the one before it down.
+        The axes that are neither become blocks, side by side or below one another as fits a
+        screen. By default the last axis goes across and the one before it down.
         """
         from nbtool.display.sheet import contact_sheet
 

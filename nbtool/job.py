@@ -402,7 +402,7 @@ class Job:
         except KeyError:
             return False
         except StoreError as error:  # nothing is made in its place
-            self._settle(key, GenerationError(str(error)), failed=1)
+            self._fail(key, str(error))
             return True
         image.generate = self._generate
         if self._exact and not image.provenance.exact and not self._recipe(key).past:
@@ -421,7 +421,7 @@ class Job:
         elif isinstance(event, Stepped):
             self._advance(event)
         elif isinstance(event, Failed):
-            self._settle(event.recipe.key, GenerationError(event.reason), failed=1)
+            self._fail(event.recipe.key, event.reason)
         elif isinstance(event, Finished):
             self._keep(event)
 
@@ -449,6 +449,14 @@ class Job:
             for note in event.provenance.notes:
                 self._notes.setdefault(note)
         self._settle(key, image, made=1)
+
+    def _fail(self, key: str, reason: str) -> None:
+        failure = GenerationError(reason)
+        failure.recipe = recipe = self._recipe(key)
+        failure.again = partial(
+            Job, Sweep(recipe), self._engine, self._store, self._generate, priority=AHEAD
+        )
+        self._settle(key, failure, failed=1)
 
     def _advance(self, event: Stepped) -> None:
         """Called for every step of every image: no more than notes it."""

@@ -33,15 +33,17 @@ MAX_TEXT_ROWS, MAX_TEXT_WIDTH, MAX_REPR = 20, 88, 1000
 HEAD = '<th scope="col" style="text-align:center">'  # nbconvert's own style would say right
 MARKS = {"made": "✓", "failed": "✗", "missing": "·"}
 
+Room = tuple[int, int, float]  # for a picture, and the scale that it fits at
+
 # Notebooks keep their theme in variables; elsewhere the surroundings decide.
 STYLE = """
 .nbtool-grid { font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: 13px;
   line-height: 1.4; color: var(--jp-ui-font-color1, inherit); }
 .nbtool-grid .nbtool-title { font-size: 15px; margin: 0 0 2px; overflow-wrap: anywhere; }
-.nbtool-grid .nbtool-quiet { color: var(--jp-ui-font-color2, inherit); opacity: .8; }
+.nbtool-grid .nbtool-quiet { color: inherit; opacity: .8; }
 .nbtool-grid .nbtool-scroll { overflow: auto; max-height: 720px; width: fit-content;
   max-width: 100%; }
-.nbtool-grid h4 { font-size: 13px; font-weight: 600; margin: 14px 0 0; padding: 0; }
+.nbtool-grid .nbtool-heading { font-weight: 600; margin: 14px 0 0; padding: 0; }
 .nbtool-grid table { border-collapse: separate; border-spacing: 0; margin: 4px 0 8px;
   font-size: 13px; color: inherit; }
 .nbtool-grid th, .nbtool-grid td { border: 0; padding: 3px; background: none; max-width: 220px;
@@ -54,15 +56,17 @@ STYLE = """
 .nbtool-grid thead th { position: sticky; top: 0; z-index: 2; vertical-align: bottom; }
 .nbtool-grid tbody th { position: sticky; left: 0; z-index: 1; text-align: right;
   vertical-align: middle; padding-right: 10px; }
-.nbtool-grid thead .nbtool-corner { left: 0; z-index: 3; }
+.nbtool-grid thead .nbtool-corner { left: 0; z-index: 3; overflow-wrap: normal; }
 .nbtool-grid td { text-align: center; vertical-align: middle; }
 .nbtool-grid img { display: inline-block; max-width: none; margin: 0; vertical-align: middle;
   outline: 1px solid rgba(128, 128, 128, .25); }
-.nbtool-grid .nbtool-failed, .nbtool-grid .nbtool-missing { display: block;
-  box-sizing: border-box; padding: 8px 6px; overflow-wrap: anywhere; font-size: 11px; line-height: 1.3;
-  border: 1px solid rgba(128, 128, 128, .3); }
-.nbtool-grid .nbtool-failed b { font-weight: 600; color: var(--jp-error-color1, #c0392b); }
-.nbtool-grid .nbtool-missing { border-style: dashed; opacity: .6; }
+.nbtool-grid .nbtool-failed, .nbtool-grid .nbtool-missing { display: flex; flex-direction: column;
+  box-sizing: border-box; overflow: hidden; padding: 4px 6px; margin: auto; overflow-wrap: anywhere;
+  font-size: 11px; line-height: 1.3; outline: 1px solid rgba(128, 128, 128, .25); }
+.nbtool-grid .nbtool-failed { text-align: left; background: rgba(128, 128, 128, .08); }
+.nbtool-grid .nbtool-failed b { font-weight: 600; color: color-mix(in srgb, #e5484d 65%, currentColor); }
+.nbtool-grid .nbtool-missing { align-items: center; justify-content: center; background:
+  repeating-linear-gradient(-45deg, transparent 0 7px, rgba(128, 128, 128, .12) 7px 9px); }
 """
 
 
@@ -81,7 +85,7 @@ def grid_bundle(grid: Labelled) -> dict[str, Any]:
 def grid_text(grid: Labelled) -> str:
     """The repr, and for one or two axes a table of marks: ✓ made, ✗ failed, · not made."""
     lines = [ellipsized(repr(grid), MAX_REPR)]
-    layout = arrange(grid.axes)
+    layout = arrange(grid.axes, swept=grid.swept)
     if 1 <= len(grid.axes) <= 2:
         block = next(layout.blocks(wrap=MAX_TEXT_WIDTH))
         lines += ["", *_table(grid, layout, block)]
@@ -123,33 +127,35 @@ def _mark(grid: Labelled, index: Index) -> str:
 
 def grid_html(grid: Labelled) -> str:
     """A labelled table with thumbnails, readable too where the style is stripped."""
-    layout = arrange(grid.axes)
+    layout = arrange(grid.axes, swept=grid.swept)
     blocks = layout.shown(MAX_THUMBNAILS, wrap=WRAP)
     columns = max(len(block.cols) for block in blocks)
     largest = faces.largest(grid)
     scale = min(1.0, max(THUMBNAIL / 2, min(THUMBNAIL, OUTPUT / columns - 6)) / max(largest))
-    width = math.ceil(largest[0] * scale)
+    room = (math.ceil(largest[0] * scale), math.ceil(largest[1] * scale), scale)
     shown = sum(len(block.rows) * len(block.cols) for block in blocks)
     parts = [f"<style>{STYLE}</style>"]
     if grid.title:
         parts.append(f'<p class="nbtool-title">{escaped(grid.title, 400)}</p>')
     quiet = " · ".join(faces.summary(grid))
     parts.append(f'<p class="nbtool-quiet" style="margin:0 0 6px">{escaped(quiet, 800)}</p>')
-    parts.append('<div class="nbtool-scroll">')
+    parts.append('<div class="nbtool-scroll" tabindex="0" role="group" aria-label="Images">')
     headings = _cut((block.heading for block in blocks), 300)
     rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
     sides = [rows[row] for block in blocks for row in block.rows]
     heads = _cut([*sides, *(cols[col] for block in blocks for col in block.cols)], MAX_LABEL)
     for number, block in enumerate(blocks):
         if block.heading:
-            parts.append(f"<h4>{html.escape(headings[block.heading])}</h4>")
+            heading = html.escape(headings[block.heading])
+            parts.append(f'<p class="nbtool-heading">{heading}</p>')
         named = number == 0 or bool(block.heading)
-        parts.extend(_html_table(grid, layout, block, heads, (width, scale), named=named))
+        parts.extend(_html_table(grid, layout, block, heads, room, named=named))
     parts.append("</div>")
     if more := math.prod(grid.shape) - shown:
         parts.append(
             f'<p class="nbtool-quiet" style="margin:4px 0">… and {count(more, "more cell")}; '
-            f"<code>grid.save(&quot;grid.html&quot;)</code> shows all of them</p>"
+            f"<code>grid.view()</code> shows all of them, and so does the page of "
+            f"<code>grid.save(&quot;grid.html&quot;)</code></p>"
         )
     return f'<div class="nbtool-grid {LITERAL}">{"".join(parts)}</div>'
 
@@ -159,46 +165,52 @@ def _html_table(
     layout: Layout,
     block: Block,
     heads: Mapping[str, str],
-    size: tuple[int, float],
+    room: Room,
     *,
     named: bool,
 ) -> Iterator[str]:
-    width, scale = size
     rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
     yield "<table>"
     if layout.cols or layout.rows:
         yield "<thead>"
-        corner = f'<th class="nbtool-corner">{_name(layout.rows)}</th>' if layout.rows else ""
+        corner = (
+            f'<th class="nbtool-corner">{_name(layout, layout.rows)}</th>' if layout.rows else ""
+        )
         if layout.cols and named:
-            yield f"<tr>{'<th></th>' if corner else ''}"
+            yield f"<tr>{'<td></td>' if corner else ''}"
             yield f'<th colspan="{len(block.cols)}" style="text-align:left;position:static">'
-            yield f"{_name(layout.cols)}</th></tr>"
+            yield f"{_name(layout, layout.cols)}</th></tr>"
         labels = (f"{HEAD}{html.escape(heads[cols[col]])}</th>" for col in block.cols)
         yield f"<tr>{corner}{''.join(labels)}</tr></thead>"
     yield "<tbody>"
     for row in block.rows:
         head = f'<th scope="row">{html.escape(heads[rows[row]])}</th>' if layout.rows else ""
-        found = (_html_cell(grid, layout.index(block, row, col), scale) for col in block.cols)
-        row_cells = (f'<td width="{width}">{cell}</td>' for cell in found)
+        found = (_html_cell(grid, layout.index(block, row, col), room) for col in block.cols)
+        row_cells = (f'<td width="{room[0]}">{cell}</td>' for cell in found)
         yield f"<tr>{head}{''.join(row_cells)}</tr>"
     yield "</tbody></table>"
 
 
-def _name(axis: str | None) -> str:
-    return f'<span class="nbtool-quiet">{escaped(axis or "", MAX_LABEL)}</span>'
+def _name(layout: Layout, axis: str | None) -> str:
+    called = escaped(layout.called(axis), MAX_LABEL)
+    return f'<span class="nbtool-quiet" title="{escaped(axis or "", MAX_LABEL)}">{called}</span>'
 
 
-def _html_cell(grid: Labelled, index: Index, scale: float) -> str:
+def _html_cell(grid: Labelled, index: Index, room: Room) -> str:
     cell = grid.cell(index)
-    labels = " · ".join(f"{printable(name)} {text}" for name, text in grid.texts(index).items())
+    labels = " · ".join(grid.captions(index))
+    wide, high, scale = room
+    style = f'style="width:{wide}px;height:{high}px"'
     if cell is None:
-        return f'<span class="nbtool-missing" title="{escaped(labels, 400)}">not made</span>'
+        return (
+            f'<span class="nbtool-missing" {style} title="{escaped(labels, 400)}">not made</span>'
+        )
     picture = faces.picture(cell)
     if picture is None or not isinstance(cell, GeneratedImage):
         why = faces.reason(cell)
         return (
-            f'<span class="nbtool-failed" title="{escaped(why, 500)}">'
-            f"<b>failed</b><br>{escaped(why, 120)}</span>"
+            f'<span class="nbtool-failed" {style} title="{escaped(f"{labels}: {why}", 500)}">'
+            f"<b>failed</b><span>{escaped(why, 120)}</span></span>"
         )
     width, height = (max(1, round(side * scale)) for side in picture.size)
     return (

@@ -13,12 +13,13 @@ from nbtool.results.image import settings
 from nbtool.text import count, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from nbtool.recipes.axes import Index
     from nbtool.results.labelled import Cell, Labelled
 
 INK, QUIET, ALERT = "#1f1f1f", "#757575", "#a33b32"
+SCREEN = (16, 10)  # the shape that blocks are put side by side for
 TINY = 24  # a cell narrower than this shows nothing
 SPELLED = "No font of this machine has the letters written as \\u…; Noto Sans may have them."
 
@@ -134,7 +135,7 @@ class _Composer:
         self.margin = self.letters * 2
         self.rows = layout.labels(layout.rows)
         self.cols = layout.labels(layout.cols)
-        self.row_name = printable(layout.rows or "")
+        self.row_name = layout.called(layout.rows)
         self.row_room = self._row_room()
         step = self.letters * LINE
         self.row_height = max(cell[1], step if layout.rows else 0)
@@ -143,10 +144,13 @@ class _Composer:
         lines = max(1, int(self.row_height / step))
         self.row_lines = _lines_of(rows, self.letters, self.row_room + 1, lines)
         self.col_lines = _lines_of(cols, self.letters, cell[0] + self.gap * 0.4, 3)
-        self.left = self.margin + (self.row_room + self.letters if layout.rows else 0)
+        self.side = self.row_room + self.letters if layout.rows else 0
         columns = max(len(block.cols) for block in blocks)
-        table = columns * (cell[0] + self.gap) - self.gap
-        self.room = max(self.left - self.margin + table, self.letters * 24)
+        self.block_room = self.side + columns * (cell[0] + self.gap) - self.gap
+        self.apart = self.letters * 3
+        self.per_line = self._per_line()
+        self.room = max(self._wide(self.per_line), self.letters * 24)
+        self.left = self.margin
         self.y = self.margin
         self.texts: list[Text] = []
         self.places: list[Place] = []
@@ -154,15 +158,13 @@ class _Composer:
     def compose(self, grid: Labelled, footer: str, scale: float) -> Sheet:
         self._lines(wrapped(grid.title, self.letters * 1.35, self.room, 3), self.letters * 1.35)
         size = self.letters * 1.1
-        headings = _lines_of((block.heading for block in self.blocks), size, self.room, 2)
-        for number, block in enumerate(self.blocks):
-            self.y += self.letters * (1.2 if block.heading else 0.6)
-            if block.heading:
-                self._lines(headings[block.heading], size)
-                self.y += self.letters * 0.3
-            self._header(block, named=number == 0)
-            for row in block.rows:
-                self._row(block, row)
+        heading_room = self.block_room if self.per_line > 1 else self.room
+        headings = _lines_of((block.heading for block in self.blocks), size, heading_room, 2)
+        for start in range(0, len(self.blocks), self.per_line):
+            line = self.blocks[start : start + self.per_line]
+            self.y += self.letters * (1.2 if line[0].heading else 0.6)
+            high = max(len(headings[block.heading]) for block in line)
+            self._side_by_side(line, headings, size, high, first=start == 0)
         self.y += self.letters * 0.8
         if hidden := math.prod(grid.shape) - len(self.places):
             more = f"… and {count(hidden, 'more cell')} without room on this sheet"
@@ -177,6 +179,51 @@ class _Composer:
         full = self.room + 2 * self.margin
         return Sheet(scale, full, self.y + self.margin * 0.8, self.texts, self.places)
 
+    def _side_by_side(
+        self,
+        blocks: Sequence[Block],
+        headings: Mapping[str, Sequence[str]],
+        size: float,
+        high: int,
+        *,
+        first: bool,
+    ) -> None:
+        """A line of blocks, each with its heading, of `high` lines at most, and its axes named."""
+        top = self.y
+        for number, block in enumerate(blocks):
+            self.left = self.margin + number * (self.block_room + self.apart)
+            self.y = top
+            if block.heading:
+                self._lines(headings[block.heading], size)
+                self.y = top + high * size * LINE + self.letters * 0.3
+            self.left += self.side
+            self._header(block, named=first or bool(block.heading))
+            for row in block.rows:
+                self._row(block, row)
+        self.left = self.margin
+
+    def _per_line(self) -> int:
+        """How many blocks stand side by side: as they are largest on a screen and leave no gaps.
+
+        A line holds whole turns of the axis that changes from block to block, or even parts of one.
+        """
+        inner = len(self.layout.axes[self.layout.sections[-1]]) if self.layout.sections else 0
+        whole = len(self.layout.sections) > 1
+        rows = max(len(block.rows) for block in self.blocks)
+        high = self.letters * 6 + rows * (self.row_height + self.gap)
+
+        def size_on_screen(count: int) -> float:
+            lines = math.ceil(len(self.blocks) / count)
+            filled = len(self.blocks) / (lines * count)
+            return filled * min(SCREEN[0] / self._wide(count), SCREEN[1] / (lines * high))
+
+        counts = range(1, len(self.blocks) + 1 if inner else 2)
+        even = [n for n in counts if not whole or inner % n == 0 or n % inner == 0]
+        return max(even, key=size_on_screen)
+
+    def _wide(self, count: int) -> float:
+        return count * (self.block_room + self.apart) - self.apart
+
     def _row_room(self) -> float:
         shown = [self.rows[row] for row in self.blocks[0].rows]
         texts = (drawable(text[:200]) for text in [*shown, self.row_name])
@@ -185,14 +232,14 @@ class _Composer:
 
     def _lines(self, lines: Sequence[str], size: float, colour: str = INK) -> None:
         for line in lines:
-            self.texts.append(Text(self.margin, self.y + size, line, size, colour))
+            self.texts.append(Text(self.left, self.y + size, line, size, colour))
             self.y += size * LINE
 
     def _header(self, block: Block, *, named: bool) -> None:
         """The labels across, their last lines side by side, and the names of the axes."""
         size, step = self.letters, self.letters * LINE
         if self.layout.cols and named:
-            name = fitted(self.layout.cols, size, self.room - self.left + self.margin)
+            name = fitted(self.layout.called(self.layout.cols), size, self.block_room - self.side)
             self.texts.append(Text(self.left, self.y + size, name, size, QUIET))
             self.y += step * 1.1
         labels = [self.col_lines[self.cols[col]] for col in block.cols]

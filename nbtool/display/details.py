@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from nbtool.display import faces
+from nbtool.recipes.parameters import called, titled
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 
 
 def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
-    """Everything about an image in words, and a name for its file."""
+    """Everything about an image in words, and a name for its file.
+
+    Tables are rows of a label, a value, and the name that the label stands for.
+    """
     made = {name: value for name, value in cell.provenance.to_dict().items() if value}
     for several in ("widths", "versions"):
         if parts := made.pop(several, {}):
@@ -22,10 +26,15 @@ def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
         "file": file,
         "caption": cell.caption,
         "note": cell.note,
-        "recipe": [[name, str(value)] for name, value in cell.recipe.to_dict().items()],
-        "made": [[name, str(value)] for name, value in made.items()],
-        "python": as_python(cell.recipe),
-    }
+        "made": [[titled(name), str(value), name] for name, value in made.items()],
+    } | request(cell.recipe)
+
+
+def request(recipe: Recipe) -> dict[str, Any]:
+    """What there is to say of a recipe, of one that came to nothing too."""
+    given = recipe.to_dict()
+    table = [[called(name), str(value), name] for name, value in given.items()]
+    return {"recipe": table, "python": as_python(recipe)}
 
 
 def as_python(recipe: Recipe) -> str:

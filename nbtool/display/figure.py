@@ -73,7 +73,7 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
     """
-    layout = arrange(grid.axes, rows, cols)
+    layout = arrange(grid.axes, rows, cols, grid.swept)
     cell_size = faces.largest(grid)
     sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS)
     inches = (sheet.width / POINTS, sheet.height / POINTS)

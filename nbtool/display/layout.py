@@ -14,7 +14,9 @@ from nbtool.recipes.labels import named, shown
 from nbtool.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from nbtool.recipes.axis import Axis
 
 WRAP = 10  # more pictures than this on a single axis go on several lines
 
@@ -37,6 +39,19 @@ class Layout:
     rows: str | None
     cols: str | None
     sections: tuple[str, ...]
+    swept: tuple[Axis, ...] = ()
+
+    def called(self, name: str | None) -> str:
+        """What an axis is called wherever people see it."""
+        if name is None:
+            return ""
+        return self._swept[name].called if name in self._swept else printable(name)
+
+    def caption(self, name: str, position: int) -> str:
+        """What an axis says of a position: "Guidance 5"."""
+        if name in self._swept:
+            return self._swept[name].captions[position]
+        return f"{printable(name)} {self._texts[name][position]}"
 
     def labels(self, name: str | None) -> list[str]:
         """The labels of an axis as text; of no axis: one that is empty."""
@@ -59,9 +74,7 @@ class Layout:
             return
         for places in itertools.product(*(range(self._length(name)) for name in self.sections)):
             section = dict(zip(self.sections, places, strict=True))
-            heading = " · ".join(
-                f"{printable(name)} {self._texts[name][place]}" for name, place in section.items()
-            )
+            heading = " · ".join(self.caption(name, place) for name, place in section.items())
             yield Block(heading, section, rows, cols)
 
     def shown(self, limit: int, *, wrap: int = WRAP) -> list[Block]:
@@ -80,6 +93,10 @@ class Layout:
         return blocks
 
     @cached_property
+    def _swept(self) -> dict[str, Axis]:
+        return {axis.name: axis for axis in self.swept}
+
+    @cached_property
     def _texts(self) -> dict[str, tuple[str, ...]]:
         return {name: shown(labels) for name, labels in self.axes.items()}
 
@@ -88,9 +105,18 @@ class Layout:
 
 
 def arrange(
-    axes: Mapping[str, tuple[Any, ...]], rows: str | None = None, cols: str | None = None
+    axes: Mapping[str, tuple[Any, ...]],
+    rows: str | None = None,
+    cols: str | None = None,
+    swept: Iterable[Axis] = (),
 ) -> Layout:
     """The layout with the given axes down and across; by default the last two.
+
+    Args:
+        axes: The labels of each.
+        rows: The name of the axis that goes down.
+        cols: The name of the axis that goes across.
+        swept: The same axes with what they are called.
 
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
@@ -103,7 +129,7 @@ def arrange(
         cols = free.pop()
     if rows is None and free:
         rows = free.pop()
-    return Layout(axes, rows, cols, tuple(free))
+    return Layout(axes, rows, cols, tuple(free), tuple(swept))
 
 
 def _axis(name: str, axes: Mapping[str, Any]) -> str:

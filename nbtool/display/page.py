@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
 from nbtool.display import faces, viewer
-from nbtool.display.details import details
+from nbtool.display.details import details, request
 from nbtool.display.layout import Layout, arrange
 from nbtool.errors import StoreError
-from nbtool.recipes.labels import shown
 from nbtool.results.image import GeneratedImage
 from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nbtool.recipes.axis import Axis
     from nbtool.results.labelled import Labelled
 
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
@@ -59,7 +59,7 @@ def viewer_data(grid: Labelled) -> dict[str, Any]:
 
     A cell is the number of its image, the reason why it failed, or None if it was not made.
     """
-    layout = arrange(grid.axes)
+    layout = arrange(grid.axes, swept=grid.swept)
     names = list(grid.axes)
     try:
         images, where = _collected(grid, _stored, MAX_STORED)
@@ -77,7 +77,13 @@ def viewer_data(grid: Labelled) -> dict[str, Any]:
         "summary": " · ".join(faces.summary(grid)),
         "note": note,
         "stars": starred(grid),
+        "arrangement": grid.arrangement,
         "cells": where,
+        "requests": {
+            n: request(grid.recipe(index))
+            for n, (index, found) in enumerate(zip(grid.indices(), where, strict=True))
+            if isinstance(found, str)
+        },
         "images": images,
     }
 
@@ -89,14 +95,21 @@ def described(grid: Labelled, layout: Layout, size: tuple[int, int]) -> dict[str
         "version": __version__,
         "title": grid.title,
         "note": "",
-        "axes": [
-            {"name": printable(name), "labels": list(shown(labels))}
-            for name, labels in grid.axes.items()
-        ],
+        "axes": [_axis(axis) for axis in grid.swept],
         "rows": names.index(layout.rows) if layout.rows is not None else None,
         "cols": names.index(layout.cols) if layout.cols is not None else None,
         "size": size,
     }
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "name": printable(axis.name),
+        "called": axis.called,
+        "labels": list(axis.texts),
+    }
+    # Where the label alone does not say which number is what.
+    return told | ({"captions": list(axis.captions)} if len(axis.parameters) > 1 else {})
 
 
 def starred(grid: Labelled) -> list[int]:

@@ -26,8 +26,9 @@ _BEFORE = {"left": 0, "center": 0.5, "right": 1}  # how much of a text is left o
 def contact_sheet(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Image:
     """The images with their labels, `rows` down and `cols` across, at most 40 megapixels.
 
-    By default the last axis goes across and the one before it down; further axes become
-    sections below one another. Pictures are reduced where they would not fit.
+    By default the last axis goes across and the one before it down; further axes become blocks,
+    side by side or below one another as fits a screen. Pictures are reduced where they would not
+    fit.
 
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
@@ -42,7 +43,7 @@ def draw_sheet(
     from PIL import Image as PILImage
     from PIL import ImageDraw
 
-    layout = arrange(grid.axes, rows, cols)
+    layout = arrange(grid.axes, rows, cols, grid.swept)
     cell_size = faces.largest(grid)
     sheet = compose(grid, layout, cell_size, max(1, SMALL // max(cell_size)), limits)
     image = PILImage.new("RGB", (int(sheet.width), int(sheet.height)), "white")

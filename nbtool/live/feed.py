@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.background import Loop
 from nbtool.display import faces
-from nbtool.display.details import details
+from nbtool.display.details import details, request
 from nbtool.display.progress import outcome, status
-from nbtool.errors import logger
+from nbtool.errors import GenerationError, logger
+from nbtool.live.again import Again
 from nbtool.live.thumbnails import Encoded, Thumbnails, jpeg
 from nbtool.results.image import GeneratedImage, settings
 from nbtool.text import count, ellipsized
@@ -32,7 +33,7 @@ MAX_WANTED = 1024  # cells that are still to be sent; older wishes are forgotten
 MAX_PUSHED = 256
 MAX_PREVIEWS = 16  # in one look
 SIDES = ("width", "height")
-EDGES = (192, 448)  # pixels on the longer side of a thumbnail
+EDGES = (192, 448, 896)  # pixels on the longer side of a thumbnail
 MADE, FAILED, RUNNING, MISSING = b"dfr."
 
 
@@ -56,6 +57,8 @@ class Feed:
         self._lock = threading.Lock()
         self._wanted: dict[int, int] = {}  # edge by cell, the most urgent first
         self._asked: list[int] = []  # whole images
+        self._again = Again()
+        self._remade: dict[Index, Cell] = {}
         self._loop = Loop("nbtool view", self._turn, retry=LOOK)
         self._thumbnails = Thumbnails()
         self._previews: dict[int, Callable[[], Image]] = {}  # that were sent last
@@ -68,7 +71,9 @@ class Feed:
     @property
     def grid(self) -> Labelled:
         """The grid as far as it is made."""
-        return self._job.grid if self._job else self._grid
+        grid = self._job.grid if self._job else self._grid
+        grid.fill(self._remade)
+        return grid
 
     @property
     def states(self) -> str:
@@ -119,6 +124,11 @@ class Feed:
             self._asked += numbers
         self._loop.wake()
 
+    def retry(self, numbers: Sequence[int]) -> None:
+        """Makes cells that failed again, where their generator is known."""
+        self._again.ask(numbers)
+        self._loop.wake()
+
     def cancel(self) -> None:
         if self._job:
             self._job.cancel()
@@ -131,42 +141,43 @@ class Feed:
         view = self._view
         if view is None:
             return None
-        if self._following:
+        self._again.begin(self.cells)
+        if self._following or self._again:
             self._look(view)
         if self._serve(view):
             return 0
-        return LOOK if self._following else None
+        return LOOK if self._following or self._again else None
 
     def _look(self, view: Face) -> None:
-        """Tells the view what the job has done since the last look."""
-        job = self._job
-        if job is None or time.monotonic() - self._looked < LOOK:
+        """Tells the view what was made since the last look."""
+        if time.monotonic() - self._looked < LOOK:
             return
         self._looked = time.monotonic()
-        done = job.done  # asked first: what comes after is still looked at
-        fresh, seen = job.changes(self._seen)
-        numbers = self._settle(fresh)
-        previews = {self._number(index): make for index, make in job.previews.items()}
+        job = self._job
+        done = job is None or job.done  # asked first: what comes after is still looked at
+        fresh, seen = job.changes(self._seen) if job else ([], 0)
+        remade = {self._index(number): cell for number, cell in self._again.settled().items()}
+        self._remade |= remade
+        numbers = self._settle([*fresh, *remade.items()])
+        previews = (
+            {self._number(index): make for index, make in job.previews.items()} if job else {}
+        )
+        previews |= self._again.previews
         states = bytearray(self._states)
         for number in previews:
-            if number not in self.cells:
+            if states[number] != MADE:
                 states[number] = RUNNING
         self._running = not done
         stars = [number for number in numbers if self._is_starred(number)]
-        progress = job.progress
-        text = outcome(progress, job.grid) if done else status(progress)
         with view.hold_sync():
             view.states = states.decode()
-            if any(self._states[number] == FAILED for number in numbers):
+            if remade or any(self._states[number] == FAILED for number in numbers):
                 view.failures = self.failures
             if stars:
                 view.show_starred(stars)
             view.summary = self.summary
-            view.progress = {
-                "running": not done,
-                "fraction": round(progress.fraction, 4),
-                "text": sendable(text),
-            }
+            if job:
+                view.progress = _progress(job, done=done)
         self._seen, self._following = seen, not done  # only now: what fails is told again
         if self._push:
             pushed = dict.fromkeys(numbers[: self._pushable], EDGES[0])
@@ -233,11 +244,12 @@ class Feed:
     def _send_whole(self, view: Face, number: int) -> None:
         cell = self.cells.get(number)
         content: dict[str, Any] = {"kind": "whole", "cell": number, "types": ["image/png"]}
+        index = self._index(number)
+        if not isinstance(cell, GeneratedImage):
+            again = isinstance(cell, GenerationError) and cell.again is not None
+            view.send(content | sendable(request(self.grid.recipe(index))) | {"again": again})
+            return
         try:
-            if not isinstance(cell, GeneratedImage):
-                raise TypeError
-            places = zip(self._strides, self._grid.shape, strict=True)
-            index = tuple(number // stride % length for stride, length in places)
             stem = faces.file_stem(self._grid.texts(index))
             content |= sendable(details(cell, f"{stem}.png"))
             view.send(content, [cell.png])
@@ -246,8 +258,22 @@ class Feed:
             content["error"] = sendable(faces.reason(cell))
             view.send(content)
 
+    def _index(self, number: int) -> Index:
+        places = zip(self._strides, self._grid.shape, strict=True)
+        return tuple(number // stride % length for stride, length in places)
+
     def _number(self, index: Index) -> int:
         return sum(i * stride for i, stride in zip(index, self._strides, strict=True))
+
+
+def _progress(job: Source, *, done: bool) -> dict[str, Any]:
+    progress = job.progress
+    text = outcome(progress, job.grid) if done else status(progress)
+    return {
+        "running": not done,
+        "fraction": round(progress.fraction, 4),
+        "text": sendable(text),
+    }
 
 
 def _sizes(sweep: Sweep) -> list[Recipe]:

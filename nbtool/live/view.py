@@ -42,6 +42,7 @@ class GridView(anywidget.AnyWidget):
     failures: traitlets.Dict[str, str] = traitlets.Dict().tag(sync=True)
     stars: traitlets.List[int] = traitlets.List(traitlets.Int()).tag(sync=True)
     selection: traitlets.List[int] = traitlets.List(traitlets.Int()).tag(sync=True)
+    arrangement: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
     summary = traitlets.Unicode("").tag(sync=True)
     progress: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
 
@@ -55,7 +56,7 @@ class GridView(anywidget.AnyWidget):
         push: bool = False,
     ) -> None:
         prepare_widgets()
-        layout = arrange(grid.axes, rows, cols)
+        layout = arrange(grid.axes, rows, cols, grid.swept)
         self._feed = feed = Feed(grid, job=job, push=push)
         info = described(grid, layout, feed.size)
         token = uuid.uuid4().hex
@@ -68,18 +69,22 @@ class GridView(anywidget.AnyWidget):
             states=feed.states,
             failures=feed.failures,
             stars=starred(grid),
+            arrangement={} if rows or cols else grid.arrangement,
             summary=feed.summary,
             progress={"running": True, "fraction": 0, "text": ""} if job else {},
         )
         self.observe(self._on_stars, "stars")
+        self.observe(self._on_arrangement, "arrangement")
         self.observe(self._on_progress, "progress")
         self.on_msg(self._on_message)
         feed.attach(self)
 
     @property
     def grid(self) -> Labelled:
-        """The grid as far as it is made."""
-        return self._feed.grid
+        """The grid as far as it is made; a page that it is saved as opens as it lies here."""
+        grid = self._feed.grid
+        grid.arrangement = self.arrangement
+        return grid
 
     @property
     def selected(self) -> list[GeneratedImage]:
@@ -147,6 +152,8 @@ class GridView(anywidget.AnyWidget):
         elif kind == "star":
             for number in self._numbers([content.get("cell")]):
                 self._star_cell(number, starred=content.get("starred") is True)
+        elif kind == "again":
+            self._feed.retry(self._numbers([content.get("cell")]))
         elif kind == "cancel":
             self._feed.cancel()
 
@@ -171,6 +178,9 @@ class GridView(anywidget.AnyWidget):
             others = set(self.stars) - {number}
             self.stars = sorted(others | {number} if starred else others)
         self.send({"kind": "starred", "cell": number})
+
+    def _on_arrangement(self, change: dict[str, Any]) -> None:
+        self._feed.grid.arrangement = change["new"]
 
     def _on_stars(self, change: dict[str, Any]) -> None:
         before, after = (set(change[name] or ()) for name in ("old", "new"))

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError
 from nbtool.recipes import given
-from nbtool.recipes.labels import Lookup
-from nbtool.recipes.parameters import checked
+from nbtool.recipes.labels import Lookup, parts
+from nbtool.recipes.parameters import called, checked
 from nbtool.recipes.recipe import Recipe
 from nbtool.recipes.templates import Swap
 from nbtool.text import printable, shown
@@ -55,6 +55,31 @@ class Axis:
     def texts(self) -> tuple[str, ...]:
         """The labels as people read them; no two look alike."""
         return self._lookup.texts
+
+    @cached_property
+    def called(self) -> str:
+        """Its name for people, with the labels of the parameters it sets; words keep their own."""
+        edit = self.edits[0]
+        if edit.words or edit.swap:
+            return printable(self.name)
+        names = list(edit.parameters)
+        if len(names) < 2:
+            return called(self.name)
+        all_of_them = " × ".join(map(called, names))
+        return (
+            all_of_them
+            if self.name == "_".join(names)
+            else f"{printable(self.name)} ({all_of_them})"
+        )
+
+    @cached_property
+    def captions(self) -> tuple[str, ...]:
+        """What is said of an image at each position: "Guidance 5", "Width 512 · Height 768"."""
+        names = [called(name) for name in self.edits[0].parameters]
+        if len(names) < 2:
+            return tuple(f"{self.called} {text}" for text in self.texts)
+        said = (zip(names, texts, strict=True) for texts in parts(self.labels))
+        return tuple(" · ".join(f"{name} {text}" for name, text in pairs) for pairs in said)
 
     def position(self, label: object) -> int:
         """Where a label stands that is asked for as it is, as it was given, or as it is shown.

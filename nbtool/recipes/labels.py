@@ -45,6 +45,11 @@ def shown(labels: Sequence[Any]) -> tuple[str, ...]:
     return tuple(some if len(set(map(_look, some))) == len(some) else map(_spelled, labels))
 
 
+def parts(labels: Sequence[tuple[Any, ...]]) -> list[tuple[str, ...]]:
+    """The parts of labels that are tuples, as people read them."""
+    return list(zip(*map(_texts, zip(*labels, strict=True)), strict=True))
+
+
 def named(name: str, names: Iterable[str]) -> str | None:
     """The one of these names that is meant, in whichever Unicode form; None if there is none."""
     forms = {canonical(one): one for one in names}
@@ -147,8 +152,7 @@ class Lookup:
 
 def _texts(labels: Sequence[Any]) -> list[str]:
     if labels and all(isinstance(label, tuple) for label in labels):
-        columns = map(_texts, zip(*labels, strict=True))
-        return [" × ".join(parts) for parts in zip(*columns, strict=True)]
+        return [" × ".join(texts) for texts in parts(labels)]
     numbers = _digits({label for label in labels if isinstance(label, float)})
     return [numbers[label] if isinstance(label, float) else _line(label) for label in labels]
 

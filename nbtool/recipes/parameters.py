@@ -17,7 +17,7 @@ from nbtool import schedulers
 from nbtool.errors import RecipeError, unknown_name
 from nbtool.recipes import checks
 from nbtool.recipes.checks import REAL, TEXT, WHOLE, Check, real, whole
-from nbtool.text import digits
+from nbtool.text import digits, printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +165,17 @@ def ordered(first: Iterable[str] = (), last: Iterable[str] = ()) -> list[Row]:
     ends = [*first, *last]
     middle = [name for name in ROWS if name not in ends]
     return [ROWS[name] for name in (*first, *middle, *last)]
+
+
+def called(name: str) -> str:
+    """What a parameter is called wherever people see it; another name stays as it is."""
+    row = ROWS.get(name)
+    return row.label or titled(name) if row else printable(name)
+
+
+def titled(name: str) -> str:
+    """A name in words, for one that has no label."""
+    return name.replace("_", " ").capitalize()
 
 
 # As people look for them: what is varied most comes first.

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from nbtool.errors import AxisError, Cancelled, GenerationError, StoreError, unknown_name
 from nbtool.recipes.axes import Index, Sweep
@@ -43,6 +43,7 @@ class Labelled(Sequence[GeneratedImage]):
         self._axes = tuple(axes)
         self._cells = dict(cells)
         self.origin = origin or Origin()
+        self.arrangement: dict[str, Any] = {}  # as it was last laid out in the viewer
 
     @property
     def sweep(self) -> Sweep:
@@ -77,6 +78,11 @@ class Labelled(Sequence[GeneratedImage]):
         return {axis.name: axis.labels for axis in self._axes}
 
     @property
+    def swept(self) -> tuple[Axis, ...]:
+        """The axes with what their labels do to a recipe, and what they are called."""
+        return self._axes
+
+    @property
     def shape(self) -> Index:
         return tuple(len(axis) for axis in self._axes)
 
@@ -89,6 +95,10 @@ class Labelled(Sequence[GeneratedImage]):
         """What stands at a full index: an image, why it failed, or None when it was not made."""
         return self._cells.get(index)
 
+    def fill(self, cells: Mapping[Index, Cell]) -> None:
+        """Takes what came of cells later."""
+        self._cells.update(cells)
+
     def indices(self) -> Iterator[Index]:
         """Every index, made or not, the last axis fastest."""
         return itertools.product(*map(range, self.shape))
@@ -100,6 +110,19 @@ class Labelled(Sequence[GeneratedImage]):
     def texts(self, index: Index) -> dict[str, str]:
         """The same as people read them: no two labels of an axis look alike."""
         return {axis.name: axis.texts[i] for axis, i in zip(self._axes, index, strict=True)}
+
+    def captions(self, index: Index) -> list[str]:
+        """What each axis says of a full index: "Guidance 5"."""
+        return [axis.captions[i] for axis, i in zip(self._axes, index, strict=True)]
+
+    def recipe(self, index: Index) -> Recipe:
+        """The recipe of a cell, of one that was not made as far as the grid knows it."""
+        cell = self._cells.get(index)
+        if isinstance(cell, GeneratedImage):
+            return cell.recipe
+        if isinstance(cell, GenerationError) and cell.recipe is not None:
+            return cast("Recipe", cell.recipe)
+        return self.sweep.recipe(index)
 
     def __iter__(self) -> Iterator[GeneratedImage]:
         cells = (self._cells.get(index) for index in self.indices())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import browsers
 import pytest
 from labs import Lab
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +32,26 @@ def lab(_lab):
     """A running JupyterLab; its pages end with the test."""
     yield _lab
     _lab.leave_pages()
+
+
+@pytest.fixture
+def opened(chromium, tmp_path):
+    """A function that saves a grid as a page and opens it; nothing may go wrong on the page."""
+    problems = []
+    pages = []
+
+    def make(grid, **options):
+        path = grid.save(tmp_path / "grid.html")
+        page = chromium.new_page(viewport={"width": 1280, "height": 800}, **options)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda line: problems.append(line.text))
+        page.on("request", lambda r: r.url.startswith(("file:", "blob:")) or problems.append(r.url))
+        page.goto(path.as_uri())
+        pages.append(page)
+        expect(page.locator(".cell.pictured").first).to_be_visible()
+        return page
+
+    yield make
+    for page in pages:
+        page.close()
+    assert problems == []

@@ -5,60 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from PIL import Image
+from pages import HOSTILE, make_grid
 from playwright.sync_api import expect
-
-from nbtool import metadata
-from nbtool.errors import GenerationError
-from nbtool.grid import Grid
-from nbtool.recipes import axes
-from nbtool.recipes.provenance import Provenance
-from nbtool.results.image import GeneratedImage
-
-HOSTILE = '<img src=x onerror="window.hit=1"></script><script>window.hit=2</script>'
-DEFAULTS = {"num_inference_steps": 4, "scheduler": "ddim", "model": "shapes", "width": 64}
-
-
-def _grid(prompt, parameters, failed=(), missing=(), size=(64, 64)):
-    sweep = axes.sweep(prompt, (), parameters, {**DEFAULTS, "height": size[1]})
-    cells = {}
-    for number, (index, recipe) in enumerate(sweep):
-        picture = Image.new("RGB", size, (number * 7 % 256, number // 256, 120))
-        png = metadata.encode(picture, recipe.to_dict(), {}, "0")
-        if number in failed:
-            cells[index] = GenerationError(f"out of memory {HOSTILE}")
-        elif number not in missing:
-            cells[index] = GeneratedImage(recipe, Provenance(), png=png)
-    return Grid(sweep.base, sweep.axes, cells)
-
-
-@pytest.fixture
-def opened(chromium, tmp_path):
-    """A function that saves a grid as a page and opens it; nothing may go wrong on the page."""
-    problems = []
-    pages = []
-
-    def make(grid, **options):
-        path = grid.save(tmp_path / "grid.html")
-        page = chromium.new_page(viewport={"width": 1280, "height": 800}, **options)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda line: problems.append(line.text))
-        page.on("request", lambda r: r.url.startswith(("file:", "blob:")) or problems.append(r.url))
-        page.goto(path.as_uri())
-        pages.append(page)
-        expect(page.locator(".cell.pictured").first).to_be_visible()
-        return page
-
-    yield make
-    for page in pages:
-        page.close()
-    assert problems == []
 
 
 @pytest.fixture(scope="module")
 def grid():
     parameters = {"color": ["red", "blue"], "seed": range(3), "guidance_scale": [1, 3, 5, 7]}
-    return _grid(f"a {{color}} star {HOSTILE}", parameters, failed=[1], missing=[6])
+    return make_grid(f"a {{color}} star {HOSTILE}", parameters, failed=[1], missing=[6])
 
 
 def _label(page):
@@ -75,7 +29,7 @@ def test_cells_stand_under_their_labels(opened, grid):
     expect(page.locator(".side .label")).to_have_text(["0", "1", "2"])
     expect(page.locator(".cell")).to_have_count(12)
     expect(page.locator(".cell.pictured")).to_have_count(10)
-    expect(page.get_by_alt_text("color red · seed 2 · guidance_scale 5")).to_be_visible()
+    expect(page.get_by_alt_text("color red · Seed 2 · Guidance 5")).to_be_visible()
 
 
 def test_hostile_text_stays_text(opened, grid):
@@ -93,24 +47,24 @@ def test_arrows_move_and_enter_enlarges(opened, grid):
     page = opened(grid)
     page.locator(".cell").first.focus()
     page.keyboard.press("ArrowRight")
-    _expect_focus(page, "color red · seed 0 · guidance_scale 3, failed, out of memory")
+    _expect_focus(page, "color red · Seed 0 · Guidance 3, failed, out of memory")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    _expect_focus(page, "color red · seed 2 · guidance_scale 3")
+    _expect_focus(page, "color red · Seed 2 · Guidance 3")
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Enlarged image")
     heading = dialog.get_by_role("heading")
-    expect(heading).to_have_text("color red · seed 2 · guidance_scale 3")
+    expect(heading).to_have_text("color red · Seed 2 · Guidance 3")
     expect(dialog.locator("img")).to_be_visible()
     expect(dialog.locator("table").first).to_contain_text("a red star")
     page.keyboard.press("ArrowRight")
-    expect(heading).to_have_text("color red · seed 2 · guidance_scale 5")
+    expect(heading).to_have_text("color red · Seed 2 · Guidance 5")
     page.keyboard.press("PageDown")
-    expect(heading).to_have_text("color blue · seed 2 · guidance_scale 5")
+    expect(heading).to_have_text("color blue · Seed 2 · Guidance 5")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    _expect_focus(page, "color blue · seed 2 · guidance_scale 5")
+    _expect_focus(page, "color blue · Seed 2 · Guidance 5")
     expect(page.get_by_label("color", exact=True)).to_have_value("1")
 
 
@@ -132,7 +86,7 @@ def test_stars_and_filters(opened, grid):
     show = page.get_by_label("Show", exact=True)
     show.select_option("starred")
     expect(page.locator(".cell")).to_have_count(1)
-    expect(page.locator(".caption")).to_have_text(["color red\nseed 0\nguidance_scale 5"])
+    expect(page.locator(".caption")).to_have_text(["color red\nSeed 0\nGuidance 5"])
     page.locator(".cell").focus()
     page.keyboard.press("s")
     expect(page.get_by_text("No cell is starred.")).to_be_visible()
@@ -152,7 +106,7 @@ def test_axes_can_be_chosen_and_dragged(opened, grid):
     )
     expect(page.locator(".head .label")).to_have_text(["0", "1", "2"])
     expect(page.locator(".side .label")).to_have_text(["red", "blue"])
-    handle = page.locator(".handle", has_text="guidance_scale")
+    handle = page.locator(".handle", has_text="Guidance")
     handle.drag_to(zone.filter(has=page.get_by_label("Rows")))
     expect(page.locator(".side .label")).to_have_text(["1", "3", "5", "7"])
     page.get_by_label("Rows").select_option("–")
@@ -166,7 +120,7 @@ def test_pinned_images_side_by_side_and_their_difference(opened, grid):
         page.keyboard.press("p")
     page.get_by_role("button", name="Compare 2 pinned").click()
     dialog = page.get_by_role("dialog", name="Pinned images")
-    expect(dialog.locator("figcaption")).to_have_text(["guidance_scale 1", "guidance_scale 5"])
+    expect(dialog.locator("figcaption")).to_have_text(["Guidance 1", "Guidance 5"])
     dialog.get_by_label("Compare as").select_option("difference")
     expect(dialog.locator("figcaption").last).to_contain_text("at most 14 of 255")
     colour = "c => Array.from(c.getContext('2d').getImageData(5, 5, 1, 1).data)"
@@ -178,26 +132,37 @@ def test_pinned_images_side_by_side_and_their_difference(opened, grid):
 def test_everything_can_be_reached_with_the_keyboard(opened, grid):
     page = opened(grid)
     reached = []
-    for _ in range(12):
+    for _ in range(24):
         page.keyboard.press("Tab")
         reached.append(_label(page))
-    for name in ("Rows", "Columns", "color", "Next color", "Show", "Size"):
+    for name in (
+        "Rows",
+        "Move Seed",
+        "Add an axis across",
+        "color",
+        "Next color",
+        "Play color",
+        "Show",
+        "Size",
+    ):
         assert name in reached
-    assert reached.count("color red · seed 0 · guidance_scale 1") == 1  # one stop for all cells
+    assert reached.count("color red · Seed 0 · Guidance 1") == 1  # one stop for all cells
 
 
 def test_a_long_page_holds_few_nodes_and_follows_the_keyboard(opened):
-    page = opened(_grid("a star", {"seed": range(100), "guidance_scale": range(20)}, size=(16, 16)))
+    page = opened(
+        make_grid("a star", {"seed": range(100), "guidance_scale": range(20)}, size=(16, 16))
+    )
     count = "document.querySelectorAll('.nbtool-view *').length"
     assert page.evaluate(count) < 1500
     page.get_by_label("Size").fill("48")
     assert page.evaluate(count) < 1500
     page.locator(".sheet").evaluate("sheet => sheet.scrollTo(0, sheet.scrollHeight)")
-    expect(page.get_by_label("seed 99 · guidance_scale 0")).to_be_visible()
+    expect(page.get_by_label("Seed 99 · Guidance 0")).to_be_visible()
     assert page.evaluate(count) < 1500
-    page.get_by_label("seed 99 · guidance_scale 0").focus()
+    page.get_by_label("Seed 99 · Guidance 0").focus()
     page.keyboard.press("ArrowUp")
-    _expect_focus(page, "seed 98 · guidance_scale 0")
+    _expect_focus(page, "Seed 98 · Guidance 0")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -217,7 +182,7 @@ def test_labels_that_are_cut_still_tell_cells_apart(opened):
     base = "a calm harbour in the morning, boats with folded sails, wet stones and gulls over it"
     ends = ["", ", at night", ", at noon", ", at night in winter"]
     words = {"place": [base + end for end in ends], "seed": range(2), "guidance_scale": 1}
-    page = opened(_grid("{place}", words))
+    page = opened(make_grid("{place}", words))
 
     def seen(where):
         """The labels, none of which has a part that its room hides."""
@@ -227,7 +192,7 @@ def test_labels_that_are_cut_still_tell_cells_apart(opened):
         return spans.all_text_contents()
 
     assert len(set(seen(".side .label span"))) == len(ends)
-    page.get_by_label("Rows").select_option("seed")
+    page.get_by_label("Rows").select_option("Seed")
     assert len(set(seen(".head .label span"))) == len(ends)
     page.get_by_label("Rows").select_option("–")
     assert len(set(seen(".caption"))) == len(ends)

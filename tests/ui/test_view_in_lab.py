@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from accessible import violations
+from labs import DARK, LIGHT
 from playwright.sync_api import expect
 
 HOSTILE = "<img src=x onerror=window.hit=1>"
@@ -76,6 +78,18 @@ job = gen.submit("a red star", seed=range(4), num_inference_steps=[2, 30])
 live = job.view()
 live
 """
+RETRY = """
+import nbtool
+from nbtool.testing import FakeEngine
+
+broken = {1}
+engine = FakeEngine(
+    fails=lambda recipe: "no memory" if recipe.seed in broken and recipe.guidance_scale == 2 else ""
+)
+engine.hold(3, lambda recipe: recipe.guidance_scale == 3)
+job = nbtool.Generator(engine=engine).submit("a star", guidance_scale=[2, 3], seed=range(2))
+engine.wait_for_hold(60)
+"""
 NODES = "document.querySelectorAll('*').length"
 
 
@@ -97,7 +111,7 @@ def shown(lab):
 def test_keys_select_and_star_and_reach_python(shown):
     page, view = shown.page, _viewer(shown, 1)
     cells = page.locator(".jp-Notebook .jp-Cell").count()
-    view.get_by_label("color red · seed 0 · guidance_scale 1").focus()
+    view.get_by_label("color red · Seed 0 · Guidance 1").focus()
     for key in (
         "Space",
         "s",
@@ -122,8 +136,8 @@ def test_keys_select_and_star_and_reach_python(shown):
 
 def test_clicks_select_with_ctrl_and_a_block_with_shift(shown):
     view = _viewer(shown, 1)
-    view.get_by_label("color red · seed 0 · guidance_scale 3").click(modifiers=["Control"])
-    view.get_by_label("color red · seed 2 · guidance_scale 4").click(modifiers=["Shift"])
+    view.get_by_label("color red · Seed 0 · Guidance 3").click(modifiers=["Control"])
+    view.get_by_label("color red · Seed 2 · Guidance 4").click(modifiers=["Shift"])
     expect(view.locator(".cell.selected")).to_have_count(6)
     selected = "(0, 4.0), (1, 3.0), (1, 4.0), (2, 3.0), (2, 4.0)"  # the failed one has no image
     shown.run_until(2, f"selected [{selected}]")
@@ -133,13 +147,13 @@ def test_clicks_select_with_ctrl_and_a_block_with_shift(shown):
 
 def test_enlarged_images_show_their_recipe_and_can_be_starred(shown):
     page, view = shown.page, _viewer(shown, 1)
-    view.get_by_label("color red · seed 0 · guidance_scale 1").click()
+    view.get_by_label("color red · Seed 0 · Guidance 1").click()
     dialog = view.get_by_role("dialog", name="Enlarged image")
     expect(dialog.locator("table").first).to_contain_text("a red star")
     expect(dialog.locator(".stage img")).to_be_visible()
     page.keyboard.press("PageDown")
     page.keyboard.press("ArrowDown")
-    expect(dialog.get_by_role("heading")).to_have_text("color blue · seed 1 · guidance_scale 1")
+    expect(dialog.get_by_role("heading")).to_have_text("color blue · Seed 1 · Guidance 1")
     expect(dialog.locator("table").first).to_contain_text("a blue star")
     dialog.get_by_role("button", name="Star").click()
     expect(dialog.get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "true")
@@ -200,6 +214,40 @@ def test_cells_fill_while_a_job_runs(lab):
     assert notebook.errors == []
 
 
+def test_a_failed_cell_is_tried_again_and_axe_finds_nothing_in_a_notebook(lab):
+    notebook = lab.notebook(
+        [RETRY, "live = job.view(); live", "print(live.states, live.grid.failed)"]
+    )
+    notebook.run(0)
+    notebook.run(1)
+    page, view = notebook.page, _viewer(notebook, 1)
+    expect(view.locator(".cell.running.pictured")).to_have_count(1)
+    assert violations(page, ".nbtool-view") == []
+    notebook.execute("engine.release()")
+    expect(view.locator(".job")).to_be_hidden()
+    for theme in (DARK, LIGHT):
+        page.evaluate(
+            "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme
+        )
+        page.wait_for_selector(f"[data-jp-theme-name='{theme}']", state="attached")
+        view.locator(".cell.failed").click()
+        dialog = view.get_by_role("dialog", name="Enlarged image")
+        expect(dialog.get_by_role("row", name="Prompt")).to_contain_text("a star")
+        assert violations(page, ".nbtool-view") == []
+        page.keyboard.press("Escape")
+        view.get_by_label("Add an axis down").select_option("Seed")
+        assert violations(page, ".nbtool-view") == []
+        view.get_by_label("Axis 2 down").select_option("–")
+    notebook.execute("broken.clear()")
+    view.locator(".cell.failed").click()
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog.get_by_role("link", name="Download PNG")).to_be_visible()
+    page.keyboard.press("Escape")
+    notebook.run(2)
+    expect(notebook.output(2)).to_have_text("dddd {}")
+    assert notebook.errors == []
+
+
 def test_ten_thousand_cells_open_with_few_nodes_and_few_thumbnails(lab):
     notebook = lab.notebook([MANY, SHOW_MANY, "view._feed._thumbnails.asked"])
     page = notebook.page
@@ -212,7 +260,7 @@ def test_ten_thousand_cells_open_with_few_nodes_and_few_thumbnails(lab):
     expect(notebook.output(2)).to_have_text(re.compile(r"^[1-9]\d{0,2}$"))
     assert page.evaluate(NODES) - before < 3000
     view.locator(".sheet").evaluate("sheet => sheet.scrollTo(1e6, 1e6)")
-    last = view.get_by_label("seed 199 · guidance_scale 49")
+    last = view.get_by_label("Seed 199 · Guidance 49")
     expect(last.locator("img")).to_be_visible()
     view.get_by_label("Size").fill("48")
     expect(view.locator(".cell.pictured").first).to_be_visible()

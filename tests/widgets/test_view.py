@@ -6,7 +6,7 @@ import threading
 import pytest
 from PIL import Image
 
-from nbtool import Store
+from nbtool import Generator, Store
 from nbtool.display.page import starred
 from nbtool.errors import AxisError, GenerationError
 from nbtool.grid import Grid
@@ -17,6 +17,7 @@ from nbtool.recipes import axes
 from nbtool.recipes.provenance import Provenance
 from nbtool.results.image import GeneratedImage
 from nbtool.results.progress import Progress
+from nbtool.testing import FakeEngine
 
 SECONDS = 600  # on a busy machine
 DEFAULTS = {
@@ -150,7 +151,7 @@ def test_a_view_knows_the_state_of_every_cell(opened, grid):
     assert view.failures == {"1": "out of memory <b>"}
     assert view.info["size"] == [64, 48]
     assert (view.info["rows"], view.info["cols"]) == (0, 1)
-    assert view.info["axes"][0] == {"name": "color", "labels": ["red", "blue"]}
+    assert view.info["axes"][0] == {"name": "color", "called": "color", "labels": ["red", "blue"]}
     assert view.summary.startswith("4 images · 1 failed · 1 not made")
     assert repr(view).startswith("<GridView 'a {color} star': color 2 × seed 3; 4 images")
 
@@ -187,7 +188,7 @@ def test_a_whole_image_comes_as_it_is_with_its_recipe(opened, grid):
     _say(view, kind="whole", cell=3)
     ((content, buffers),) = view.sent.wait("whole")
     assert buffers == [grid[1, 0].png]
-    assert ["prompt", "a blue star"] in content["recipe"]
+    assert ["Prompt", "a blue star", "prompt"] in content["recipe"]
     assert content["file"] == "color=blue,seed=0.png"
     assert content["note"] == "the best"
     assert "nbtool.Recipe(" in content["python"]
@@ -204,6 +205,49 @@ def test_a_file_that_is_gone_becomes_a_failed_cell(opened, grid):
     ((content, buffers),) = view.sent.wait("whole")
     assert content["error"].startswith("cannot be read")
     assert buffers == []
+
+
+def test_a_cell_that_failed_shows_its_recipe_and_can_be_tried_again(opened, tmp_path):
+    broken = {2}
+    engine = FakeEngine(fails=lambda recipe: "no memory" if recipe.seed in broken else "")
+    grid = Generator(engine=engine, store=tmp_path).grid(
+        "a {color} star", color="red", seed=range(4)
+    )
+    view = opened(grid)
+    _say(view, kind="whole", cell=2)
+    [(content, _)] = view.sent.wait("whole")
+    assert ["Prompt", "a red star", "prompt"] in content["recipe"]
+    assert "seed=2," in content["python"]
+    assert content["again"] is True
+    _say(view, kind="again", cell=2)
+    assert view.join(SECONDS)
+    assert view.failures == {"2": "no memory"}
+    broken.clear()
+    _say(view, kind="again", cell=0)  # did not fail
+    _say(view, kind="again", cell=2)
+    _say(view, kind="again", cell=2)
+    assert view.join(SECONDS)
+    assert (view.states, view.failures) == ("dddd", {})
+    assert (grid.failed, grid.sel(seed=2).seed, view.summary.split(" · ")[0]) == ({}, 2, "4 images")
+
+
+def test_what_fails_without_a_generator_shows_its_recipe_alone(opened, grid):
+    view = opened(grid)
+    _say(view, kind="whole", cell=1)
+    [(content, _)] = view.sent.wait("whole")
+    assert ["Seed", "1", "seed"] in content["recipe"]
+    assert content["again"] is False
+    _say(view, kind="again", cell=1)
+    assert view.join(SECONDS)
+    assert view.states == "dfddd."
+
+
+def test_a_page_opens_as_the_viewer_was_arranged(opened, grid, tmp_path):
+    view = opened(grid)
+    view.arrangement = {"rows": [], "cols": [0, 1], "blocks": [], "hidden": [[], [2]]}
+    page = grid.save(tmp_path / "x.html").read_text()
+    assert '"arrangement":{"rows":[],"cols":[0,1],"blocks":[],"hidden":[[],[2]]}' in page
+    assert opened(view.grid).arrangement == view.arrangement
 
 
 def test_selected_and_starred_are_images_in_the_order_of_the_axes(opened, grid):

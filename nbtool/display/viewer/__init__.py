@@ -14,10 +14,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ENLARGED = ("elements", "zoom", "enlarged")
+ENLARGED = ("elements", "zoom", "play", "enlarged")
 PARTS = (
     *ENLARGED,
-    *("places", "shelf", "sheet", "cell", "cells", "marks", "toolbar", "compare", "keys", "view"),
+    *(
+        "labels",
+        "places",
+        "layouts",
+        "arrangement",
+        "sheet",
+        "fitting",
+        "cell",
+        "shelf",
+        "cells",
+        "marks",
+    ),
+    *("axes", "values", "toolbar", "compare", "keys", "view"),
 )
 HOST = "host"
 

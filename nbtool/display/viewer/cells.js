@@ -15,36 +15,46 @@ class Cells {
   }
 
   whole(number) {
-    return this.view.state(number) === "d" ? this.view.shelf.ask(number) : null;
+    return "df".includes(this.view.state(number)) ? this.view.shelf.ask(number) : null;
   }
 
-  // Through the table as one reads, then on to the next page of it.
+  // Through the table as one reads, block by block and page by page.
   beside(number, by) {
-    const { view } = this;
-    const { layout } = view.sheet;
-    const [row, column] = layout.find(number);
-    const at = row * layout.columns + column + by;
-    const next = layout.cell(Math.floor(at / layout.columns), at % layout.columns);
-    if (at >= 0 && at < layout.count) return next;
-    if (!view.turns()) return null;
-    const turned = view.places.turned(number, view.paged(), by);
-    const end = by > 0 ? [0, 0] : [layout.rows - 1, layout.columns - 1];
-    return turned === null ? null : layout.on(turned, ...end);
+    const { shown, arrangement } = this.view;
+    if (shown) return shown[shown.indexOf(number) + by] ?? null;
+    return arrangement.sequence.step(number, by);
   }
 
   led(number, key) {
-    return /^Page/.test(key) && !this.view.turns() ? null : this.view.keys.moved(key);
+    return /^Page/.test(key) && !this.view.turns() ? null : this.view.keys.moved(number, key);
   }
 
   count(number) {
-    const { layout } = this.view.sheet;
-    const [row, column] = layout.find(number);
-    return `${row * layout.columns + column + 1} of ${layout.count}`;
+    const { shown, arrangement } = this.view;
+    if (shown) return `${shown.indexOf(number) + 1} of ${shown.length}`;
+    const { sequence } = arrangement;
+    return `${(sequence.find(number) + 1).toLocaleString("en")} of ${sequence.count.toLocaleString("en")}`;
   }
 
-  actions(number) {
-    const { marks } = this.view;
-    if (this.view.state(number) !== "d") return [];
+  // The axes that can be played: over and over along one, all else as it is.
+  ways() {
+    const { shown, arrangement, places } = this.view;
+    if (shown) return [];
+    return ["cols", "rows", "blocks", "pages"].flatMap((where) => [...arrangement.in(where)].reverse())
+      .map((axis) => [axis, new Side(arrangement, [axis])])
+      .filter(([, side]) => side.count > 1)
+      .map(([axis, side]) => ({
+        name: places.axes[axis].called,
+        step: (number) => side.step(number, 1) ?? side.at(number, 0),
+      }));
+  }
+
+  actions(number, whole) {
+    const { marks, model, info } = this.view;
+    const state = this.view.state(number);
+    if (state === "f" && info.live && whole?.again)
+      return [{ name: "Try again", label: "Try again", act: () => model.send({ kind: "again", cell: number }) }];
+    if (state !== "d") return [];
     const starred = marks.stars.has(number);
     const pinned = marks.pins.includes(number);
     return [
@@ -65,7 +75,9 @@ class Cells {
     view.goTo(number, layout.cell(...layout.find(number)) !== number);
   }
 
-  closed() {
-    this.view.sheet.enter(this.view.current, { focus: true, show: true });
+  // The browser gives the focus back to where it was, which may be another cell.
+  closed(number) {
+    this.view.current = number;
+    this.view.sheet.enter(number, { focus: true, show: true });
   }
 }

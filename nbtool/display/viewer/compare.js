@@ -41,14 +41,22 @@ class Compare {
       if (difference && i > 0 && !wholes[0].error) return differenceFigure(wholes[0], whole, label);
       const image = make("img", { alt: view.caption(numbers[i]), title: view.caption(numbers[i]) });
       image.src = whole.url;
-      image.classList.toggle("pixels", Math.max(...whole.size) < 96);
-      return figure(image, label);
+      return figure(crisp(image), label);
     });
     const done = await Promise.all(figures);
     this.stage.style.setProperty("--aspect", 1 / view.sheet.shape);
     this.stage.style.setProperty("--columns", Math.ceil(Math.sqrt(done.length * 1.4)));
     this.stage.replaceChildren(...done);
   }
+}
+
+// Blown up, a picture shows its pixels and is not blurred.
+function crisp(image) {
+  new ResizeObserver(() => {
+    const scale = Math.min(image.clientWidth / image.naturalWidth, image.clientHeight / image.naturalHeight);
+    image.classList.toggle("pixels", scale * window.devicePixelRatio > 1.001);
+  }).observe(image);
+  return image;
 }
 
 function figure(content, ...lines) {

@@ -14,14 +14,24 @@ function button(text, label, action) {
   return element;
 }
 
+// A drop-down of values and texts.
+function select(label, options, chosen, change) {
+  const element = make("select", { "aria-label": label });
+  for (const [value, text] of options) element.append(make("option", { value }, text));
+  element.value = chosen;
+  element.addEventListener("change", () => change(element.value));
+  return element;
+}
+
 // Sets what has changed only: a page that fills must not disturb what is being read.
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Rows of a label, a value, and what the label stands for.
 function pairsTable(pairs) {
-  const rows = pairs.map(([name, value]) =>
-    make("tr", {}, make("th", { scope: "row" }, name), make("td", { dir: "auto" }, value)));
+  const rows = pairs.map(([label, value, name = ""]) =>
+    make("tr", {}, make("th", { scope: "row", title: name }, label), make("td", { dir: "auto" }, value)));
   return make("table", {}, make("tbody", {}, ...rows));
 }
 

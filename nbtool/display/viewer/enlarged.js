@@ -3,8 +3,9 @@
 // and the size of the whole, or words for the stage; whole(id): null, or a promise of {url, size,
 // caption, note, recipe, made, python, file}, of {error}, or of what there is of these without a
 // url; beside(id, by): the next id, the previous with -1, or null; count(id): "3 of 24";
-// actions(id): [{name, label, pressed, key, act}]; hint(id); moved(id); closed(id). It may offer
-// led(id, key): the id that an arrow or a page key leads to, or null.
+// actions(id, whole): [{name, label, pressed, key, act}]; hint(id); moved(id); closed(id). It may
+// offer led(id, key): the id that an arrow or a page key leads to, or null, and ways(): in which
+// the pictures can be played, [{name, step(id)}].
 
 class Enlarged {
   constructor(host) {
@@ -20,13 +21,18 @@ class Enlarged {
     this.more = button("+", "Zoom in", () => this.zoom.step(1));
     this.actions = make("div", { class: "actions" });
     this.buttons = new Map();
+    this.ways = [];
     this.python = button("Copy as Python", "Copy as Python", () => this.copy());
     this.link = make("a", { class: "button" });
     this.tables = make("div", { class: "tables" });
     this.hint = make("p", { class: "hint" });
+    this.player = new Player("pictures", () => this.play());
+    this.way = select("Play along", [], "", () => {});
+    this.player.button.after(this.way);
+    this.player.changed = () => this.offerWays(this.ways);
     this.scales = make("span", { class: "scales" }, this.less, this.percent, this.more);
     const bar = make("div", { class: "bar-of-stage" },
-      make("span", {}, this.before, this.count, this.after), this.scales);
+      make("span", {}, this.before, this.count, this.after), this.player.element, this.scales);
     const top = make("div", { class: "top" }, this.title, this.close);
     const details = make("div", { class: "details" }, top, this.actions, this.tables, this.hint);
     this.element = make("dialog", { class: "nbtool-enlarged", "aria-label": "Enlarged image" },
@@ -35,6 +41,7 @@ class Enlarged {
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("close", () => {
       this.zoom.to(null);
+      this.player.stop();
       host.closed(this.id);
     });
   }
@@ -69,10 +76,11 @@ class Enlarged {
     const { title, url, size, alert, text } = host.item(id);
     write(this.title, title);
     write(this.count, host.count(id));
-    write(this.hint, `${host.hint(id)}  ·  + − wheel zoom, 0 all, 1 100 %`);
+    write(this.hint, [host.hint(id), "+ − and the wheel zoom, 0 fits, 1 is 100 %"].filter(Boolean).join("  ·  "));
     disable(this.before, host.beside(id, -1) === null);
     disable(this.after, host.beside(id, 1) === null);
-    this.offer(host.actions(id));
+    this.offer(host.actions(id, this.whole));
+    this.offerWays(host.ways?.() ?? []);
     if (this.whole?.url || this.whole?.error) return;
     if (url) this.zoom.show(url, size, title).catch(() => this.say("", text));
     else this.say(alert, text);
@@ -99,6 +107,22 @@ class Enlarged {
     this.actions.replaceChildren(...shown);
     if (focused) focused.focus();
     else if (!this.element.contains(this.element.getRootNode().activeElement)) this.close.focus();
+  }
+
+  offerWays(ways) {
+    this.ways = ways;
+    const names = ways.map(({ name }) => name);
+    if (String(names) !== String([...this.way.options].map(({ text }) => text)))
+      this.way.replaceChildren(...names.map((name, i) => make("option", { value: i }, name)));
+    this.way.hidden = !this.player.playing || names.length < 2;
+    this.title.setAttribute("aria-live", this.player.playing ? "off" : "polite");
+  }
+
+  // One step along the way that was chosen; where the host names none, to the next and to the end.
+  async play() {
+    const next = this.ways[this.way.value]?.step(this.id) ?? this.host.beside(this.id, 1);
+    if (next === null) this.player.stop();
+    else await this.go(next);
   }
 
   tell(whole) {
@@ -135,10 +159,10 @@ class Enlarged {
     this.go(this.host.beside(this.id, by));
   }
 
-  go(id) {
+  async go(id) {
     if (id === null || id === undefined) return;
     this.host.moved(id);
-    this.show(id);
+    await this.show(id);
   }
 
   key(event) {

@@ -5,15 +5,17 @@ class PageModel {
   constructor(data) {
     this.cells = data.cells;
     this.images = data.images;
+    this.requests = data.requests;
     this.listeners = new Map();
     const failed = data.cells.map((cell, i) => [i, cell]).filter(([, cell]) => typeof cell === "string");
     this.values = {
-      info: { ...data, cells: null, images: null, live: false, cancellable: false, token: "page" },
+      info: { ...data, cells: null, images: null, requests: null, live: false, cancellable: false, token: "page" },
       states: data.cells.map((cell) => ({ number: "d", string: "f" })[typeof cell] ?? ".").join(""),
       failures: Object.fromEntries(failed),
       stars: data.stars,
       selection: [],
       summary: data.summary,
+      arrangement: addressed() ?? data.arrangement,
       progress: {},
     };
     this.queue = [];
@@ -25,6 +27,7 @@ class PageModel {
 
   set(name, value) {
     this.values[name] = value;
+    if (name === "arrangement") address(value);
     this.tell(`change:${name}`);
   }
 
@@ -50,10 +53,15 @@ class PageModel {
       this.edge = content.edge;
       if (idle) setTimeout(() => this.answer());
     } else if (content.kind === "whole") {
-      const { src, ...details } = this.images[this.cells[content.cell]];
+      const { cell } = content;
+      if (typeof this.cells[cell] === "string") {
+        setTimeout(() => this.tell("msg:custom", { ...this.requests[cell], kind: "whole", cell }, []));
+        return;
+      }
+      const { src, ...details } = this.images[this.cells[cell]];
       const [type, bytes] = decoded(src);
       setTimeout(() =>
-        this.tell("msg:custom", { ...details, kind: "whole", cell: content.cell, types: [type] }, [bytes]));
+        this.tell("msg:custom", { ...details, kind: "whole", cell, types: [type] }, [bytes]));
     }
   }
 
@@ -65,6 +73,23 @@ class PageModel {
     const content = { kind: "thumbnails", cells, edge: 1e6, types: files.map(([type]) => type) };
     this.tell("msg:custom", content, files.map(([, bytes]) => bytes));
     setTimeout(() => this.answer());
+  }
+}
+
+// In the address, so that it is there again when the page is, and can be passed on.
+function address(value) {
+  try {
+    history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(value))}`);
+  } catch {
+    // The page is in a frame that has no address of its own.
+  }
+}
+
+function addressed() {
+  try {
+    return JSON.parse(decodeURIComponent(location.hash.slice(1)));
+  } catch {
+    return null;
   }
 }
 

@@ -58,21 +58,31 @@ class Marks {
   }
 
   select(numbers) {
-    if (this.view.info.live) this.put("selection", numbers);
+    this.put("selection", numbers);
+  }
+
+  selectAll() {
+    const { view } = this;
+    const { layout } = view.sheet;
+    const all = [];
+    for (let row = 0; row < layout.rows; row += 1)
+      for (let column = 0; column < layout.columns; column += 1) all.push(layout.cell(row, column));
+    this.select(new Set([...this.selection, ...all.filter((number) => number !== null)]));
   }
 
   toggle(number) {
     const selection = new Set(this.model.get("selection"));
     if (!selection.delete(number)) selection.add(number);
-    this.anchor = number;
     this.select(selection);
   }
 
-  // All between the cell that was selected last and this one, as they lie on the sheet.
-  extend(number) {
+  // All between the cell that was chosen last and this one, as they lie on the sheet.
+  extend(number, adding = false) {
     const { layout } = this.view.sheet;
-    const selection = new Set(this.model.get("selection"));
-    const ends = [layout.find(this.anchor ?? this.view.current), layout.find(number)];
+    const selection = new Set(adding ? this.model.get("selection") : []);
+    this.anchor ??= this.view.current;
+    if (!this.view.arrangement.shows(this.anchor)) this.anchor = this.view.current;
+    const ends = [layout.find(this.anchor), layout.find(number)];
     const [rows, columns] = [0, 1].map((i) => ends.map((end) => end[i]).sort((a, b) => a - b));
     for (let row = rows[0]; row <= rows[1]; row += 1)
       for (let column = columns[0]; column <= columns[1]; column += 1)

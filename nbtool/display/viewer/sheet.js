@@ -1,18 +1,17 @@
 // The cells in sight, and no others, on a scrolled sheet with labels that stay at its edges.
 
-const GAP = 6;
 const LINE = 16; // of a caption
-const LETTER = 0.56; // of the font's size, about
-const LINES = 1.6; // of a label, with what a break at a word leaves empty
+const NAMES = 22; // the line with the names of the axes that go across
+const HEADING = 28; // above a block
 const MAX_CELLS = 450; // in sight at once; smaller cells than that are not offered
 
 class Sheet {
-  // `dress(node, number)` gives a cell its looks; `seen(numbers)` hears what is in sight.
-  constructor({ dress, seen }) {
-    Object.assign(this, { dress, seen, size: 128, shape: 1, headed: true });
+  // `dress(node, number)` gives a cell its looks; `seen(numbers)` hears what is in sight;
+  // `hide(axis, position)` hides a value.
+  constructor({ dress, seen, hide }) {
+    Object.assign(this, { dress, seen, hide, size: 128, shape: 1, current: 0 });
     this.nodes = new Map();
     this.labels = new Map();
-    this.current = 0;
     this.corner = make("div", { class: "corner" });
     this.head = make("div", { class: "head" });
     this.side = make("div", { class: "side" });
@@ -21,6 +20,7 @@ class Sheet {
     this.nothing = make("p", { class: "nothing" });
     this.element = make("div", { class: "sheet" }, this.canvas, this.nothing);
     this.element.addEventListener("scroll", () => this.later());
+    this.offerHiding();
   }
 
   get width() {
@@ -36,18 +36,17 @@ class Sheet {
     return this.layout.lines ? this.layout.lines * LINE + 5 : 0;
   }
 
-  // The space for cells across, for a given side of labels.
-  room(side) {
-    return this.element.clientWidth - side;
+  left(column) {
+    return this.layout.left(column, this.width);
+  }
+
+  top(row) {
+    return this.layout.top(row, this.height, HEADING);
   }
 
   // How wide a letter is, about.
   letter() {
-    return LETTER * parseFloat(getComputedStyle(this.element).fontSize || 13);
-  }
-
-  perLine() {
-    return Math.max(1, Math.floor((this.room(0) + GAP) / this.width));
+    return widest(["abcdefghij 01234"], this.element) / 16;
   }
 
   smallest() {
@@ -55,40 +54,59 @@ class Sheet {
     return Math.max(48, 4 * Math.ceil(Math.sqrt(area / MAX_CELLS) / 4));
   }
 
-  lay(layout, names) {
+  // How wide the labels of axes that go down are, one for each of them.
+  gutters(down) {
+    const most = Math.max(48, (this.element.clientWidth * 0.4) / Math.max(1, down.axes.length));
+    return down.axes.map((axis) => {
+      const { called, labels } = down.places.axes[axis];
+      return Math.min(most, 190, widest([...labels, `${called} ↓`], this.element) + 14);
+    });
+  }
+
+  lay(layout) {
     this.layout = layout;
     this.clear();
     const table = layout instanceof TableLayout;
-    const longest = (labels) => labels.reduce((most, label) => Math.max(most, label.length), 0);
     this.canvas.classList.toggle("listed", !table);
-    if (table) {
-      const side = layout.places.axes[layout.rowAxis].labels;
-      const head = layout.colAxis === null ? [] : layout.places.axes[layout.colAxis].labels;
-      const letters = Math.max(longest(side), longest(names) + 3);
-      const letter = this.letter();
-      this.sideWidth = Math.min(190, Math.max(56, Math.ceil(letters * letter) + 18));
-      this.headHeight = longest(head) * letter > this.size ? 46 : 28;
-      if (layout.colAxis === null) this.headHeight = 28;
-      this.sideLabels = toldApart(side, Math.floor((LINES * (this.sideWidth - 18)) / letter));
-      this.headLabels = toldApart(head, Math.floor((LINES * this.size) / letter));
-      this.corner.replaceChildren(
-        ...(names[1] ? [make("div", { dir: "auto" }, `${names[1]} →`)] : []),
-        make("div", { dir: "auto" }, `${names[0]} ↓`));
-      this.corner.title = names.filter(Boolean).join(" → , ");
-      if (names[1]) this.headHeight = Math.max(46, this.headHeight);
-    } else {
-      this.sideWidth = this.headHeight = 0;
-      this.corner.replaceChildren();
-    }
-    this.canvas.style.gridTemplateColumns = `${this.sideWidth}px ${layout.columns * this.width}px`;
-    this.canvas.style.gridTemplateRows = `${this.headHeight}px ${layout.rows * this.height}px`;
+    this.sideWidth = this.headHeight = 0;
+    if (table) this.layLabels(layout);
+    const across = layout.columns ? this.left(layout.columns - 1) + this.width : 0;
+    const down = layout.rows ? this.top(layout.rows - 1) + this.height : 0;
+    this.canvas.style.gridTemplateColumns = `${this.sideWidth}px ${across}px`;
+    this.canvas.style.gridTemplateRows = `${this.headHeight}px ${down}px`;
     this.draw();
   }
 
+  // The room for the labels, the labels as they fit into it, and the names of the axes.
+  layLabels({ down, across, places }) {
+    const letter = this.letter();
+    const fitting = (axis, width) => toldApart(places.axes[axis].labels, Math.floor((LINES * width) / letter));
+    const spans = across.spans.map((span) => span * this.width - GAP);
+    this.sideWidths = this.gutters(down);
+    this.sideWidth = this.sideWidths.reduce((sum, width) => sum + width, 0);
+    this.sideTexts = down.axes.map((axis, level) => fitting(axis, this.sideWidths[level] - 14));
+    this.headTexts = across.axes.map((axis, level) => fitting(axis, spans[level]));
+    this.headHeights = across.axes.map((axis, level) =>
+      widest(this.headTexts[level], this.element) > spans[level] ? 40 : 22);
+    const labels = this.headHeights.reduce((sum, height) => sum + height, 0);
+    this.headHeight = labels ? NAMES + labels + 4 : down.axes.length ? NAMES : 0;
+    const named = (axis, text, class_) =>
+      make("span", { class: class_, dir: "auto", title: places.axes[axis].name }, text);
+    const called = (axis) => places.axes[axis].called;
+    this.corner.replaceChildren(...down.axes.map((axis, level) => {
+      const name = named(axis, `${called(axis)}${level === down.axes.length - 1 ? " ↓" : ""}`, "name");
+      name.style.width = `${this.sideWidths[level]}px`;
+      return name;
+    }));
+    if (!labels) return;
+    const names = across.axes.map((axis, level) =>
+      named(axis, `${called(axis)} ${level === across.axes.length - 1 ? "→" : "› "}`, ""));
+    this.head.append(make("div", { class: "names" }, make("span", {}, ...names)));
+    this.head.firstChild.firstChild.style.left = `${this.sideWidth}px`;
+  }
+
   clear() {
-    this.body.replaceChildren();
-    this.head.replaceChildren();
-    this.side.replaceChildren();
+    for (const part of [this.body, this.head, this.side, this.corner]) part.replaceChildren();
     this.nodes.clear();
     this.labels.clear();
   }
@@ -103,13 +121,14 @@ class Sheet {
   // First and one past the last of the rows and columns in sight, with one more on each side.
   window() {
     const { scrollLeft, scrollTop, clientWidth, clientHeight } = this.element;
-    const within = (start, room, pitch, count) => [
-      Math.max(0, Math.floor(start / pitch) - 1),
-      Math.min(count, Math.ceil((start + room) / pitch) + 1),
+    const within = (start, room, edge, count) => [
+      Math.max(0, firstAfter(start, edge, count) - 2),
+      Math.min(count, firstAfter(start + room, edge, count) + 1),
     ];
+    const { rows, columns } = this.layout;
     return [
-      ...within(scrollTop, clientHeight - this.headHeight, this.height, this.layout.rows),
-      ...within(scrollLeft, clientWidth - this.sideWidth, this.width, this.layout.columns),
+      ...within(scrollTop, clientHeight - this.headHeight, (row) => this.top(row), rows),
+      ...within(scrollLeft, clientWidth - this.sideWidth, (column) => this.left(column), columns),
     ];
   }
 
@@ -123,9 +142,9 @@ class Sheet {
         if (number !== null) wanted.set(number, [row, column]);
       }
     const numbers = [...wanted.keys()];
-    // The one that has the focus stays, so that the keyboard goes on from there.
-    if (this.layout.count && this.nodes.has(this.current) && !wanted.has(this.current))
-      wanted.set(this.current, this.layout.find(this.current));
+    // The one that Tab comes to is always there, so that the keyboard goes on from it.
+    const at = this.layout.find(this.current);
+    if (this.layout.cell(...at) === this.current) wanted.set(this.current, at);
     for (const [number, node] of this.nodes)
       if (!wanted.has(number)) {
         node.caption?.remove();
@@ -142,15 +161,15 @@ class Sheet {
     const node = make("button", { type: "button", class: "cell", tabindex: -1 });
     node.dataset.cell = number;
     const above = this.captioned;
-    node.style.left = `${column * this.width}px`;
-    node.style.top = `${row * this.height + above}px`;
+    node.style.left = `${this.left(column)}px`;
+    node.style.top = `${this.top(row) + above}px`;
     if (above) {
       const text = this.layout.captions(number).join("\n");
       const title = this.layout.places.words(number).join("\n");
       node.caption = make("div", { class: "caption", dir: "auto", title }, text);
       node.caption.style.height = `${above - 3}px`;
       node.caption.style.left = node.style.left;
-      node.caption.style.top = `${row * this.height}px`;
+      node.caption.style.top = `${this.top(row)}px`;
       this.body.append(node.caption);
     }
     if (number === this.current) node.tabIndex = 0;
@@ -161,23 +180,88 @@ class Sheet {
 
   drawLabels(top, bottom, left, right) {
     const wanted = new Map();
-    for (let row = top; row < bottom; row += 1)
-      wanted.set(`r${row}`, [this.side, "top", row * this.height, this.layout.rowLabel(row), this.sideLabels[row]]);
-    for (let column = left; column < right; column += 1)
-      wanted.set(`c${column}`,
-        [this.head, "left", column * this.width, this.layout.columnLabel(column), this.headLabels[column]]);
+    const { down, across, blocked } = this.layout;
+    const tall = Math.round(this.size * this.shape);
+    let x = 0;
+    down.axes.forEach((_, level) => {
+      for (const [row, end] of parts(down.spans[level], top, bottom)) {
+        const at = this.top(row);
+        const box = { left: x, top: at, width: this.sideWidths[level], height: this.top(end - 1) + tall - at };
+        wanted.set(`r${level}.${row}`, [this.side, box, this.text(down, level, row, this.sideTexts)]);
+      }
+      x += this.sideWidths[level];
+    });
+    let y = NAMES;
+    across.axes.forEach((_, level) => {
+      for (const [column, end] of parts(across.spans[level], left, right)) {
+        const at = this.left(column);
+        const box = { left: at, top: y, width: this.left(end - 1) + this.size - at, height: this.headHeights[level] };
+        wanted.set(`c${level}.${column}`, [this.head, box, this.text(across, level, column, this.headTexts)]);
+      }
+      y += this.headHeights[level];
+    });
+    if (blocked)
+      for (const [row] of parts(down.count, top, bottom))
+        for (const [column, end] of parts(across.count, left, right))
+          this.headBlock(wanted, row, column, end);
     for (const [key, label] of this.labels)
       if (!wanted.has(key)) {
         label.remove();
         this.labels.delete(key);
       }
-    for (const [key, [where, edge, position, text, short]] of wanted) {
-      if (this.labels.has(key) || !text) continue;
-      const label = make("div", { class: "label", title: text }, make("span", { dir: "auto" }, short));
-      label.style[edge] = `${position}px`;
+    for (const [key, [where, box, { text, title, kind, value }]] of wanted) {
+      if (this.labels.has(key)) continue;
+      const label = make("div", { class: `label ${kind}`, title }, make("span", { dir: "auto" }, text));
+      label.value = value;
+      for (const [name, value] of Object.entries(box)) label.style[name] = `${value}px`;
+      if (where !== this.side && kind !== "inner") label.firstChild.style.left = `${this.sideWidth}px`;
+      if (where === this.side && kind !== "inner") label.firstChild.style.top = `${this.headHeight}px`;
       this.labels.set(key, label);
       where.append(label);
     }
+  }
+
+  // What the label of an axis at a place says.
+  text(side, level, at, texts) {
+    const place = at % side.count;
+    const axis = side.axes[level];
+    const { captions, called } = side.places.axes[axis];
+    const position = side.position(level, place);
+    const value = side.values[level].length > 1 && [axis, position];
+    const title = captions?.[position] ?? `${called} ${side.label(level, place)}`;
+    const kind = level === side.axes.length - 1 ? "inner" : "outer";
+    return { text: texts[level][position], title, kind, value };
+  }
+
+  // What hides a value, beside the label that is pointed at. For the keyboard there is the list of
+  // values.
+  offerHiding() {
+    const hider = button("", "Hide", () => this.hide(...hider.parentNode.value));
+    hider.tabIndex = -1;
+    for (const part of [this.head, this.side]) {
+      part.addEventListener("pointerover", ({ target }) => {
+        const label = target.closest(".label");
+        if (!label?.value || hider.parentNode === label) return;
+        hider.title = `Hide ${label.title}`;
+        hider.setAttribute("aria-label", hider.title);
+        label.append(hider);
+      });
+      part.addEventListener("pointerleave", () => hider.remove());
+    }
+  }
+
+  // The heading of the block that begins at a row and a column.
+  headBlock(wanted, row, column, end) {
+    const { layout } = this;
+    const number = layout.cell(row, column);
+    if (number === null) return;
+    const said = layout.places.words(number).filter((_, axis) => layout.blocks.axes.includes(axis));
+    const left = this.left(column);
+    const own = this.left(end - 1) + this.size - left;
+    const width = layout.perLine > 1 ? own : Math.max(own, this.element.clientWidth - this.sideWidth);
+    const box = { left, top: this.top(row) - HEADING, width, height: HEADING };
+    const text = said.join(" · ");
+    wanted.set(`b${row}.${column}`, [this.body, box, { text, title: text, kind: "heading" }]);
   }
 
   refresh(numbers) {
@@ -191,6 +275,7 @@ class Sheet {
     if (before) before.tabIndex = -1;
     this.current = number;
     if (show && this.layout.count) this.show(number);
+    else if (!this.nodes.has(number)) this.draw();
     const node = this.nodes.get(number);
     if (!node) return;
     node.tabIndex = 0;
@@ -205,11 +290,27 @@ class Sheet {
     };
     const { element } = this;
     element.scrollTop = near(element.scrollTop, element.clientHeight - this.headHeight - 2 * GAP,
-      row * this.height, this.height);
-    element.scrollLeft = near(element.scrollLeft, this.room(this.sideWidth),
-      column * this.width, this.width);
+      this.top(row), this.height);
+    element.scrollLeft = near(element.scrollLeft, element.clientWidth - this.sideWidth,
+      this.left(column), this.width);
     this.draw();
-    if (!this.nodes.has(number) && this.layout.cell(row, column) === number)
-      this.add(number, [row, column]);
   }
+}
+
+// The first of `count` places whose edge lies at or after a point.
+function firstAfter(point, edge, count) {
+  let [low, high] = [0, count];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (edge(middle) < point) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+// The runs of so many places that have some between two, each with its end.
+function parts(length, first, last) {
+  const found = [];
+  for (let at = first - (first % length); at < last; at += length) found.push([at, at + length]);
+  return found;
 }

@@ -78,6 +78,7 @@ class Shelf {
   // Previews of cells that failed or were cancelled have served.
   settled() {
     const states = this.model.get("states");
+    for (const [number, { url }] of this.whole) if (!url) this.whole.delete(number);
     for (const number of [...this.previews.keys()])
       if (states[number] === "f" || states[number] === ".") this.dropPreview(number);
   }

@@ -5,22 +5,22 @@ class View {
     this.model = model;
     this.info = model.get("info");
     this.shelf = shelfOf(model);
-    this.places = new Places(this.info.axes);
-    this.rows = this.info.rows;
-    this.cols = this.info.cols;
-    this.current = 0;
+    this.arrangement = new Arrangement(model);
+    this.places = this.arrangement.places;
+    this.current = this.arrangement.nearest(0);
     this.filter = "all";
     this.marks = new Marks(this);
     this.read();
-    const role = this.info.live ? "region" : "main";
+    const role = this.info.live ? "group" : "main";
     this.root = make("div", { class: "nbtool-view", role, "aria-label": "Grid of images" });
-    this.root.classList.toggle("pixels", Math.max(...this.info.size) < 96);
     this.root.classList.toggle("whole-page", !this.info.live);
     this.sheet = new Sheet({
       dress: (node, number) => this.dress(node, number),
       seen: (numbers) => this.shelf.see(this, numbers, this.sharp()),
+      hide: (axis, position) => this.toolbar.values.hide(axis, position, true),
     });
     this.sheet.shape = this.info.size[1] / this.info.size[0];
+    this.fitting = new Fitting(this);
     this.toolbar = new Toolbar(this);
     this.line = make("output", { "aria-live": "off", dir: "auto" });
     const made = make("span", {}, `nbtool ${this.info.version}`);
@@ -60,13 +60,14 @@ class View {
     const names = ["states", "failures", "stars", "selection", "summary", "progress"];
     for (const name of names) this.model.on(`change:${name}`, changed);
     this.shelf.watchers.add(arrived);
-    const sized = new ResizeObserver(() => this.sized());
+    const sized = new ResizeObserver(() => this.fitting.sized());
     sized.observe(this.sheet.element);
     this.close = () => {
       for (const name of names) this.model.off(`change:${name}`, changed);
       this.shelf.watchers.delete(arrived);
       this.shelf.sights.delete(this);
       this.marks.close();
+      this.toolbar.values.close();
       sized.disconnect();
       cancelAnimationFrame(this.soon);
       this.root.remove();
@@ -114,7 +115,8 @@ class View {
     const all = numbers.map((number) => this.places.place(number));
     const { axes } = this.places;
     const some = axes.map((_, axis) => axis).filter((axis) => all.some((p) => p[axis] !== all[0][axis]));
-    return some.map((axis) => `${axes[axis].name} ${axes[axis].labels[all[i][axis]]}`).join(" · ");
+    const words = this.places.words(numbers[i]);
+    return some.map((axis) => words[axis]).join(" · ");
   }
 
   dress(node, number) {
@@ -132,17 +134,14 @@ class View {
 
   // Drawing.
 
-  paged() {
-    return this.places.axes.map((_, i) => i).filter((i) => i !== this.rows && i !== this.cols);
-  }
-
   // Whether there are other pages of the table to turn to.
   turns() {
-    return !this.shown && this.paged().length > 0;
+    return !this.shown && this.arrangement.in("pages").length > 0;
   }
 
   listed(filter) {
-    const order = (numbers) => [...numbers].sort((a, b) => a - b);
+    const order = (numbers) =>
+      [...numbers].filter((number) => this.arrangement.shows(number)).sort((a, b) => a - b);
     if (filter === "starred") return order(this.marks.stars);
     if (filter === "selected") return order(this.marks.selection);
     if (filter === "failed") return order(Object.keys(this.failures).map(Number));
@@ -150,63 +149,48 @@ class View {
   }
 
   layout() {
-    const { places } = this;
+    const { arrangement, places, sheet } = this;
     this.shown = this.listed(this.filter);
-    const perLine = this.sheet.perLine();
-    const letters = Math.floor(this.sheet.size / this.sheet.letter());
+    const letters = Math.floor(sheet.size / sheet.letter());
+    const { rows, cols, blocks } = arrangement;
     if (this.shown) {
       const lines = Math.min(4, places.axes.length);
       const short = places.short(letters);
-      return new ListLayout(places, this.shown, perLine, (number) => places.words(number, short), lines);
+      return new ListLayout(places, this.shown, this.fitting.perLine(), (number) => places.words(number, short), lines);
     }
-    if (this.rows !== null) return new TableLayout(places, this.rows, this.cols, this.current);
-    if (this.cols === null) return new ListLayout(places, [this.current], perLine, null, 0);
-    const labels = toldApart(places.axes[this.cols].labels, letters);
-    const numbers = labels.map((_, i) => places.with(this.current, this.cols, i));
-    return new ListLayout(places, numbers, perLine, (number) => [labels[places.place(number)[this.cols]]], 1);
+    if (rows.length || blocks.length || cols.length > 1)
+      return new TableLayout(arrangement, this.current, this.fitting.blocksPerLine());
+    if (!cols.length) return new ListLayout(places, [this.current], this.fitting.perLine(), null, 0);
+    const [axis] = cols;
+    const labels = toldApart(places.axes[axis].labels, letters);
+    const numbers = arrangement.visible(axis).map((position) => places.with(this.current, axis, position));
+    return new ListLayout(places, numbers, this.fitting.perLine(), (number) => [labels[places.place(number)[axis]]], 1);
   }
 
   draw() {
-    const name = (axis) => (axis === null ? "" : this.places.axes[axis].name);
-    this.sheet.current = this.current;
-    this.root.style.setProperty("--size", `${this.sheet.size}px`);
-    this.root.style.setProperty("--tall", `${Math.round(this.sheet.size * this.sheet.shape)}px`);
-    const focus = this.sheet.body.contains(this.root.getRootNode().activeElement);
-    this.sheet.lay(this.layout(), [name(this.rows), name(this.cols)]);
-    const { layout } = this.sheet;
-    if (layout.count) this.sheet.enter(layout.cell(...layout.find(this.current)), { focus });
-    write(this.sheet.nothing, layout.count ? "" : `No cell is ${this.filter}.`);
-    this.sheet.nothing.hidden = Boolean(layout.count);
+    if (!this.arrangement.shows(this.current)) this.current = this.arrangement.nearest(this.current);
+    const { sheet } = this;
+    sheet.current = this.current;
+    this.root.style.setProperty("--size", `${sheet.size}px`);
+    this.root.style.setProperty("--tall", `${Math.round(sheet.size * sheet.shape)}px`);
+    this.root.classList.toggle("pixels", sheet.size * window.devicePixelRatio > Math.max(...this.info.size));
+    const focus = sheet.body.contains(this.root.getRootNode().activeElement);
+    sheet.lay(this.layout());
+    const { layout } = sheet;
+    if (layout.count) sheet.enter(layout.cell(...layout.find(this.current)), { focus });
+    write(sheet.nothing, layout.count ? "" : `No cell is ${this.filter}.`);
+    sheet.nothing.hidden = Boolean(layout.count);
     this.tell(null);
-  }
-
-  // The size of cells at first: such that a line of them fits, if that is still to be seen.
-  sized() {
-    const { sheet, toolbar } = this;
-    if (!sheet.element.clientWidth) return;
-    toolbar.slider.min = sheet.smallest();
-    if (!this.fitted) {
-      this.fitted = true;
-      const columns = this.rows === null || this.cols === null ? 6 : this.places.axes[this.cols].labels.length;
-      const room = sheet.room(this.rows === null ? 0 : 110);
-      const fit = Math.min(240, Math.max(128, ...this.info.size), room / columns - GAP);
-      toolbar.slider.value = Math.floor(Math.max(72, fit) / 4) * 4;
-      this.resize(Number(toolbar.slider.value));
-    } else if (sheet.layout instanceof ListLayout && sheet.layout.columns !== this.layout().columns) {
-      this.draw();
-    } else {
-      sheet.later();
-    }
   }
 
   // What is at the upper left stays there.
   resize(size) {
     const { sheet } = this;
     const { scrollTop, scrollLeft } = sheet.element;
-    const before = [sheet.height, sheet.width];
+    const before = sheet.layout && [sheet.height, sheet.width];
     sheet.size = Math.max(size, sheet.smallest());
     this.draw();
-    if (!(sheet.layout instanceof TableLayout)) return;
+    if (!before || !(sheet.layout instanceof TableLayout)) return;
     sheet.element.scrollTop = (scrollTop * sheet.height) / before[0];
     sheet.element.scrollLeft = (scrollLeft * sheet.width) / before[1];
     sheet.draw();
@@ -214,7 +198,8 @@ class View {
 
   // How many pixels a thumbnail should have.
   sharp() {
-    return this.sheet.size * Math.min(2, window.devicePixelRatio) > 200 ? 448 : 192;
+    const wanted = this.sheet.size * Math.min(2, window.devicePixelRatio);
+    return wanted > 460 ? 896 : wanted > 200 ? 448 : 192;
   }
 
   under(event) {
@@ -229,7 +214,7 @@ class View {
 
   tell(number) {
     if (number === null) {
-      write(this.line, this.info.live ? `${KEYS} · Space or Ctrl-click selects` : KEYS);
+      write(this.line, KEYS);
       return;
     }
     const state = this.state(number);
@@ -240,26 +225,19 @@ class View {
 
   // What can be chosen.
 
-  arrange(where, axis) {
-    const other = where === "rows" ? "cols" : "rows";
-    if (axis !== null && axis === this[other]) this[other] = this[where];
-    this[where] = axis;
+  // The axes lie elsewhere, or other values are hidden.
+  rearranged() {
+    this.arrangement.keep();
+    this.current = this.arrangement.nearest(this.current);
+    this.fitting.fit();
     this.drawAll();
-  }
-
-  // Exchanges the places of two axes.
-  swap(one, two) {
-    for (const where of ["rows", "cols"]) {
-      if (this[where] === one) this[where] = two;
-      else if (this[where] === two) this[where] = one;
-    }
-    this.drawAll();
+    this.toolbar.update();
   }
 
   drawAll() {
     this.draw();
     this.toolbar.drawAxes();
-    this.sheet.enter(this.current, { show: true });
+    this.sheet.enter(this.sheet.current, { show: true });
   }
 
   filterBy(filter) {

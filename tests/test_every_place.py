@@ -180,6 +180,9 @@ OPERATIONS = {
     "know what a model does without": functools.partial(
         model, ask=lambda model: [model.left_out, model.is_here], name="spare"
     ),
+    "save images in a folder": lambda folder: nbtool.save(
+        opened(folder).find(), folder / "saved" / "several", metadata=False
+    ).name,
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)

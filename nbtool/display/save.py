@@ -24,6 +24,7 @@ _QUALITY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 92, "subsampling": 0},
     "WEBP": {"quality": 92},
 }
+SEVERAL = (".zip",)  # files of images
 SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
@@ -95,7 +96,7 @@ def save_images(
         RecipeError: It is no such path or pattern, or something is no image.
         StoreError: An image cannot be read, or a file not be written.
     """
-    way = _way(path, names, metadata=metadata, kinds=(".zip",))
+    way = _way(path, names, metadata=metadata, kinds=SEVERAL)
     found: list[Named] = []
     for image in images:
         if not isinstance(image, GeneratedImage):
@@ -145,6 +146,11 @@ def check(
             files.write(path / ".nbtool" if there else path, b"", keep=False)
 
 
+def is_one_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether what is written there is one picture, and no images with names of their own."""
+    return files.expanded(path).suffix.lower() in FORMATS | FIGURES
+
+
 def _way(
     path: str | os.PathLike[str],
     names: str | None,
@@ -166,7 +172,7 @@ def _way(
             f"{'a grid is' if kinds is None else 'images are'} saved as a folder (pictures/), "
             f"{', '.join(known)}; got {named.name!r}"
         )
-    if names is not None and suffix in FORMATS | FIGURES:
+    if names is not None and is_one_picture(path):
         raise RecipeError(
             f"names are for images in a folder, .zip or .html; {named.name} is one picture"
         )

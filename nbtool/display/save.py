@@ -166,7 +166,9 @@ def _way(
     if suffix not in known:
         # "stars" alone may be a slip, where a grid has a single file as well.
         meant = not suffix and (names is not None or kinds is not None)
-        if text and (text.endswith(SEPARATORS) or named.is_dir() or meant):
+        with files.explained(f"write {named}"):
+            is_folder = text and (text.endswith(SEPARATORS) or meant or named.is_dir())
+        if is_folder:
             return Way("", pattern, metadata)
         raise RecipeError(
             f"{'a grid is' if kinds is None else 'images are'} saved as a folder (pictures/), "

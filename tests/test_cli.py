@@ -47,7 +47,7 @@ def test_generate_writes_an_image_that_carries_its_recipe(tmp_path):
 
 def test_grid_takes_ranges_lists_and_words(capsys):
     arguments = ["a {c} star", "c=red|blue", "seed=1-3 (+2)", "num_inference_steps=2"]
-    assert run("grid", *arguments, "scheduler=euler|ddim", "--plan") == 0
+    assert run("grid", *arguments, "--plan", "scheduler=euler|ddim") == 0
     assert "8 cells: 8 images to make" in capsys.readouterr().out
     assert run("grid", *arguments, "-o", "sheet.png", "-o", "all.zip") == 0
     assert "4 images in" in capsys.readouterr().out

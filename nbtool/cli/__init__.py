@@ -18,7 +18,7 @@ from typing import Any
 import nbtool
 from nbtool import files
 from nbtool.cli.benchmark import pace
-from nbtool.cli.options import parser
+from nbtool.cli.options import parsed
 from nbtool.cli.parameters import several, single
 from nbtool.display import save
 from nbtool.errors import NbtoolError, RecipeError, StoreError, log, logger
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        options = parser(RUNS).parse_args(arguments)
+        options = parsed(arguments, RUNS)
         if options.debug:
             logging.basicConfig(format="%(message)s")
             logger.setLevel(logging.DEBUG)

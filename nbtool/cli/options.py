@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import nbtool
@@ -85,6 +85,21 @@ COMMANDS = {
 }  # fmt: skip
 
 
+# Those that may stand on both sides of options, which argparse does not take by itself.
+LISTS = {"generate": "parameters", "grid": "parameters", "images": "words", "star": "images"}
+
+
+def parsed(arguments: Sequence[str] | None, runs: Mapping[str, Run]) -> argparse.Namespace:
+    """What was typed; `runs` says what runs each command, by its name."""
+    root = parser(runs)
+    options, rest = root.parse_known_args(arguments)
+    if rest:
+        if options.several is None or any(word.startswith("-") for word in rest):
+            root.error(f"unrecognized arguments: {' '.join(rest)}")
+        getattr(options, options.several).extend(rest)
+    return options
+
+
 def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     """The parser of the command line.
 
@@ -94,7 +109,7 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="nbtool",
         description="Explore image models: generate, sweep, compare, reproduce.",
-        epilog=f"nbtool COMMAND --help says more of each, with an example. {EXIT_CODES}.",
+        epilog=f"nbtool COMMAND --help says more of each, with an example. {EXIT_CODES.capitalize()}.",
     )
     root.add_argument("--version", action="version", version=f"nbtool {nbtool.__version__}")
     root.add_argument("--debug", action="store_true", help="say what is behind each error")
@@ -106,7 +121,7 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
             epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        found[name].set_defaults(run=runs[name])
+        found[name].set_defaults(run=runs[name], several=LISTS.get(name))
 
     found["demo"].add_argument("prompt", nargs="?", default=DEMO_PROMPT, help="what to draw")
     for name, values in {"generate": "VALUE", "grid": "VALUES"}.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
 from nbtool.catalogue import add_model
+from nbtool.display.save import save_images as save
 from nbtool.errors import (
     AxisError,
     Cancelled,
@@ -117,5 +118,6 @@ __all__ = [
     "presets",
     "random_seeds",
     "replace",
+    "save",
     "unload",
 ]

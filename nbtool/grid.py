@@ -64,20 +64,31 @@ class Grid(Labelled):
             return GridView(self, rows=rows, cols=cols)
 
     @mild()
-    def save(self, path: str | Path) -> Path:
-        """Writes the grid and returns the path; the suffix says as what.
+    def save(self, path: str | Path, *, names: str | None = None, metadata: bool = True) -> Path:
+        """Writes the grid and returns the path; its end says as what.
 
-        .png, .jpg, .webp: the contact sheet. .html: one offline page on which axes can be
-        rearranged and images enlarged. .pdf, .svg: the matplotlib figure. .zip: the images,
-        which carry their recipes, and a manifest.
+            grid.save("grid.html")
+            grid.save("stars/", names="{date}-{prompt:30}-{seed}")
+
+        Args:
+            path: .png, .jpg, .webp: the contact sheet. .html: one offline page on which axes can
+                be rearranged and images enlarged. .pdf, .svg: the matplotlib figure. .zip: the
+                images, which carry their recipes, and a manifest. A folder, `stars/` or one that
+                is there: the images; what lies there stays.
+            names: What the images are called there and in a .zip, and where a page is asked to
+                save one. In braces stand any parameter, axis or word in the prompts, `date`,
+                `time`, `key` or `index`; `{prompt:30}` is cut to a length, between words. With
+                .jpg or .webp at its end, images are saved as such. None: by the axes' labels.
+            metadata: False leaves out recipes and all else that is not seen. What is drawn on a
+                sheet or a figure stays; a page has its axes and no prompt, settings or code.
 
         Raises:
-            RecipeError: The suffix is none of these.
+            RecipeError: Grids are not saved as such, or `names` is no pattern.
             StoreError: The file cannot be written.
         """
         from nbtool.display.save import save
 
-        return save(self, path)
+        return save(self, path, names=names, metadata=metadata)
 
     @mild()
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 import nbtool
 from nbtool import cli
+from nbtool.cli.options import COMMANDS, parser
 from nbtool.testing import FakeEngine
 
 
@@ -45,7 +47,7 @@ def test_generate_writes_an_image_that_carries_its_recipe(tmp_path):
 
 def test_grid_takes_ranges_lists_and_words(capsys):
     arguments = ["a {c} star", "c=red|blue", "seed=1-3 (+2)", "num_inference_steps=2"]
-    assert run("grid", *arguments, "scheduler=euler|ddim", "--plan") == 0
+    assert run("grid", *arguments, "--plan", "scheduler=euler|ddim") == 0
     assert "8 cells: 8 images to make" in capsys.readouterr().out
     assert run("grid", *arguments, "-o", "sheet.png", "-o", "all.zip") == 0
     assert "4 images in" in capsys.readouterr().out
@@ -59,6 +61,20 @@ def test_grid_takes_ranges_lists_and_words(capsys):
         (["generate", "a star", "seed=1", "seed=2"], "given twice"),
         (["grid", "a star", "seed=3-"], "no number or range"),
         (["generate", "a star", "width=513"], "multiple of 8"),
+        (["generate", "a star", "seed=1-3"], "one image: nbtool grid 'a star' seed=1-3"),
+        (["generate", "a {c} star", "c=red|blue"], "grid 'a {c} star' 'c=red|blue'"),
+        (["grid", "a {color} star"], "add 'color=red|blue'"),
+        (["grid", "a star", "model=sdxl"], "model=sdxl: the model is chosen with --model NAME"),
+        (["grid", "a star", "prompt=a|b"], "'a {thing}' 'thing=red star|blue ring'"),
+        (["grid", "a", "red", "star"], "a prompt of several words stands in quotes"),
+        (["grid", "a star", "seed="], "seed= has no value; write seed=7"),
+        (["grid", "a star", "-o", "x/", "--names", "{sede}"], "did you mean 'seed'? there are: "),
+        (["grid", "a star", "--names", "{seed}"], "say where with -o folder/"),
+        (["generate", "a star", "--no-metadata"], "say where with -o FILE"),
+        (["images", "--sort", "sede"], "did you mean 'seed'"),
+        (["images", "--since", "yesterday"], "since is a date"),
+        (["images", "--limit", "0"], "--limit must be 1 or more, got 0"),
+        (["images", "-o", "x.png"], "images are saved as a folder (pictures/), .zip; got 'x.png'"),
     ],
 )
 def test_wrong_use_is_explained_on_one_line(arguments, message, capsys):
@@ -66,6 +82,8 @@ def test_wrong_use_is_explained_on_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    assert not re.search(r"\w\(…|gen\.|nbtool\.|=\[", error)
+    assert not os.listdir()
 
 
 OUTPUTS = {
@@ -247,12 +265,14 @@ def test_stars_and_notes_are_the_same_from_the_shell(capsys):
     capsys.readouterr()
     assert run("star", str(first.path), second.recipe.key, "--note", "good\x1b[2J") == 0
     assert (first.starred, second.note) == (True, "good\x1b[2J")
+    capsys.readouterr()
     assert run("images", "--starred") == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith(f"★ {first.path}  a star · seed {first.seed}")
     assert lines[0].endswith(r"(good\x1b[2J)")
     assert run("star", second.recipe.key, "--remove") == 0
+    capsys.readouterr()
     assert run("images") == 0
     assert [line[0] for line in capsys.readouterr().out.splitlines()] == ["★", " ", " "]
     assert run("star", "0" * 64) == 1
@@ -291,7 +311,7 @@ def test_models_are_listed_for_people_and_for_programs(capsys):
 
 def test_grids_that_have_a_name_are_listed_and_written(capsys):
     assert run("grids") == 0
-    assert 'has a name; grid.name = "…"' in capsys.readouterr().out
+    assert "has a name; nbtool grid … --name NAME gives it one" in capsys.readouterr().out
     gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
     gen.grid("a star", seed=[1, 2]).name = "my\x1b[2J stars"
     capsys.readouterr()
@@ -313,3 +333,86 @@ def test_grids_that_have_a_name_are_listed_and_written(capsys):
         assert run("grids", *wrong) in (1, 2)
         assert said in capsys.readouterr().err
     assert not Path("c.html").exists()
+
+
+def listed(capsys, *arguments):
+    """The seeds of the images that are listed, and what is said beside them."""
+    assert run("images", *arguments) == 0
+    out, err = capsys.readouterr()
+    return [int(re.search(r"seed (\d+)", line)[1]) for line in out.splitlines()], err
+
+
+def test_images_are_searched_sorted_and_written(capsys):
+    gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
+    first, *_ = gen.grid("a red fox", seed=[3, 1])
+    gen("a blue hat", seed=2)
+    first.starred, first.note = True, "cover"
+    capsys.readouterr()
+    assert listed(capsys, "--sort", "seed") == ([1, 2, 3], "")
+    store = Path("nbtool-images").resolve()
+    assert listed(capsys, "fox", "red", "--sort", "newest") == (
+        [1, 3],
+        f"2 of 3 images in {store}\n",
+    )
+    assert listed(capsys, "COVER", "--starred", "--today")[0] == [3]
+    assert listed(capsys, "--since", "2999-01-01") == ([], f"0 of 3 images in {store}\n")
+    assert listed(capsys, "--model", first.recipe.model, "--limit", "2")[0] == [3, 1]
+    assert listed(capsys, "--model", "another")[0] == []
+    assert listed(capsys, "--store", "none") == ([], f"no images in {Path('none').resolve()}\n")
+    assert run("images", "--starred", "--json") == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["path"] == str(first.path)
+    assert (record["key"], record["starred"], record["note"]) == (first.recipe.key, True, "cover")
+    assert record["recipe"] == first.recipe.to_dict()
+    assert (
+        run("images", "fox", "-o", "foxes/", "--names", "{prompt:5}-{seed}", "--no-metadata") == 0
+    )
+    assert capsys.readouterr().out == f"2 images of 3 written to {Path('foxes').resolve()}\n"
+    assert sorted(os.listdir("foxes")) == ["a-red-1.png", "a-red-3.png"]
+    with pytest.raises(nbtool.MetadataError):
+        nbtool.Recipe.from_file("foxes/a-red-1.png")
+
+
+def test_what_a_command_did_is_said(capsys):
+    gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
+    images = list(gen.grid("a star", seed=[1, 2]))
+    capsys.readouterr()
+    assert run("star", *(str(image.path) for image in images), images[0].recipe.key) == 0
+    assert run("star", images[0].recipe.key, "--remove", "--note", "no") == 0
+    said = ["starred 2 images", "took the star of 1 image and noted it"]
+    assert capsys.readouterr().out.splitlines() == said
+    assert run("star", images[0].recipe.key, "nope") == 1
+    assert "nbtool images lists those it has" in capsys.readouterr().err
+    assert [image.starred for image in images] == [False, True]
+
+
+def test_a_grid_is_named_and_written_without_metadata_from_the_shell(capsys):
+    command = ["grid", "a {c} star", "c=red|blue", "seed=1", "num_inference_steps=1"]
+    written = ["-o", "stars/", "-o", "a.png", "--names", "{c}-{index}.jpg", "--no-metadata"]
+    assert run(*command, "--name", "stars", *written) == 0
+    assert sorted(os.listdir("stars")) == ["blue-2.jpg", "red-1.jpg"]
+    assert "kept as stars" in capsys.readouterr().out
+    assert len(nbtool.grids()["stars"]) == 2
+    assert run(*command, "--name", "stars") == 2
+    assert run("grids", "stars", "-o", "again/", "--names", "{c}") == 0
+    assert f"images: {Path('again').resolve()}" in capsys.readouterr().out
+    assert nbtool.Recipe.from_file("again/red.png").prompt == "a red star"
+
+
+def test_every_command_option_and_exit_code_is_described(capsys):
+    root = parser(cli.RUNS)
+    commands = next(a for a in root._actions if a.dest == "command" or a.choices)
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    for name, command in commands.choices.items():
+        help_text = command.format_help()
+        assert f"nbtool {name}" in help_text.split("example:")[1]
+        assert command.description
+        assert all(action.help for action in command._actions)
+        assert all(f"{code} " in help_text for code in ("0", "1", "2", "130"))
+        assert f"nbtool {name}" in readme or f"make {name}" in readme, name
+    assert "130 interrupted" in root.format_help()
+    for example in re.findall(r"(?m)^nbtool (.+?)(?:  +#.*)?$", readme):
+        assert root.parse_args(shlex.split(example)).run
+    for what in COMMANDS.values():
+        for example in re.findall(r"nbtool (.+)", what[2]):
+            assert root.parse_args(shlex.split(example)).run

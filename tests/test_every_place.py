@@ -268,6 +268,9 @@ OPERATIONS = {
     "write into a folder that is gone": functools.partial(
         refused, path="gone", words="the folder is gone"
     ),
+    "save images in a folder": lambda folder: nbtool.save(
+        opened(folder).find(), folder / "saved" / "several", metadata=False
+    ).name,
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)

@@ -41,6 +41,7 @@ def test_the_public_names_are_locked_and_sorted():
         "presets",
         "random_seeds",
         "replace",
+        "save",
         "unload",
     ]
     assert nbtool.__all__ == sorted(nbtool.__all__)

@@ -138,7 +138,13 @@ def test_images_that_are_made_one_by_one_are_known_to_the_next_process(
 
 @pytest.mark.parametrize(
     "nonsense",
-    [b"", b"[]", gzip.compress(b"[]", mtime=0), gzip.compress(b'{"a": 1}', mtime=0), gzip.compress(b"{", mtime=0)[:-3]],
+    [
+        b"",
+        b"[]",
+        gzip.compress(b"[]", mtime=0),
+        gzip.compress(b'{"a": 1}', mtime=0),
+        gzip.compress(b"{", mtime=0)[:-3],
+    ],
 )
 def test_an_index_that_is_nonsense_is_made_again(library, indexed, nonsense):
     whole = indexed.read_bytes()

@@ -5,42 +5,29 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import importlib.util
 import json
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbtool
 from nbtool import files
-from nbtool.cli.benchmark import PROMPT as DEMO_PROMPT
 from nbtool.cli.benchmark import pace
+from nbtool.cli.options import parsed
+from nbtool.cli.parameters import several, single
 from nbtool.display import save
-from nbtool.errors import NbtoolError, RecipeError, log, logger
+from nbtool.errors import NbtoolError, RecipeError, StoreError, log, logger
 from nbtool.generator import default_store
-from nbtool.recipes.axes import PRESET
-from nbtool.recipes.parameters import INTEGERS, PARAMETERS, READ, REALS
 from nbtool.results.image import format_of
-from nbtool.text import Forgiving, card_text, printable
+from nbtool.results.records import SHA256
+from nbtool.text import Forgiving, card_text, count, printable
 
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
-PARAMETER_HELP = (
-    "parameters are written name=value: "
-    + " ".join(f"{row.name}={row.example}" for row in READ if row.example)
-    + "; there are also "
-    + ", ".join(
-        row.name for row in READ if not (row.example or row.network or row.name == "prompt")
-    )
-    + "; and preset=ink, one of those that the store has (nbtool presets)"
-)
-GRID_HELP = (
-    PARAMETER_HELP + ".  Several values, separated by | or as a range, make an axis: "
-    "'seed=0-3' 'guidance_scale=1-7 (+2)' 'scheduler=euler|ddim'; a {word} in the prompt is "
-    "filled by 'word=red|blue'."
-)
 INTERRUPTED = 130
 NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second on Windows
 
@@ -66,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        options = _parser().parse_args(arguments)
+        options = parsed(arguments, RUNS)
         if options.debug:
             logging.basicConfig(format="%(message)s")
             logger.setLevel(logging.DEBUG)
@@ -89,152 +76,160 @@ def _leave_alone(stream: Forgiving) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nbtool", description="Explore image models: generate, sweep, compare, reproduce."
-    )
-    parser.add_argument("--version", action="version", version=f"nbtool {nbtool.__version__}")
-    parser.add_argument("--debug", action="store_true", help="say what is behind each error")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    demo = commands.add_parser("demo", help="make 4 seeds × 4 guidance values and show where")
-    demo.add_argument("prompt", nargs="?", default=DEMO_PROMPT)
-    demo.set_defaults(run=_demo)
-
-    generate = commands.add_parser("generate", help="make one image", epilog=PARAMETER_HELP)
-    generate.add_argument("prompt")
-    generate.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
-    generate.add_argument("-o", "--output", type=files.expanded, help="also write it there")
-    generate.set_defaults(run=_generate)
-
-    grid = commands.add_parser("grid", help="make every combination", epilog=GRID_HELP)
-    grid.add_argument("prompt")
-    grid.add_argument("parameters", nargs="*", metavar="NAME=VALUES")
-    grid.add_argument(
-        "-o", "--output", type=files.expanded, action="append",
-        help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
-    )  # fmt: skip
-    grid.add_argument("--plan", action="store_true", help="only say what would be made")
-    grid.set_defaults(run=_grid)
-
-    for command in (demo, generate, grid):
-        command.add_argument("--model", help="catalogue name, folder or hub id (default: shapes)")
-        command.add_argument("--store", help="folder for the images (default: nbtool-images)")
-        command.add_argument("--device", help="cuda, mps, xpu or cpu (default: the best there is)")
-
-    images = commands.add_parser("images", help="list the images of a store, oldest first")
-    images.add_argument("--starred", action="store_true", help="only those with a star")
-    images.set_defaults(run=_images)
-
-    star = commands.add_parser("star", help="star images, or note something about them")
-    star.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG of the store, or its key")
-    star.add_argument("--remove", action="store_true", help="take the star away")
-    star.add_argument("--note", help="what to remember of them")
-    star.set_defaults(run=_star)
-
-    grids = commands.add_parser("grids", help="list the grids that have a name, or write one")
-    grids.add_argument("name", nargs="?", help="of a grid; without it all are listed")
-    grids.add_argument(
-        "-o", "--output", type=files.expanded, action="append",
-        help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
-    )  # fmt: skip
-    grids.set_defaults(run=_grids)
-
-    presets = commands.add_parser("presets", help="list the presets of a store")
-    presets.set_defaults(run=_presets)
-
-    for command in (images, star, grids, presets):
-        command.add_argument("--store", help="folder of the images (default: nbtool-images)")
-
-    check = commands.add_parser("check", help="say what this machine has, and what it is good for")
-    check.add_argument("--json", action="store_true", help="for programs")
-    check.add_argument(
-        "--benchmark", action="store_true", help="also make some images, and say how fast"
-    )
-    check.set_defaults(run=_check)
-
-    models = commands.add_parser("models", help="say which models run here, and how")
-    models.add_argument("--json", action="store_true", help="for programs")
-    models.set_defaults(run=_models)
-
-    lab = commands.add_parser("lab", help="open JupyterLab on a copy of the notebooks")
-    lab.add_argument("folder", nargs="?", type=files.expanded, default=Path("nbtool-notebooks"))
-    lab.set_defaults(run=_lab)
-    return parser
-
-
 def _demo(options: argparse.Namespace) -> int:
-    return _make_grid(options, DEMO_AXES, [Path("nbtool-demo.png"), Path("nbtool-demo.html")])
+    options.names, options.name, options.no_metadata = None, None, False
+    return _make_grid(options, DEMO_AXES, ["nbtool-demo.png", "nbtool-demo.html"])
 
 
 def _generate(options: argparse.Namespace) -> int:
-    if options.output:
-        format_of(options.output)
-        files.check(options.output)
-    parameters = {name: _number(name, text) for name, text in _pairs(options.parameters)}
+    parameters = single(options.prompt, options.parameters)
+    if options.output is not None:
+        format_of(files.expanded(options.output))
+        files.check(files.expanded(options.output))
+    elif options.no_metadata:
+        raise RecipeError("--no-metadata is for a copy: say where with -o FILE")
     image = _generator(options)(options.prompt, **parameters)
-    print(image.save(options.output) if options.output else image.path)
+    if options.output is None:
+        print(image.path)
+    else:
+        print(image.save(options.output, metadata=not options.no_metadata))
     return 0
 
 
 def _grid(options: argparse.Namespace) -> int:
-    parameters = {name: _values(name, text) for name, text in _pairs(options.parameters)}
+    parameters = several(options.prompt, options.parameters)
     if options.plan:
         print(_generator(options).plan(options.prompt, **parameters))
         return 0
-    return _make_grid(options, parameters, options.output or [Path("nbtool-grid.png")])
+    return _make_grid(options, parameters, options.output or ["nbtool-grid.png"])
 
 
 def _make_grid(
-    options: argparse.Namespace, parameters: dict[str, Any], outputs: Sequence[Path]
+    options: argparse.Namespace, parameters: dict[str, Any], outputs: Sequence[str]
 ) -> int:
-    for output in outputs:
-        save.check(output)
+    _check_outputs(options, outputs, parameters)
     generator = _generator(options)
+    if options.name is not None and options.name in generator.store.grids:
+        raise RecipeError(f"there is a grid {options.name!r} already; give --name another")
     grid = generator.grid(options.prompt, **parameters)
     for labels, error in grid.failed.items():
         print(f"nbtool: {labels} failed: {error}", file=sys.stderr)
     print(f"{len(grid)} images in {generator.store.path}")
-    for output in outputs:
-        print(f"{_kind(output)}: {files.absolute(grid.save(output))}")
+    if options.name is not None:
+        grid.name = options.name
+        print(f"kept as {printable(options.name)}; nbtool grids lists it")
+    _write(grid, options, outputs)
     return 1 if grid.failed else 0
 
 
+def _check_outputs(
+    options: argparse.Namespace, outputs: Sequence[str], words: Iterable[str]
+) -> None:
+    if options.names is not None and all(save.is_one_picture(output) for output in outputs):
+        raise RecipeError("--names is for images: say where with -o folder/, -o FILE.zip or .html")
+    for output in outputs:
+        save.check(output, _names_for(output, options), words)
+
+
+def _write(grid: nbtool.Grid, options: argparse.Namespace, outputs: Sequence[str]) -> None:
+    for output in outputs:
+        names = _names_for(output, options)
+        path = save.save(grid, output, names=names, metadata=not options.no_metadata)
+        print(f"{_kind(path)}: {files.absolute(path)}")
+
+
+def _names_for(output: str, options: argparse.Namespace) -> str | None:
+    """The pattern, where there are several files to be named."""
+    return None if save.is_one_picture(output) else options.names
+
+
 def _images(options: argparse.Namespace) -> int:
+    if options.limit is not None and options.limit < 1:
+        raise RecipeError(f"--limit must be 1 or more, got {options.limit}")
+    if options.output is not None:
+        save.check(options.output, options.names, kinds=save.SEVERAL)
+    elif options.no_metadata or options.names is not None:
+        raise RecipeError("--names and --no-metadata are for copies: say where with -o folder/")
     store = default_store(options.store)
-    for image in store.starred if options.starred else store:
-        mark = store.mark(image.recipe.key)
-        note = f"  ({printable(mark.note)})" if mark.note else ""
-        print(f"{'★' if mark.starred else ' '} {image.path}  {image.caption}{note}")
+    asked = {"model": options.model} if options.model is not None else {}
+    found = store.find(
+        " ".join(options.words), starred=options.starred or None,
+        since=options.since, sort=options.sort, **asked,
+    )[: options.limit]  # fmt: skip
+    total = len(store)
+    if options.output is not None and len(found):
+        metadata = not options.no_metadata
+        path = nbtool.save(found, options.output, names=options.names, metadata=metadata)
+        print(f"{count(len(found), 'image')} of {total:,} written to {files.absolute(path)}")
+    elif options.json:
+        print(json.dumps([_record(image) for image in found], indent=2))
+    elif options.output is None:
+        for image in found:
+            mark = store.mark(image.recipe.key)
+            note = f"  ({printable(mark.note)})" if mark.note else ""
+            print(f"{'★' if mark.starred else ' '} {image.path}  {image.caption}{note}")
+    if not total:
+        print(f"no images in {store.path}", file=sys.stderr)
+    elif len(found) < total and (options.output is None or not found):
+        print(f"{len(found):,} of {count(total, 'image')} in {store.path}", file=sys.stderr)
     return 0
+
+
+def _record(image: nbtool.GeneratedImage) -> dict[str, Any]:
+    """What programs are told of an image."""
+    return {
+        "path": str(image.path),
+        "key": image.recipe.key,
+        "created": image.provenance.created,
+        "starred": image.starred,
+        "note": image.note,
+        "recipe": image.recipe.to_dict(),
+    }
 
 
 def _star(options: argparse.Namespace) -> int:
     store = default_store(options.store)
-    for given in options.images:
-        with files.explained(f"find {given}"):
-            known = files.expanded(given).exists()
-        key = nbtool.Recipe.from_file(given).key if known else given
+    keys = list(dict.fromkeys(_key(given, store) for given in options.images))
+    for key in keys:
         store.set_mark(key, starred=not options.remove, note=options.note)
+    done = "took the star of" if options.remove else "starred"
+    noted = " and noted it" if options.note is not None else ""
+    print(f"{done} {count(len(keys), 'image')}{noted}")
     return 0
 
 
+def _key(given: str, store: nbtool.Store) -> str:
+    """The key of an image that is named by a file or by that."""
+    with files.explained(f"find {given}"):
+        known = files.expanded(given).exists()
+    key = nbtool.Recipe.from_file(given).key if known else given
+    if not (SHA256.fullmatch(key) and store.has(key)):
+        raise StoreError(
+            f"{store.path} holds no image with the key {key!r}; nbtool images lists those it has"
+        )
+    return key
+
+
 def _grids(options: argparse.Namespace) -> int:
-    grids = default_store(options.store).grids
+    store = default_store(options.store)
+    grids = store.grids
+    outputs = options.output or []
     if options.name is None:
-        if options.output:
+        if outputs:
             raise RecipeError("which grid is to be written? nbtool grids NAME -o FILE")
-        print(grids)
+        if grids:
+            print(grids)
+        else:
+            print(f"no grid in {store.path} has a name; nbtool grid … --name NAME gives it one")
         return 0
-    for output in options.output or ():
-        save.check(output)
     try:
         grid = grids[options.name]
     except KeyError as error:
         raise RecipeError(error.args[0]) from None
+    if outputs:
+        _check_outputs(options, outputs, [*grid.words, *grid.axes])
     print(grid)
-    for output in options.output or ():
-        print(f"{_kind(output)}: {files.absolute(grid.save(output))}")
+    _write(grid, options, outputs)
     return 0
 
 
@@ -261,54 +256,30 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _kind(output: Path) -> str:
-    return "page" if output.suffix == ".html" else "images" if output.suffix == ".zip" else "sheet"
+    kinds = {".html": "page", ".zip": "images"}
+    return "images" if output.is_dir() else kinds.get(output.suffix.lower(), "sheet")
 
 
 def _generator(options: argparse.Namespace) -> nbtool.Generator:
     return nbtool.Generator(options.model, store=options.store, device=options.device)
 
 
-def _pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals:
-            raise RecipeError(f"write parameters as name=value, got {argument!r}")
-        if name in dict(pairs):
-            raise RecipeError(f"{name} is given twice")
-        pairs.append((name, value))
-    return pairs
-
-
-def _number(name: str, text: str) -> Any:
-    """The value of a numeric parameter; any other stays text."""
-    if name not in INTEGERS + REALS:
-        return text
-    try:
-        return int(text) if name in INTEGERS else float(text)
-    except ValueError:
-        return text  # refused with its name and range where recipes are checked
-
-
-def _values(name: str, text: str) -> Any:
-    """One value or several: a range string for numbers, texts between bars for the others."""
-    if name in INTEGERS + REALS:
-        number = _number(name, text)
-        return text.replace("|", ",") if isinstance(number, str) else number
-    return text.split("|") if "|" in text or name not in (*PARAMETERS, PRESET) else text
-
-
 def _lab(options: argparse.Namespace) -> int:
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise NbtoolError("JupyterLab is not installed here; pip install jupyterlab")
     folder = files.absolute(options.folder)
+    copied = 0
     with files.explained(f"copy the notebooks to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         for notebook in _notebooks():
             if not (folder / notebook.name).exists():
                 files.write(folder / notebook.name, notebook.read_bytes())
-    print(f"the notebooks are in {folder}; changes there are yours to keep")
+                copied += 1
+    done = f"copied {count(copied, 'notebook')} to" if copied else "the notebooks are in"
+    print(f"{done} {folder}; changes there are yours to keep")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command = [sys.executable, "-m", "jupyter", "lab", *root, str(folder)]
-    return subprocess.run(command, check=False).returncode  # noqa: S603
+    return 1 if subprocess.run(command, check=False).returncode else 0  # noqa: S603
 
 
 def _notebooks() -> list[Path]:
@@ -320,3 +291,17 @@ def _notebooks() -> list[Path]:
     raise NbtoolError(
         f"the notebooks are neither in {package} nor beside it; install nbtool-diffusion again"
     )
+
+
+RUNS = {
+    "demo": _demo,
+    "generate": _generate,
+    "grid": _grid,
+    "images": _images,
+    "star": _star,
+    "grids": _grids,
+    "presets": _presets,
+    "check": _check,
+    "models": _models,
+    "lab": _lab,
+}

@@ -10,11 +10,14 @@ from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 
 
-def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
-    """Everything about an image in words, and a name for its file.
+def details(cell: GeneratedImage, file: str, *, metadata: bool = True) -> dict[str, Any]:
+    """Everything about an image in words, and a name for its file; without metadata only that.
 
     Tables are rows of a label, a value, and the name that the label stands for.
     """
+    shown = {"size": faces.size(cell) or (1, 1), "file": file}
+    if not metadata:
+        return shown | {"caption": "", "note": "", "made": []}
     made = {name: value for name, value in cell.provenance.to_dict().items() if value}
     for several in ("widths", "versions"):
         if parts := made.pop(several, {}):
@@ -22,8 +25,7 @@ def details(cell: GeneratedImage, file: str) -> dict[str, Any]:
     if notes := made.pop("notes", []):
         made["notes"] = "\n".join(notes)
     return {
-        "size": faces.size(cell) or (1, 1),
-        "file": file,
+        **shown,
         "caption": cell.caption,
         "note": cell.note,
         "made": [[titled(name), str(value), name] for name, value in made.items()],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 from typing import TYPE_CHECKING
 
 from nbtool.errors import log
@@ -14,8 +13,6 @@ from nbtool.results.image import GeneratedImage, settings
 from nbtool.text import count, ellipsized
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from PIL.Image import Image
 
     from nbtool.results.labelled import Cell, Labelled
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
 NOT_MADE = "not made"
 MAX_REASON = 500  # characters
 MANY = 500  # images
-MAX_PIECE, MAX_STEM = 40, 160  # characters of a file's name
 
 
 def picture(cell: Cell | None) -> Image | None:
@@ -84,21 +80,15 @@ def shared(grid: Labelled) -> Recipe:
     return Recipe(**common)
 
 
-def summary(grid: Labelled) -> list[str]:
-    """How many images there are, and what they have in common."""
+def counts(grid: Labelled) -> list[str]:
+    """How many images there are, and how many are not."""
     missing = len(grid.missing)
     failed = math.prod(grid.shape) - len(grid) - missing
     parts = [count(len(grid), "image")]
     parts += [f"{failed:,} failed"] if failed else []
-    parts += [f"{missing:,} not made"] if missing else []
-    return parts + [ellipsized(words, 200) for words in settings(shared(grid))]
+    return parts + ([f"{missing:,} not made"] if missing else [])
 
 
-def file_stem(texts: Mapping[str, str]) -> str:
-    """A name for the file of an image such as "seed=2,guidance_scale=5", safe on any system."""
-    pieces = (f"{_safe(name)}={_safe(text)}" for name, text in texts.items())
-    return ",".join(pieces)[:MAX_STEM].rstrip(".,=") or "image"
-
-
-def _safe(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text[:200]).strip("-.")[:MAX_PIECE] or "_"
+def summary(grid: Labelled) -> list[str]:
+    """How many images there are, and what they have in common."""
+    return counts(grid) + [ellipsized(words, 200) for words in settings(shared(grid))]

@@ -110,9 +110,11 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
 
 def save_figure(
     figure: Figure, file: str | os.PathLike[str] | IO[bytes], *,
-    format: str | None = None, dpi: float | Literal["figure"] = "figure",
+    format: str | None = None, dpi: float | Literal["figure"] = "figure", metadata: bool = True,
 ) -> None:  # fmt: skip
     """Writes a figure as .pdf or .svg with text that can be selected and searched.
+
+    Without metadata it does not say either what wrote it.
 
     Raises:
         StoreError: The file cannot be written; what was there stays.
@@ -122,7 +124,8 @@ def save_figure(
     if isinstance(file, (str, os.PathLike)):
         path = files.expanded(file)
         with files.explained(f"write {path}"), files.writing(files.target(path)) as opened:
-            save_figure(figure, opened, format=format or path.suffix[1:], dpi=dpi)
+            kind = format or path.suffix[1:]
+            save_figure(figure, opened, format=kind, dpi=dpi, metadata=metadata)
         return
     settings: Any = {
         "pdf.fonttype": 42,
@@ -132,9 +135,13 @@ def save_figure(
     }
     kind = (format or "pdf").lower()
     # The date would make two files of one grid differ.
-    undated: dict[str, None] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind, {})
+    unsaid = {"pdf": ["CreationDate"], "svg": ["Date"]}.get(kind, [])
+    if not metadata:
+        unsaid += {"pdf": ["Creator", "Producer"], "svg": ["Creator", "Format", "Type"]}[kind]
     with mpl.rc_context(settings), silence.quiet_figures():
-        figure.savefig(file, format=kind, dpi=dpi, facecolor="white", metadata=undated)
+        figure.savefig(
+            file, format=kind, dpi=dpi, facecolor="white", metadata=dict.fromkeys(unsaid)
+        )
 
 
 def _resolution(places: list[Place]) -> float:

@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from nbtool.display.details import details, request
 from nbtool.display.layout import Layout, arrange
 from nbtool.errors import StoreError
 from nbtool.results.image import GeneratedImage
+from nbtool.results.names import Names, Pattern, values_of
 from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
 MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become
+COPIES = "The images on this page are WebP copies, to keep the page small."
+FAILED = "no image came of it"
 NOTE = "The images on this page are WebP copies without recipes inside, to keep the page small."
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -33,19 +37,25 @@ TEMPLATE = Path(__file__).with_name("page.html")
 Source = tuple[str, bytes]  # format and file
 
 
-def page(grid: Labelled) -> str:
+def page(grid: Labelled, names: Pattern | None = None, *, metadata: bool = True) -> str:
     """The page's HTML. It holds the stored PNG files as they are, so recipes stay inside.
 
     If they are too large together, it holds WebP copies of the same size and says so.
 
+    Args:
+        grid: The grid.
+        names: What its images are called where they are saved; None: by the axes' labels.
+        metadata: False leaves out what is not seen, prompt and settings too.
+
     Raises:
         StoreError: Even those are too large for one page.
     """
-    data = viewer_data(grid)
-    title = printable(ellipsized(grid.title, 120)) or "Images"
+    data = viewer_data(grid, names, metadata=metadata)
+    title = printable(ellipsized(data["title"], 120)) or "Images"
+    generator = f'<meta name="generator" content="nbtool {html.escape(__version__)}">'
     parts = {
-        "TITLE": html.escape(f"{title} – nbtool"),
-        "VERSION": html.escape(__version__),
+        "TITLE": html.escape(f"{title} – nbtool" if metadata else title),
+        "GENERATOR": generator if metadata else "",
         "STYLE": viewer.style(),
         "SCRIPT": viewer.page_module(),
         "DATA": json_for_script(data),
@@ -54,38 +64,45 @@ def page(grid: Labelled) -> str:
     return re.sub(r"@@([A-Z]+)@@", lambda match: parts[match[1]], TEMPLATE.read_text("utf-8"))
 
 
-def viewer_data(grid: Labelled) -> dict[str, Any]:
+def viewer_data(
+    grid: Labelled, names: Pattern | None = None, *, metadata: bool = True
+) -> dict[str, Any]:
     """What the viewer's host.js takes: axes, a cell for each index, the images once each.
 
     A cell is the number of its image, the reason why it failed, or None if it was not made.
     """
     layout = arrange(grid.axes, swept=grid.swept)
-    names = list(grid.axes)
+    pattern = names or Pattern.of_axes(grid.axes)
+    collected = partial(_collected, grid, pattern, metadata=metadata)
     try:
-        images, where = _collected(grid, _stored, MAX_STORED)
+        images, where = collected(_stored if metadata else _bare, MAX_STORED)
         note = ""
     except _TooLargeError:
         try:
-            images, where = _collected(grid, _reduced, MAX_PAGE)
-            note = NOTE
+            images, where = collected(_reduced, MAX_PAGE)
+            note = NOTE if metadata else COPIES
         except _TooLargeError:
             raise StoreError(
                 f"{len(grid):,} images are too large for one page; save a part of the grid, "
-                f"such as grid.isel({names[0]}=range(4)), or all of it as .zip"
+                f"such as grid.isel({next(iter(grid.axes))}=range(4)), or all of it as .zip"
             ) from None
-    return described(grid, layout, faces.largest(grid)) | {
-        "summary": " · ".join(faces.summary(grid)),
+    data = described(grid, layout, faces.largest(grid)) | {
+        "summary": " · ".join(faces.summary(grid) if metadata else faces.counts(grid)),
         "note": note,
         "stars": starred(grid),
         "arrangement": grid.arrangement,
         "cells": where,
-        "requests": {
-            n: request(grid.recipe(index))
-            for n, (index, found) in enumerate(zip(grid.indices(), where, strict=True))
-            if isinstance(found, str)
-        },
+        "requests": {},
         "images": images,
     }
+    if not metadata:
+        return data | {"title": "Images", "version": ""}
+    data["requests"] = {
+        n: request(grid.recipe(index))
+        for n, (index, found) in enumerate(zip(grid.indices(), where, strict=True))
+        if isinstance(found, str)
+    }
+    return data
 
 
 def described(grid: Labelled, layout: Layout, size: tuple[int, int]) -> dict[str, Any]:
@@ -129,37 +146,46 @@ class _TooLargeError(Exception):
 
 
 def _collected(
-    grid: Labelled, encode: Callable[[GeneratedImage], Source], limit: int
-) -> tuple[list[dict[str, Any]], list[int | str | None]]:
+    grid: Labelled, pattern: Pattern, encode: Callable[[GeneratedImage], Source], limit: int, *,
+    metadata: bool,
+) -> tuple[list[dict[str, Any]], list[int | str | None]]:  # fmt: skip
     images: list[dict[str, Any]] = []
     where: list[int | str | None] = []
     numbers: dict[str, int] = {}
+    names = Names()
     size = 0
     for index in grid.indices():
         cell = grid.cell(index)
         if not isinstance(cell, GeneratedImage):
-            where.append(None if cell is None else faces.reason(cell))
+            why = faces.reason(cell) if metadata else FAILED
+            where.append(None if cell is None else why)
             continue
         key = cell.recipe.key
         if key not in numbers:
             try:
                 kind, data = encode(cell)
             except (OSError, SyntaxError, ValueError):
-                where.append(faces.reason(cell))
+                where.append(faces.reason(cell) if metadata else FAILED)
                 continue
             size += len(data)
             if size > limit:
                 raise _TooLargeError
             numbers[key] = len(images)
-            stem = faces.file_stem(grid.texts(index))
+            words = grid.words | grid.texts(index)
+            values = values_of(cell, words, index=len(images) + 1, of=len(grid))
+            file = names.give(pattern.stem(values), f".{kind}")
             src = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-            images.append(details(cell, f"{stem}.{kind}") | {"src": src})
+            images.append(details(cell, file, metadata=metadata) | {"src": src})
         where.append(numbers[key])
     return images, where
 
 
 def _stored(cell: GeneratedImage) -> Source:
     return "png", cell.png
+
+
+def _bare(cell: GeneratedImage) -> Source:
+    return "png", cell.encoded("PNG", metadata=False)
 
 
 def _reduced(cell: GeneratedImage) -> Source:

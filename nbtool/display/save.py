@@ -1,87 +1,232 @@
-"""A grid written to a file; the suffix says as what."""
+"""Images and grids written to files; the path says as what."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from nbtool import files
 from nbtool._version import __version__
-from nbtool.display import faces
 from nbtool.errors import RecipeError
 from nbtool.results.image import FORMATS, GeneratedImage
+from nbtool.results.names import NUMBERED, SUGGESTED, Names, Pattern, values_of
+from nbtool.text import shown
 
 if TYPE_CHECKING:
     from nbtool.results.labelled import Labelled
-
-Writer = Callable[["Labelled", IO[bytes], str], None]
 
 _QUALITY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 92, "subsampling": 0},
     "WEBP": {"quality": 92},
 }
+SEVERAL = (".zip",)  # files of images
+SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
-def save(grid: Labelled, path: str | os.PathLike[str]) -> Path:
-    """Writes the grid and returns the path; an existing file is replaced once all is written.
+class Way(NamedTuple):
+    """How something is written.
 
-    .png, .jpg, .jpeg, .webp: the contact sheet. .html: the page. .pdf, .svg: the figure. .zip:
-    every image as a PNG file, and manifest.json. `~` is the home folder.
+    Attributes:
+        suffix: As what; "" for a folder of images.
+        names: What the files of images are called.
+        metadata: Whether recipes are inside.
+    """
+
+    suffix: str
+    names: Pattern
+    metadata: bool
+
+
+Named = tuple[GeneratedImage, dict[str, str]]  # with what fills its name besides its recipe
+Writer = Callable[["Labelled", IO[bytes], Way], None]
+
+
+def save(
+    grid: Labelled,
+    path: str | os.PathLike[str],
+    *,
+    names: str | None = None,
+    metadata: bool = True,
+) -> Path:
+    """Writes the grid and returns the path; `Grid.save` says as what.
 
     Raises:
-        RecipeError: The suffix is none of these.
+        RecipeError: Grids are not saved as such, or `names` is no pattern.
         StoreError: The file cannot be written.
     """
+    way = _way(path, names, [*grid.words, *grid.axes], metadata=metadata)
+    if not names and metadata:
+        way = way._replace(names=Pattern.of_axes(grid.axes))
     path = files.expanded(path)
-    write = _writer(path)
+    if not way.suffix:
+        _write_folder(_named(grid), path, way)
+        return path
     with files.explained(f"write {path}"), files.writing(files.target(path)) as file:
-        write(grid, file, path.suffix.lower())
+        WRITERS[way.suffix](grid, file, way)
     return path
 
 
-def check(path: Path) -> None:
-    """Tells before there is anything to save whether it could be saved there.
+def save_images(
+    images: Iterable[GeneratedImage],
+    path: str | os.PathLike[str],
+    *,
+    names: str | None = None,
+    metadata: bool = True,
+) -> Path:
+    """Writes several images into a folder or a .zip file; returns its path.
+
+        nbtool.save(store.find(starred=True), "for-anna/", names="{date}-{prompt:30}-{seed}")
+
+    What lies in a folder stays: a name that is taken is counted up.
+
+    Args:
+        images: A list of images, what a store found, or a grid.
+        path: The folder, which is made in one that is there, or a file that ends in .zip.
+        names: A pattern. In braces stand any parameter, `date`, `time`, `key` or `index`, and
+            `{prompt:30}` is cut to a length, between words. With .jpg or .webp at its end, images
+            are saved as such; else as .png.
+        metadata: False writes pixels alone, without the recipes.
 
     Raises:
-        RecipeError: Grids are not saved as files of this suffix.
-        StoreError: The file cannot be written.
+        RecipeError: It is no such path or pattern, or something is no image.
+        StoreError: An image cannot be read, or a file not be written.
     """
-    _writer(path)
-    files.check(path)
+    way = _way(path, names, metadata=metadata, kinds=SEVERAL)
+    found: list[Named] = []
+    for image in images:
+        if not isinstance(image, GeneratedImage):
+            raise RecipeError(f"images are saved, got {shown(image)}")
+        found.append((image, {}))
+    path = files.expanded(path)
+    if not way.suffix:
+        _write_folder(found, path, way)
+        return path
+    with (
+        files.explained(f"write {path}"),
+        files.writing(files.target(path)) as file,
+        zipfile.ZipFile(file, "w") as archive,
+    ):
+        for name, data in _files(found, way, Names()):
+            archive.writestr(_entry(name), data)
+    return path
 
 
-def _writer(path: Path) -> Writer:
-    if write := WRITERS.get(path.suffix.lower()):
-        return write
-    raise RecipeError(f"a grid is saved as {', '.join(WRITERS)}; got {path.name!r}")
+def check(
+    path: str | os.PathLike[str],
+    names: str | None = None,
+    words: Iterable[str] = (),
+    kinds: Collection[str] | None = None,
+) -> None:
+    """Tells before there is anything to save whether it could be saved there.
+
+    Args:
+        path: Where.
+        names: The pattern, if there is one.
+        words: The names of axes and words that there will be.
+        kinds: The suffixes that there are; None: those of a grid.
+
+    Raises:
+        RecipeError: It is not saved as such, or under such names.
+        StoreError: It cannot be written.
+    """
+    way = _way(path, names, words, kinds=kinds)
+    path = files.expanded(path)
+    if way.suffix:
+        files.check(path)
+    else:
+        with files.explained(f"write {path}"):
+            there = path.exists()
+            if there and not path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            files.write(path / ".nbtool" if there else path, b"", keep=False)
 
 
-def _write_sheet(grid: Labelled, file: IO[bytes], suffix: str) -> None:
+def is_one_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether what is written there is one picture, and no images with names of their own."""
+    return files.expanded(path).suffix.lower() in FORMATS | FIGURES
+
+
+def _way(
+    path: str | os.PathLike[str],
+    names: str | None,
+    words: Iterable[str] = (),
+    *,
+    metadata: bool = True,
+    kinds: Collection[str] | None = None,
+) -> Way:
+    pattern = Pattern((SUGGESTED if metadata else NUMBERED) if names is None else names, words)
+    named = files.expanded(path)
+    suffix, text = named.suffix.lower(), os.fsdecode(path)
+    known = WRITERS if kinds is None else kinds
+    if suffix not in known:
+        # "stars" alone may be a slip, where a grid has a single file as well.
+        meant = not suffix and (names is not None or kinds is not None)
+        with files.explained(f"write {named}"):
+            is_folder = text and (text.endswith(SEPARATORS) or meant or named.is_dir())
+        if is_folder:
+            return Way("", pattern, metadata)
+        raise RecipeError(
+            f"{'a grid is' if kinds is None else 'images are'} saved as a folder (pictures/), "
+            f"{', '.join(known)}; got {named.name!r}"
+        )
+    if names is not None and is_one_picture(path):
+        raise RecipeError(
+            f"names are for images in a folder, .zip or .html; {named.name} is one picture"
+        )
+    return Way(suffix, pattern, metadata)
+
+
+def _named(grid: Labelled) -> list[Named]:
+    cells = ((grid.cell(index), grid.words | grid.texts(index)) for index in grid.indices())
+    return [(cell, words) for cell, words in cells if isinstance(cell, GeneratedImage)]
+
+
+def _files(found: Sequence[Named], way: Way, names: Names) -> Iterator[tuple[str, bytes]]:
+    """A name and the bytes of each image, one after the other."""
+    format = FORMATS[way.names.suffix.lower()]
+    for index, (image, words) in enumerate(found, 1):
+        stem = way.names.stem(values_of(image, words, index=index, of=len(found)))
+        yield names.give(stem, way.names.suffix), image.encoded(format, metadata=way.metadata)
+
+
+def _write_folder(found: Sequence[Named], folder: Path, way: Way) -> None:
+    with files.explained(f"write {folder}"):
+        folder.mkdir(exist_ok=True)
+        names = Names(os.listdir(folder))
+        for name, data in _files(found, way, names):
+            files.write(folder / name, data)
+
+
+def _write_sheet(grid: Labelled, file: IO[bytes], way: Way) -> None:
     from nbtool.display.sheet import contact_sheet
 
-    kind = FORMATS[suffix]
+    kind = FORMATS[way.suffix]
     contact_sheet(grid).save(file, kind, **_QUALITY.get(kind, {}))
 
 
-def _write_page(grid: Labelled, file: IO[bytes], _: str) -> None:
+def _write_page(grid: Labelled, file: IO[bytes], way: Way) -> None:
     from nbtool.display.page import page
 
-    file.write(page(grid).encode("utf-8"))
+    file.write(page(grid, way.names, metadata=way.metadata).encode("utf-8"))
 
 
-def _write_figure(grid: Labelled, file: IO[bytes], suffix: str) -> None:
+def _write_figure(grid: Labelled, file: IO[bytes], way: Way) -> None:
     from nbtool.display.figure import figure, save_figure
 
-    save_figure(figure(grid), file, format=suffix[1:])
+    save_figure(figure(grid), file, format=way.suffix[1:], metadata=way.metadata)
 
 
-def _write_zip(grid: Labelled, file: IO[bytes], _: str) -> None:
-    """Images one after the other, uncompressed since PNG is; the manifest last."""
-    names: set[str] = set()
+def _write_zip(grid: Labelled, file: IO[bytes], way: Way) -> None:
+    """Images one after the other, uncompressed since PNG is; the manifest last.
+
+    Without metadata there is none: it is nothing else.
+    """
+    names = Names(["manifest.json"])
     manifest: dict[str, Any] = {
         "schema": 1,
         "nbtool": __version__,
@@ -92,20 +237,22 @@ def _write_zip(grid: Labelled, file: IO[bytes], _: str) -> None:
         "missing": [],
     }
     with zipfile.ZipFile(file, "w") as archive:
+        written = _files(_named(grid), way, names)
         for index in grid.indices():
             cell = grid.cell(index)
             labels = grid.labels(index)
             if isinstance(cell, GeneratedImage):
-                name = _unique(faces.file_stem(grid.texts(index)), names) + ".png"
-                archive.writestr(_entry(name), cell.png)
+                name, data = next(written)
+                archive.writestr(_entry(name), data)
                 made = {"recipe": cell.recipe.to_dict(), "provenance": cell.provenance.to_dict()}
                 manifest["images"].append({"labels": labels, "file": name} | made)
             elif cell is not None:
                 manifest["failed"].append({"labels": labels, "error": str(cell)})
             else:
                 manifest["missing"].append({"labels": labels})
-        text = json.dumps(manifest, indent=2, ensure_ascii=True, default=str)
-        archive.writestr(_entry("manifest.json"), text, zipfile.ZIP_DEFLATED)
+        if way.metadata:
+            text = json.dumps(manifest, indent=2, ensure_ascii=True, default=str)
+            archive.writestr(_entry("manifest.json"), text, zipfile.ZIP_DEFLATED)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -115,20 +262,10 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _unique(stem: str, names: set[str]) -> str:
-    """The stem, with a number where a file system that ignores case has it already."""
-    name, number = stem, 1
-    while name.lower() in names:
-        number += 1
-        name = f"{stem}-{number}"
-    names.add(name.lower())
-    return name
-
-
+FIGURES: dict[str, Writer] = {".pdf": _write_figure, ".svg": _write_figure}
 WRITERS: dict[str, Writer] = {
     **dict.fromkeys(FORMATS, _write_sheet),
     ".html": _write_page,
-    ".pdf": _write_figure,
-    ".svg": _write_figure,
+    **FIGURES,
     ".zip": _write_zip,
 }

@@ -17,6 +17,7 @@ from nbtool.errors import GenerationError, log
 from nbtool.live.again import Again
 from nbtool.live.thumbnails import Encoded, Thumbnails, jpeg
 from nbtool.results.image import GeneratedImage, settings
+from nbtool.results.names import Pattern
 from nbtool.text import count, ellipsized
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ class Feed:
             view.send(content | sendable(request(self.grid.recipe(index))) | {"again": again})
             return
         try:
-            stem = faces.file_stem(self._grid.texts(index))
+            stem = Pattern.of_axes(self._grid.axes).stem(self._grid.texts(index))
             content |= sendable(details(cell, f"{stem}.png"))
             view.send(content, [cell.png])
         except Exception as error:

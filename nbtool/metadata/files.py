@@ -30,6 +30,7 @@ SCHEMA = 1
 MAX_FILE = 256 * 2**20  # bytes
 # Of zlib: made for pictures; in half of its default's time or less, at its size to 3 %.
 COMPRESSION = {"compress_type": zlib.Z_RLE, "compress_level": 1}
+LOSSY: dict[str, Any] = {"quality": 95, "subsampling": 0}
 MAX_PIXELS = 2**26  # that are decoded to find a text behind them
 MAX_JPEG_TEXT = 65_000  # bytes; EXIF is one segment of 64 KiB there
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
@@ -71,6 +72,18 @@ def converted(
         image.load()  # texts may stand behind the pixels
         ours = _ours(recipe, provenance, strict_json(image.info.get("nbtool", "{}")))
         return _with_comment(image.convert("RGB"), ours, format)
+
+
+def bare(png: bytes, format: str) -> bytes:
+    """The pixels of a PNG as a file's bytes in which nothing else is said; as `converted` has them."""
+    from PIL import Image as PILImage
+
+    with PILImage.open(io.BytesIO(png)) as image:
+        pixels = image.convert("RGB")
+    pixels.info.clear()
+    buffer = io.BytesIO()
+    pixels.save(buffer, format, **(COMPRESSION if format == "PNG" else LOSSY))
+    return buffer.getvalue()
 
 
 def restored(
@@ -206,7 +219,7 @@ def _with_comment(image: Image, ours: str, format: str) -> bytes:
     exif = PILImage.Exif()
     exif.get_ifd(0x8769)[_USER_COMMENT] = b"ASCII\0\0\0" + ours.encode("ascii")
     buffer = io.BytesIO()
-    image.save(buffer, format, quality=95, subsampling=0, exif=exif)
+    image.save(buffer, format, exif=exif, **LOSSY)
     return buffer.getvalue()
 
 

@@ -17,6 +17,7 @@ from nbtool.panel.mark import Mark
 from nbtool.panel.stage import Stage
 from nbtool.recipes.checks import TEXT
 from nbtool.recipes.parameters import ROWS
+from nbtool.results.names import suggested
 from nbtool.text import digits, duration, printable
 
 if TYPE_CHECKING:
@@ -59,7 +60,11 @@ class Detail:
         self.star = Mark(False, STARS[False], "Keep it in mind", self._mark_star)
         self.note = Mark("", "Note", "A note to keep with it", self._mark_note)
         self.file = ipywidgets.Text(description="Save as", continuous_update=True)
-        self.save = _button("Save", "Write the file, with its recipe inside")
+        self.bare = ipywidgets.Checkbox(
+            description="without metadata", indent=False,
+            tooltip="Pixels alone, for others: neither recipe nor prompt nor seed is in the file",
+        )  # fmt: skip
+        self.save = _button("Save", "Write the file")
         self.python.on_click(notice.click(self._copy_python))
         self.save.on_click(notice.click(self._save))
         self._tools = self._arranged()
@@ -90,7 +95,7 @@ class Detail:
             self.recipe.value = _words(image) if image else ""
             self.show_marks()
             if image:
-                self.file.value = f"{_stem(image)}.png"
+                self.file.value = suggested(image)
                 self.fold.summary = image.caption
             self.place()
             self.stage.key = image.recipe.key if image else ""
@@ -155,11 +160,14 @@ class Detail:
         with files.explained(f"write {path}"):
             if path.exists():
                 raise StoreError(f"{path} is there already; give another name")
-        self._notice.say(f"Saved as {files.absolute(self.image.save(path))}")
+        saved = files.absolute(self.image.save(path, metadata=not self.bare.value))
+        self._notice.say(f"Saved as {saved}{', without metadata' if self.bare.value else ''}")
 
     def _arranged(self) -> Any:
         use = _row(self.star, self.use, self.vary, self.sweep, self.note)
-        self.fold = Fold("This image", self.recipe, _row(self.file, self.save, self.python))
+        self.fold = Fold(
+            "This image", self.recipe, _row(self.file, self.bare, self.save, self.python)
+        )
         tools = ipywidgets.VBox([use, self.fold.widget])
         tools.add_class("nbtool-tools")
         return tools
@@ -173,12 +181,6 @@ def _row(*children: Any) -> Any:
 
 def _button(label: str, tooltip: str) -> Any:
     return ipywidgets.Button(description=label, tooltip=tooltip)
-
-
-def _stem(image: GeneratedImage) -> str:
-    letters = (c if c.isascii() and c.isalnum() else "-" for c in image.recipe.prompt[:40].lower())
-    words = "-".join(filter(None, "".join(letters).split("-")))
-    return f"{words or 'image'}-{image.seed}"
 
 
 def _words(image: GeneratedImage) -> str:

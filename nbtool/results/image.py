@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from nbtool import files, metadata
+from nbtool import files
+from nbtool import metadata as texts
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
 from nbtool.recipes.parameters import READ, infotext_terms
@@ -150,11 +151,13 @@ class GeneratedImage:
         self._kept_in().delete(self.recipe.key)
 
     @mild()
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, metadata: bool = True) -> Path:
         """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
 
         Args:
             path: Where; `~` is the home folder.
+            metadata: False writes the same pixels and nothing else: for others, who need not know
+                how it was made. nbtool cannot make it again from such a file.
 
         Raises:
             RecipeError: The suffix is none of these.
@@ -162,14 +165,19 @@ class GeneratedImage:
             StoreError: The image cannot be read back, or the file not be written.
         """
         path = files.expanded(path)
-        format = format_of(path)
-        data = self.png
-        if format != "PNG":
-            given, made = self.recipe.to_dict(), self.provenance.to_dict()
-            data = metadata.converted(data, given, made, format)
+        data = self.encoded(format_of(path), metadata=metadata)
         with files.explained(f"write {path}"):
             files.write(files.target(path), data)
         return path
+
+    def encoded(self, format: str, *, metadata: bool = True) -> bytes:
+        """The bytes of a file in a format of Pillow's, with or without its recipe; see `save`."""
+        if not metadata:
+            return texts.bare(self.png, format)
+        if format == "PNG":
+            return self.png
+        given, made = self.recipe.to_dict(), self.provenance.to_dict()
+        return texts.converted(self.png, given, made, format)
 
     def vary(self, /, **changes: Any) -> GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
@@ -213,7 +221,7 @@ def format_of(path: Path) -> str:
 
 def encoded(image: Image, recipe: Recipe, provenance: Provenance) -> bytes:
     """The image as a PNG file's bytes, with all that is known of it inside."""
-    return metadata.encode(image, **_texts(recipe, provenance))
+    return texts.encode(image, **_texts(recipe, provenance))
 
 
 def as_written(data: bytes, sha256: str, recipe: Recipe, provenance: Provenance) -> bytes | None:
@@ -222,7 +230,7 @@ def as_written(data: bytes, sha256: str, recipe: Recipe, provenance: Provenance)
     What another program has made of it, without its recipe or smaller, still is that image if
     every pixel is as it was: then the very same PNG comes out of it.
     """
-    others = metadata.restored(data, **_texts(recipe, provenance))
+    others = texts.restored(data, **_texts(recipe, provenance))
     candidates = itertools.chain([data], others)
     return next((png for png in candidates if hashlib.sha256(png).hexdigest() == sha256), None)
 

@@ -91,6 +91,14 @@ class Labelled(Sequence[GeneratedImage]):
         """The prompt that the cells have in common, {names} in place."""
         return self.base.prompt
 
+    @property
+    def words(self) -> dict[str, str]:
+        """The words that all prompts have in common, by the {names} for which they stand."""
+        words = dict(self.origin.words)
+        for edit in self.origin.fixed:
+            words |= edit.words
+        return words
+
     def cell(self, index: Index) -> Cell | None:
         """What stands at a full index: an image, why it failed, or None when it was not made."""
         return self._cells.get(index)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
+import re
 import zipfile
 
 import pytest
 from PIL import Image
 
+import nbtool
 from nbtool import Recipe
 from nbtool.errors import RecipeError, StoreError
 
@@ -91,8 +96,8 @@ def test_fault_36_hostile_labels_make_safe_and_unique_names(make_grid, hostile_t
     grid = make_grid("a {thing}", thing=words, seed=[1])
     with zipfile.ZipFile(grid.save(tmp_path / "grid.zip")) as archive:
         names = archive.namelist()
-    safe = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-=,")
-    assert all(set(name) <= safe and len(name) < 200 and ".." not in name for name in names)
+    safe = re.compile(r"[^\W_][\w.+=,-]{0,160}\.(png|json)")
+    assert all(safe.fullmatch(name) and ".." not in name for name in names)
     assert len({name.lower() for name in names}) == len(words) + 1
 
 
@@ -105,3 +110,119 @@ def test_pictures_can_be_read_back(grid, tmp_path):
     for suffix in ("png", "jpg", "webp"):
         with Image.open(grid.save(tmp_path / f"grid.{suffix}")) as picture:
             assert picture.size == grid.to_image().size
+
+
+def opened(data):
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+        return picture
+
+
+HARMLESS = {"loop", "background", "timestamp", "duration"}  # what any WebP file has
+HARMLESS |= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+TELLING = [b"a star", b"guidance", b"nbtool", b"seed", b"shapes", b"ddim", b"atplotlib", b"/tmp"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_without_metadata_an_image_is_its_pixels_alone(grid, tmp_path, suffix):
+    image = grid.sel(seed=1, guidance_scale=1)
+    bare = image.save(tmp_path / f"bare.{suffix}", metadata=False).read_bytes()
+    full = image.save(tmp_path / f"full.{suffix}").read_bytes()
+    assert opened(bare).convert("RGB").tobytes() == opened(full).convert("RGB").tobytes()
+    assert not any(word in bare for word in TELLING)
+    assert not opened(bare).getexif()
+    assert opened(bare).info.keys() <= HARMLESS
+    with pytest.raises(nbtool.MetadataError, match="carries no nbtool recipe"):
+        Recipe.from_file(tmp_path / f"bare.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "pdf", "svg", "html", "zip", ""])
+def test_without_metadata_a_grid_tells_nothing_that_is_not_seen(grid, tmp_path, suffix):
+    path = tmp_path / f"grid.{suffix}" if suffix else f"{tmp_path}/grid/"
+    path = grid.save(path, metadata=False)
+    if suffix in ("png", "jpg", "webp"):
+        assert not opened(path.read_bytes()).getexif()
+        assert opened(path.read_bytes()).info.keys() <= HARMLESS
+        assert suffix != "png" or opened(path.read_bytes()).tobytes() == grid.to_image().tobytes()
+    elif suffix in ("pdf", "svg"):
+        data = path.read_bytes().lower()
+        assert not [w for w in (b"matplotlib", b"/creator", b"/producer", b"metadata") if w in data]
+    elif suffix == "html":
+        text = path.read_text("utf-8")
+        data = json.loads(re.search(r'id="nbtool-data">(.*?)</script>', text)[1])
+        assert not any(
+            word in json.dumps(data["images"]) for word in ("recipe", "python", "a star")
+        )
+        assert all(
+            word not in text for word in ("a star", "ddim", "shapes", "out of memory", 'generator"')
+        )
+        pictures = [opened_uri(image["src"]) for image in data["images"]]
+        assert [image["file"] for image in data["images"]] == ["image-1.png", "image-2.png"]
+        assert not any(picture.info for picture in pictures)
+    else:
+        if suffix:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(tmp_path / "grid")
+        files = sorted((tmp_path / "grid").iterdir())
+        assert [file.name for file in files] == ["image-1.png", "image-2.png"]
+        for file, image in zip(files, grid, strict=True):
+            assert not any(word in file.read_bytes() for word in TELLING)
+            assert opened(file.read_bytes()).tobytes() == image.image.tobytes()
+
+
+def opened_uri(uri):
+    import base64
+
+    return opened(base64.b64decode(uri.partition(",")[2]))
+
+
+def test_a_folder_holds_images_under_names_of_a_pattern(make_grid, tmp_path):
+    words = ["a very large and quite unusual red", "A VERY large and quite unusual red", "con"]
+    grid = make_grid("{thing} star", thing=words, seed=[1, 20])
+    folder = tmp_path / "stars"
+    folder.mkdir()
+    (folder / "A-VERY-large-001.jpg").write_text("somebody's")
+    assert grid.save(f"{folder}/", names="{thing:14}-{seed:3}.jpg") == folder
+    assert {path.name for path in folder.iterdir()} == {
+        "A-VERY-large-001.jpg", "a-very-large-001-2.jpg", "a-very-large-020.jpg",
+        "A-VERY-large-001-3.jpg", "A-VERY-large-020-2.jpg", "con-001.jpg", "con-020.jpg",
+    }  # fmt: skip
+    assert (folder / "A-VERY-large-001.jpg").read_text() == "somebody's"
+    assert Recipe.from_file(folder / "con-020.jpg") == grid.sel(thing="con", seed=20).recipe
+    grid.save(folder, names="{thing:14}-{seed:3}.jpg")
+    assert len(list(folder.iterdir())) == 13
+
+
+def test_images_of_any_origin_are_saved_together(make_grid, tmp_path):
+    image = make_grid("a star", seed=[1, 2])[0]
+    digest = hashlib.sha256(image.png).hexdigest()
+    folder = nbtool.save([image, image], tmp_path / "stars", names="{prompt}")
+    assert sorted(os.listdir(folder)) == ["a-star-2.png", "a-star.png"]
+    assert {hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir()} == {digest}
+    with zipfile.ZipFile(nbtool.save([image], tmp_path / "stars.zip")) as archive:
+        assert archive.namelist() == ["a-star-1.png"]
+    assert zipfile.ZipFile(nbtool.save([], tmp_path / "none.zip")).namelist() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "message"),
+    [
+        ("stars/", "{sede}", "unknown name 'sede' in names='{sede}'; did you mean 'seed'.*there are: clip_skip.*"),
+        ("stars/", "{zzz}", "unknown name 'zzz'.*; there are: "),
+        ("stars/", "../{seed}", "no '/' in"),
+        ("stars/", "{seed", "is no pattern: "),
+        ("stars/", "", "a pattern such as"),
+        ("stars/", "{seed!r}", "may have a width"),
+        ("stars/", "{prompt:x}", "may have a width"),
+        ("stars.zip", "{0}", "unknown name '0'"),
+        ("stars.html", "{sede}", "did you mean 'seed'"),
+        ("stars.png", "{seed}", "names are for images in a folder"),
+        ("stars.gif", None, "saved as a folder"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_named_is_told_before_anything_is_written(
+    grid, tmp_path, path, names, message
+):
+    with pytest.raises(RecipeError, match=message):
+        grid.save(f"{tmp_path}/{path}", names=names)
+    assert not list(tmp_path.iterdir())

@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 CELL_SECONDS = STARTUP_SECONDS = 300  # on a busy machine
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+KEPT = ("tags", "jupyter", "cellView")  # the last two fold a cell, in JupyterLab and in Colab
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CANARY = "hf_nbtoolCanary4f1e9c2a"  # in the environment like a token; must not show up anywhere
 
@@ -66,7 +67,7 @@ def text_to_keep(notebook: nbformat.NotebookNode, folder: Path) -> str:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)  # its model ends with the kernel
-        cell.metadata = {name: cell.metadata[name] for name in ("tags",) if name in cell.metadata}
+        cell.metadata = {name: cell.metadata[name] for name in KEPT if name in cell.metadata}
     nbformat.validate(notebook)
     return nbformat.writes(notebook).replace(json.dumps(str(folder))[1:-1], "…") + "\n"
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from pages import HOSTILE, make_grid
+from PIL import Image
 from playwright.sync_api import expect
 
 
@@ -76,6 +77,24 @@ def test_the_download_is_the_file_with_its_recipe(opened, grid, tmp_path):
     assert download.value.suggested_filename == "color=red,seed=0,guidance_scale=1.png"
     download.value.save_as(tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes() == grid[0, 0, 0].png
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download without metadata").click()
+    assert download.value.suggested_filename == "image.png"
+    download.value.save_as(tmp_path / "bare.png")
+    with Image.open(tmp_path / "bare.png") as bare:
+        assert bare.tobytes() == grid[0, 0, 0].image.tobytes()
+        assert not bare.info
+
+
+def test_a_page_without_metadata_has_pictures_and_axes_alone(opened, grid):
+    page = opened(grid, metadata=False)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Images")
+    page.locator(".cell").first.click()
+    dialog = page.get_by_role("dialog", name="Enlarged image")
+    expect(dialog.get_by_role("link", name="Download PNG")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Python")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="without metadata")).to_have_count(0)
+    expect(dialog.get_by_role("table")).to_have_count(0)
 
 
 def test_stars_and_filters(opened, grid):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ENLARGED = ("elements", "zoom", "play", "enlarged")
+ENLARGED = ("elements", "zoom", "play", "bare", "enlarged")
 PARTS = (
     *ENLARGED,
     *(

@@ -1,7 +1,7 @@
 // The dialog with one picture large and what is known of it. It knows nothing of grids: its host
 // offers item(id): {title, url, size, alert, text}, what is known at once: a small picture's url
 // and the size of the whole, or words for the stage; whole(id): null, or a promise of {url, size,
-// caption, note, recipe, made, python, file}, of {error}, or of what there is of these without a
+// caption, note, recipe, made, python, file, blob}, of {error}, or of what there is of these without a
 // url; beside(id, by): the next id, the previous with -1, or null; count(id): "3 of 24";
 // actions(id, whole): [{name, label, pressed, key, act}]; hint(id); moved(id); closed(id). It may
 // offer led(id, key): the id that an arrow or a page key leads to, or null, and ways(): in which
@@ -24,6 +24,8 @@ class Enlarged {
     this.ways = [];
     this.python = button("Copy as Python", "Copy as Python", () => this.copy());
     this.link = make("a", { class: "button" });
+    this.bare = button("Without metadata", "Download without metadata", () => this.saveBare());
+    this.bare.title = "Download the pixels alone: neither recipe nor prompt nor seed is in the file";
     this.tables = make("div", { class: "tables" });
     this.hint = make("p", { class: "hint" });
     this.player = new Player("pictures", () => this.play());
@@ -102,6 +104,7 @@ class Enlarged {
     const shown = wanted.map(([one]) => one);
     if (whole?.python) shown.push(this.python);
     if (whole?.url) shown.push(this.link);
+    if (whole?.python && whole.blob?.type === "image/png") shown.push(this.bare);
     if (shown.length === this.actions.children.length && shown.every((one) => one.parentNode)) return;
     const focused = shown.find((one) => one.matches(":focus"));
     this.actions.replaceChildren(...shown);
@@ -177,6 +180,13 @@ class Enlarged {
       else if (ARROWS[key]?.[1]) this.turn(ARROWS[key][1]);
     }
     event.preventDefault();
+  }
+
+  async saveBare() {
+    const pixels = await bare(this.whole.blob);
+    const link = make("a", { href: URL.createObjectURL(pixels), download: "image.png" });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   }
 
   async copy() {

@@ -25,10 +25,10 @@ class Shelf {
   }
 
   received(content, buffers) {
-    const urls = buffers.map((buffer, i) =>
-      URL.createObjectURL(new Blob([buffer], { type: content.types[i] })));
+    const blobs = buffers.map((buffer, i) => new Blob([buffer], { type: content.types[i] }));
+    const urls = blobs.map((blob) => URL.createObjectURL(blob));
     if (content.kind === "whole") {
-      this.keepWhole(content, urls[0]);
+      this.keepWhole({ ...content, blob: blobs[0] }, urls[0]);
       return;
     }
     const cells = content.cells ?? [];

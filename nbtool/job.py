@@ -456,7 +456,7 @@ class Job:
 
     def _fail(self, key: str, reason: str) -> None:
         failure = GenerationError(reason)
-        failure.recipe = recipe = self.sweep.recipe(self._cells[key][0])
+        failure.recipe = recipe = self._recipe(key)
         failure.again = partial(
             Job, Sweep(recipe), self._engine, self._store, self._generate, priority=AHEAD
         )

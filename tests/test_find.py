@@ -100,6 +100,8 @@ def test_what_others_do_meanwhile_is_found_at_the_next_look(library, complete, p
     (other.path / f"{found.keys[0][:32]}.json").unlink()
     assert seeds(library.find(sort="newest")) == [9, 1, 2, 3]
     assert seeds(library.find("zebra")) == [1]
+    other.set_mark(found.keys[1], note="a lion")
+    assert seeds(library.find("zebra")) == []
     assert seeds(found) == [1, 2, 3]
     with pytest.raises(StoreError, match=r"is not in .* any more; look again"):
         found[0]

@@ -15,7 +15,7 @@ import nbtool
 from nbtool.display.progress import status
 from nbtool.engines.local.worker import worker
 from nbtool.errors import logger
-from nbtool.job import Job
+from nbtool.job import AHEAD, Job
 from nbtool.results.store import Store
 from nbtool.testing import FakeEngine
 from nbtool.watch import watch
@@ -657,21 +657,23 @@ def test_the_queue_is_in_the_order_in_which_it_is_worked_on(quick, engine):
     assert others[0].state == "cancelled"
 
 
-def test_a_job_that_waits_goes_ahead_of_another_when_it_is_moved_up(quick, engine, kept):
+def test_what_is_moved_up_last_is_made_first(quick, engine, kept):
     engine.hold(1, lambda recipe: recipe.seed == 0)
-    first = quick.submit("a star", seed=range(3))
+    call = threading.Thread(target=quick, args=["a star"], kwargs={"seed": 0})
+    call.start()
     assert engine.wait_for_hold(SECONDS)
-    ahead = quick.submit("a ring", seed=[10])
-    first.move_up()  # it is first already
-    ahead.join(SECONDS)
-    assert ahead.state == "done"
-    waits = quick.submit("a ring", seed=range(20, 23))
-    waits.move_up()
-    waits.join(SECONDS)
-    assert first.state == "running"
+    jobs = [quick.submit("a ring", seed=[s, s + 1]) for s in (10, 20, 30)]
+    jobs[2].move_up()
+    jobs[1].move_up()
+    assert [job.state for job in nbtool.jobs()] == ["running", *["waiting"] * 3]
+    end = time.monotonic() + SECONDS
+    while sorted(engine._priorities) != [0, 1, 2, AHEAD]:
+        assert time.monotonic() < end
     engine.release()
-    first.join(SECONDS)
-    assert [recipe.seed for recipe in kept] == [10, 20, 21, 22, 0, 1, 2]
+    call.join()
+    for job in jobs:
+        job.join(SECONDS)
+    assert [recipe.seed for recipe in kept] == [0, 20, 21, 30, 31, 10, 11]
 
 
 def test_a_call_goes_ahead_of_a_job_that_was_moved_up(quick, engine):

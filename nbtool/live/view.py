@@ -69,7 +69,7 @@ class GridView(anywidget.AnyWidget):
             states=feed.states,
             failures=feed.failures,
             stars=starred(grid),
-            arrangement=grid.arrangement,
+            arrangement={} if rows or cols else grid.arrangement,
             summary=feed.summary,
             progress={"running": True, "fraction": 0, "text": ""} if job else {},
         )

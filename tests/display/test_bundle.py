@@ -66,6 +66,13 @@ def test_the_html_holds_labels_thumbnails_and_reasons(bundle):
     assert not {"script", "link", "iframe"} & set(page.tags)
 
 
+def test_what_is_not_made_is_a_cell_like_the_others(bundle):
+    page = Reader(bundle["text/html"])
+    boxes = [value for tag, name, value in page.attributes if (tag, name) == ("span", "style")]
+    assert boxes == ["width:64px;height:64px"] * 2
+    assert ("span", "title", "guidance_scale") in page.attributes
+
+
 def test_labels_that_are_cut_are_told_apart(make_grid):
     base = (
         "a calm harbour in the morning, boats with folded sails, wet stones and gulls over it " * 4
@@ -99,6 +106,7 @@ def test_a_large_grid_shows_some_thumbnails_and_says_how_many_more(make_grid):
     shown = page.tags.count("img")
     assert 32 <= shown <= MAX_THUMBNAILS
     assert f"… and {300 - shown} more cells; " in page.texts
+    assert "grid.view()" in page.texts
     assert "image/png" not in bundle
 
 

@@ -35,7 +35,7 @@ def test_an_svg_holds_its_labels_as_text(grid, tmp_path):
     path = tmp_path / "grid.svg"
     save_figure(grid.figure(), path)
     texts = _svg_texts(path)
-    assert {"a {color} star", "color", "seed", "red", "blue", "1", "failed", "not made"} <= set(
+    assert {"a {color} star", "color", "Seed", "red", "blue", "1", "failed", "not made"} <= set(
         texts
     )
     assert any("20 steps" in text for text in texts)

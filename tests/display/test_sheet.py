@@ -4,6 +4,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from nbtool.display import fonts, sheet
+from nbtool.display.composing import compose
 from nbtool.display.layout import arrange
 from nbtool.display.lettering import fitted, told_apart, width, wrapped
 from nbtool.errors import AxisError
@@ -47,6 +48,41 @@ def test_every_cell_is_in_exactly_one_place():
 def test_a_long_axis_is_wrapped_into_even_lines():
     lines = [list(block.cols) for block in arrange({"seed": range(12)}).blocks()]
     assert lines == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+
+
+def _composed(grid):
+    """Where each text of a sheet is: left edge and baseline."""
+    layout = arrange(grid.axes, swept=grid.swept)
+    found = {}
+    for text in compose(grid, layout, (64, 64), 1, sheet.LIMITS).texts:
+        found.setdefault(text.text, []).append((text.x, text.y))
+    return found
+
+
+def test_blocks_lie_as_fits_a_screen_each_with_its_axes_named(make_grid):
+    color = ["red", "blue", "white"]
+    square = _composed(make_grid("a {color} star", color=color, seed=[1, 2], guidance_scale=[1, 3]))
+    [[red], [blue], [white]] = (square[f"color {name}"] for name in color)
+    assert red[0] < blue[0] < white[0]
+    assert red[1] == blue[1] == white[1]
+    assert len(square["Guidance"]) == len(square["Seed"]) == 3
+    wide = _composed(make_grid("a {color} star", color=color, seed=[1], guidance_scale=range(12)))
+    [[red], [blue], [white]] = (wide[f"color {name}"] for name in color)
+    assert red[0] == blue[0] == white[0]
+    assert red[1] < blue[1] < white[1]
+    assert len(wide["Guidance"]) == 3
+    four = make_grid(
+        "a {color} star", color=color, seed=[1, 2], guidance_scale=[1, 3], eta=[0, 1]
+    )  # fmt: skip
+    places = _composed(four)
+    assert len({places[f"color {name} · Seed 1"][0][0] for name in color}) == 1  # a line for each
+
+
+def test_a_paired_axis_says_which_number_is_what(make_grid):
+    size = paired(width=[128, 64], height=[64, 128])
+    places = _composed(make_grid("a star", size, seed=[1], guidance_scale=[1, 3]))
+    assert {"Width 128 · Height 64", "Width 64 · Height 128"} <= places.keys()
+    assert "Width × Height" in _composed(make_grid("a star", size, seed=[1, 2]))
 
 
 def test_an_unknown_axis_is_refused_with_the_near_one(make_grid):

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Browser, Error, Locator, Page, expect
 
-SECONDS = 60  # that anything may take on a busy machine
+SECONDS = 180  # that anything may take on a busy machine
 NEWER_KERNEL, OLDER_KERNEL = "python3", "ipykernel6"
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 _SETTINGS = {

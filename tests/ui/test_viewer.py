@@ -80,6 +80,11 @@ def test_values_are_hidden_said_and_brought_back(opened, grid):
     page.reload()
     hidden.get_by_role("button", name="Show Guidance 3 again").click()
     expect(page.locator(".head .label")).to_have_text(["1", "3", "5", "7"])
+    page.locator(".side .label").hover()
+    expect(page.get_by_role("button", name="Hide Seed 2")).to_have_count(0)  # the last one stays
+    page.locator(".head .label").nth(2).hover()
+    page.get_by_role("button", name="Hide Guidance 5").click()
+    expect(page.locator(".head .label")).to_have_text(["1", "3", "7"])
     hidden.get_by_role("button", name="Show all values again").click()
     expect(hidden).to_be_hidden()
     expect(page.locator(".cell")).to_have_count(12)

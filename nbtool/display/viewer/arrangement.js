@@ -91,9 +91,9 @@ class Arrangement {
 // Whether something that was kept is an arrangement of these axes.
 function valid(kept, axes) {
   const placed = PLACES.flatMap((place) => kept[place] ?? [null]);
-  const known = placed.every((axis) => axis in axes) && new Set(placed).size === placed.length;
+  const known = placed.every((axis) => Number.isInteger(axis) && axis in axes) && new Set(placed).size === placed.length;
   const some = (positions, axis) => Array.isArray(positions)
-    && positions.every((position) => position in axes[axis].labels)
+    && positions.every((position) => Number.isInteger(position) && position in axes[axis].labels)
     && new Set(positions).size < axes[axis].labels.length;
   const { hidden } = kept;
   return known && Array.isArray(hidden) && hidden.length === axes.length && hidden.every(some);

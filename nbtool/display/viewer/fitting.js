@@ -1,7 +1,7 @@
 // How large cells are until somebody chooses: such that a line of them fits, if that is still to be
 // seen, and larger where all of them do. And how many fit on a line.
 
-const SHEET = 600; // pixels that the cells in a notebook may be high
+const SHEET = 0.75; // of the window, that the cells in a notebook may be high; as in viewer.css
 const TALL = 1.4; // how many times as high as the room for it a grid may be, to use its width
 const NARROW = 600; // pixels
 const LISTED = 6; // pictures on a line, at most
@@ -33,7 +33,7 @@ class Fitting {
     const { sheet, arrangement, info } = this.view;
     const { rows, cols, blocks } = arrangement;
     const side = rows.length ? sheet.gutters(arrangement.side("rows")) : [];
-    const high = info.live ? SHEET : this.element.clientHeight;
+    const high = info.live ? Math.max(620, SHEET * window.innerHeight) - 20 : this.element.clientHeight;
     const head = (cols.length ? 50 : 0) + (blocks.length ? HEADING : 0);
     return [side.reduce((room, width) => room - width, this.element.clientWidth), high - head];
   }

@@ -27,8 +27,7 @@ class PageModel {
 
   set(name, value) {
     this.values[name] = value;
-    // In the address, so that it is there again when the page is, and can be passed on.
-    if (name === "arrangement") history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(value))}`);
+    if (name === "arrangement") address(value);
     this.tell(`change:${name}`);
   }
 
@@ -74,6 +73,15 @@ class PageModel {
     const content = { kind: "thumbnails", cells, edge: 1e6, types: files.map(([type]) => type) };
     this.tell("msg:custom", content, files.map(([, bytes]) => bytes));
     setTimeout(() => this.answer());
+  }
+}
+
+// In the address, so that it is there again when the page is, and can be passed on.
+function address(value) {
+  try {
+    history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(value))}`);
+  } catch {
+    // The page is in a frame that has no address of its own.
   }
 }
 

@@ -24,6 +24,7 @@ class Keys {
     if (event.shiftKey) view.marks.extend(number, adding);
     else if (adding) view.marks.toggle(number);
     else view.enlarge(number);
+    if (!event.shiftKey) view.marks.anchor = number;
     view.goTo(number);
     if (event.shiftKey) view.sheet.enter(number, { focus: true });
   }

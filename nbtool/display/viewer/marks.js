@@ -73,7 +73,6 @@ class Marks {
   toggle(number) {
     const selection = new Set(this.model.get("selection"));
     if (!selection.delete(number)) selection.add(number);
-    this.anchor = number;
     this.select(selection);
   }
 
@@ -82,6 +81,7 @@ class Marks {
     const { layout } = this.view.sheet;
     const selection = new Set(adding ? this.model.get("selection") : []);
     this.anchor ??= this.view.current;
+    if (!this.view.arrangement.shows(this.anchor)) this.anchor = this.view.current;
     const ends = [layout.find(this.anchor), layout.find(number)];
     const [rows, columns] = [0, 1].map((i) => ends.map((end) => end[i]).sort((a, b) => a - b));
     for (let row = rows[0]; row <= rows[1]; row += 1)

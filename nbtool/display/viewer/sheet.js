@@ -20,6 +20,7 @@ class Sheet {
     this.nothing = make("p", { class: "nothing" });
     this.element = make("div", { class: "sheet" }, this.canvas, this.nothing);
     this.element.addEventListener("scroll", () => this.later());
+    this.offerHiding();
   }
 
   get width() {
@@ -141,9 +142,9 @@ class Sheet {
         if (number !== null) wanted.set(number, [row, column]);
       }
     const numbers = [...wanted.keys()];
-    // The one that has the focus stays, so that the keyboard goes on from there.
-    if (this.layout.count && this.nodes.has(this.current) && !wanted.has(this.current))
-      wanted.set(this.current, this.layout.find(this.current));
+    // The one that Tab comes to is always there, so that the keyboard goes on from it.
+    const at = this.layout.find(this.current);
+    if (this.layout.cell(...at) === this.current) wanted.set(this.current, at);
     for (const [number, node] of this.nodes)
       if (!wanted.has(number)) {
         node.caption?.remove();
@@ -211,7 +212,7 @@ class Sheet {
     for (const [key, [where, box, { text, title, kind, value }]] of wanted) {
       if (this.labels.has(key)) continue;
       const label = make("div", { class: `label ${kind}`, title }, make("span", { dir: "auto" }, text));
-      if (value) label.append(this.hiding(value, title));
+      label.value = value;
       for (const [name, value] of Object.entries(box)) label.style[name] = `${value}px`;
       if (where !== this.side && kind !== "inner") label.firstChild.style.left = `${this.sideWidth}px`;
       if (where === this.side && kind !== "inner") label.firstChild.style.top = `${this.headHeight}px`;
@@ -232,11 +233,21 @@ class Sheet {
     return { text: texts[level][position], title, kind, value };
   }
 
-  // What hides a value, beside its label. With the keyboard it is among the values of its axis.
-  hiding([axis, position], title) {
-    const hide = button("✕", `Hide ${title}`, () => this.hide(axis, position));
-    hide.tabIndex = -1;
-    return hide;
+  // What hides a value, beside the label that is pointed at. For the keyboard there is the list of
+  // values.
+  offerHiding() {
+    const hider = button("", "Hide", () => this.hide(...hider.parentNode.value));
+    hider.tabIndex = -1;
+    for (const part of [this.head, this.side]) {
+      part.addEventListener("pointerover", ({ target }) => {
+        const label = target.closest(".label");
+        if (!label?.value || hider.parentNode === label) return;
+        hider.title = `Hide ${label.title}`;
+        hider.setAttribute("aria-label", hider.title);
+        label.append(hider);
+      });
+      part.addEventListener("pointerleave", () => hider.remove());
+    }
   }
 
   // The heading of the block that begins at a row and a column.
@@ -264,6 +275,7 @@ class Sheet {
     if (before) before.tabIndex = -1;
     this.current = number;
     if (show && this.layout.count) this.show(number);
+    else if (!this.nodes.has(number)) this.draw();
     const node = this.nodes.get(number);
     if (!node) return;
     node.tabIndex = 0;
@@ -282,8 +294,6 @@ class Sheet {
     element.scrollLeft = near(element.scrollLeft, element.clientWidth - this.sideWidth,
       this.left(column), this.width);
     this.draw();
-    if (!this.nodes.has(number) && this.layout.cell(row, column) === number)
-      this.add(number, [row, column]);
   }
 }
 

@@ -43,10 +43,16 @@ class Values {
   hide(axis, position, hidden) {
     this.view.arrangement.hide(axis, position, hidden);
     this.view.rearranged();
+    write(this.view.toolbar.axes.said, `${this.said(axis, position)} is ${hidden ? "hidden" : "shown"}`);
+  }
+
+  said(axis, position) {
+    const { called, captions, labels } = this.view.places.axes[axis];
+    return captions?.[position] ?? `${called} ${labels[position]}`;
   }
 
   update() {
-    const { arrangement, places } = this.view;
+    const { arrangement } = this.view;
     if (this.element.open)
       this.boxes?.forEach((boxes, axis) => boxes.forEach((box, position) => {
         box.checked = !arrangement.hidden[axis].has(position);
@@ -55,8 +61,7 @@ class Values {
     const hiding = arrangement.hiding;
     this.line.hidden = !hiding.length;
     const named = hiding.slice(0, MAX_NAMED).map(([axis, position]) => {
-      const { called, captions, labels } = places.axes[axis];
-      const text = captions?.[position] ?? `${called} ${labels[position]}`;
+      const text = this.said(axis, position);
       return button(`${text} ✕`, `Show ${text} again`, () => this.hide(axis, position, false));
     });
     const more = hiding.length - named.length;

@@ -237,7 +237,7 @@ class View {
   drawAll() {
     this.draw();
     this.toolbar.drawAxes();
-    this.sheet.enter(this.current, { show: true });
+    this.sheet.enter(this.sheet.current, { show: true });
   }
 
   filterBy(filter) {

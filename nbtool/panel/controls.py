@@ -9,66 +9,78 @@ import ipywidgets
 
 from nbtool import catalogue
 from nbtool.errors import RecipeError
-from nbtool.panel.fields import Field
-from nbtool.recipes import axes
-from nbtool.recipes.checks import SIDE_MULTIPLE
-from nbtool.recipes.parameters import ROWS, Row, checked
+from nbtool.panel.entry import Entry
+from nbtool.panel.fields import Field, tooltip
+from nbtool.panel.fold import Fold
+from nbtool.panel.seeding import Seeding
+from nbtool.recipes.checks import SIDE_MULTIPLE, whole
+from nbtool.recipes.parameters import ROWS, Row
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import settings
-from nbtool.text import shown
+from nbtool.text import ellipsized
 
 MAX_IMAGES = 1000  # of one click
-NEW, LOCKED = "New each time", "Locked"
 OTHER = (0, 0)  # no preset
 TEXTS = {"prompt": (3, "What to draw"), "negative_prompt": (2, "What to stay away from")}
-CENTRAL = ("guidance_scale", "num_inference_steps", "scheduler")
+CENTRAL = ("num_inference_steps", "guidance_scale", "scheduler")
 MAIN = (*TEXTS, *CENTRAL, "width", "height")  # the others are under "Advanced"
+NO_PROMPT = "Write what to draw; nothing is made of an empty prompt"
 RATIOS = {
     "Square": (1, 1),
     "Portrait 2:3": (1, 1.5),
     "Landscape 3:2": (1.5, 1),
     "Large square": (2, 2),
 }
+_COUNT = whole(1, MAX_IMAGES)
 
 
 class Settings:
-    """The form. Fields send what is typed when they are left; nothing is checked before."""
+    """The form. Fields send what is typed when they are left; what is wrong is said beside them.
+
+    Attributes:
+        fields: By the names of their parameters.
+        asking: The prompt, and room below it for what helps to write one.
+        folds: All else, folded by how often it is used.
+    """
 
     def __init__(self) -> None:
         self.fields = {row.name: _field(row) for row in ROWS.values() if _has_field(row)}
         self.prompt, self.negative, self.width, self.height = (
             self.fields[name].widget for name in ("prompt", "negative_prompt", "width", "height")
         )
-        self.prompt.add_class("nbtool-prompt")
-        self.model = ipywidgets.Combobox(
-            description="Model",
+        self.model = Entry(
+            description=ROWS["model"].label,
+            tooltip=tooltip(ROWS["model"]),
             options=catalogue.names(),
             placeholder="a name, hub id or folder",
-            continuous_update=False,
         )
-        self.seed = ipywidgets.Text(
-            description="Seed", placeholder="drawn when needed", continuous_update=False
-        )
-        self.seed_mode = ipywidgets.Dropdown(
-            description="Seed is", options=[NEW, LOCKED], tooltip="Whether the seed changes"
-        )
-        self.reuse = ipywidgets.Button(
-            description="Reuse last", tooltip="Take the seed of the last image and lock it"
-        )
+        self.seeding = Seeding()
+        self.seed = self.seeding.entry
         self.size = ipywidgets.Dropdown(description="Size", options=[("Other", OTHER)])
         self.swap = ipywidgets.Button(description="Swap", tooltip="Swap width and height")
-        self.count = ipywidgets.IntText(description="Images", value=1)  # beside the button
+        self.count = Entry(  # beside the button
+            description="Images", tooltip="How many to make, of seeds that follow", step=1, least=1
+        )
+        self.count.value = 1
         self.exact = ipywidgets.Checkbox(
             description="Exact",
             indent=False,
             tooltip="The same to the bit however it is asked for first, alone or in a grid; slower",
         )
+        self._unasked = True  # nobody wanted an image without a prompt yet
         self._sizing = False  # a preset sets the width before the height
         self.size.observe(self._resize, "value")
         self.width.observe(self._name_size, "value")
         self.height.observe(self._name_size, "value")
         self.swap.on_click(self._swap)
-        self.widget = self._arranged()
+        self.below_prompt = ipywidgets.VBox()
+        self.below_prompt.add_class("nbtool-below-prompt")
+        self.asking = ipywidgets.VBox([self.prompt, self.below_prompt])
+        self.folds, self._in_words = self._arranged()
+        self.on_change(self._judge)
+        for widget in (self.model, self.exact):
+            widget.observe(self._summarize, ["value", "error"])
+        self._judge()
 
     def parameters(self) -> dict[str, Any]:
         """The recipe parameters as they stand, without the seed.
@@ -79,23 +91,45 @@ class Settings:
         return {name: field.value for name, field in self.fields.items()}
 
     def seeds(self) -> tuple[int, ...]:
-        """As many seeds as images are asked for: drawn, or counted up from the one locked.
+        """As many seeds as images are asked for: drawn, counted up, or all that are typed.
 
         Raises:
             RecipeError: The count or the seed is no such number.
         """
-        count = self.count.value
-        if not 1 <= count <= MAX_IMAGES:
-            raise RecipeError(f"Images must be a number from 1 to {MAX_IMAGES}, got {count}")
-        text = self.seed.value.strip()
-        if self.seed_mode.value == NEW or not text:
-            return axes.random_seeds(count)
-        first = _seed(text)
-        return tuple(checked("seed", first + i) for i in range(count))
+        return self.seeding.seeds(_COUNT.convert("Images", self.count.value))
+
+    @property
+    def wrong(self) -> list[Entry]:
+        """The fields that are not right."""
+        shown = [field.widget for field in self.fields.values()]
+        fields = (*shown, self.seed, self.count, self.model)
+        return [field for field in fields if getattr(field, "error", "")]
+
+    def require(self) -> None:
+        """Leads to the first field that is not right, if there is one.
+
+        Raises:
+            RecipeError: With what is wrong with it.
+        """
+        self.require_prompt()
+        for field in self.wrong:
+            field.lead()
+            raise RecipeError(field.error)
+
+    def require_prompt(self) -> None:
+        """Leads to the prompt if it is empty: what is made of none costs time all the same.
+
+        Raises:
+            RecipeError: It is.
+        """
+        self._unasked = False
+        self._judge()
+        if not self.prompt.value.strip():
+            self.prompt.lead()
+            raise RecipeError(NO_PROMPT)
 
     def lock(self, seed: int) -> None:
-        self.seed.value = str(seed)
-        self.seed_mode.value = LOCKED
+        self.seeding.lock(seed)
 
     def fill(self, values: Mapping[str, Any], *, but: Collection[Any] = ()) -> None:
         """Shows these parameters, and locks a seed; what is not among them stays as it is.
@@ -138,8 +172,27 @@ class Settings:
 
     def on_change(self, action: Callable[..., None]) -> None:
         fields = (field.widget for field in self.fields.values())
-        for widget in [*fields, self.seed, self.seed_mode, self.count]:
+        for widget in [*fields, self.seed, self.seeding.die, self.count]:
             widget.observe(action, "value")
+
+    def _judge(self, _: Any = None) -> None:
+        """Says beside each field what is wrong with it, and in each fold what is set there."""
+        for field in self.fields.values():
+            if isinstance(field.widget, Entry):
+                field.widget.error = field.error
+        self._unasked = self._unasked or bool(self.prompt.value.strip())
+        if not self._unasked:
+            self.prompt.error = NO_PROMPT
+        self.seed.error = _error(lambda: self.seeding.seeds(1), "seed", "Seed")
+        self.count.error = _error(lambda: _COUNT.convert("Images", self.count.value))
+        self.count.disabled = not self.seed.error and len(self.seeding.typed) > 1
+        self._summarize()
+
+    def _summarize(self, _: Any = None) -> None:
+        for fold, (fields, in_words) in zip(self.folds, self._in_words, strict=True):
+            wrong = [field.description for field in fields if getattr(field, "error", "")]
+            fold.wrong = bool(wrong)
+            fold.summary = f"not right: {', '.join(wrong)}" if wrong else in_words()
 
     def _resize(self, change: Any) -> None:
         if self._sizing or change["new"] in (None, OTHER):
@@ -159,38 +212,54 @@ class Settings:
         width, height = self.width.value, self.height.value
         self.width.value, self.height.value = height, width
 
-    def _arranged(self) -> Any:
+    def _arranged(self) -> tuple[list[Fold], list[tuple[list[Any], Callable[[], str]]]]:
+        """The folds; and of each, its fields and what says in words how they are set."""
+        central = [self.fields[name].widget for name in CENTRAL]
         advanced = [name for name in self.fields if name not in MAIN]
-        more = ipywidgets.Accordion(
-            children=[_row(*(self.fields[name].widget for name in advanced), self.exact)],
-            titles=["Advanced"],
-        )
-        more.add_class("nbtool-advanced")
-        seed = _row(self.seed, self.seed_mode, self.reuse)
-        seed.add_class("nbtool-seed")
-        size = _row(self.size, self.width, self.height, self.swap)
-        size.add_class("nbtool-size")
-        form = ipywidgets.VBox(
-            [
-                self.prompt,
-                self.negative,
-                self.model,
-                seed,
-                _row(*(self.fields[name].widget for name in CENTRAL)),
-                size,
+        more = [self.fields[name].widget for name in advanced]
+        negative, width, height = self.negative, self.width, self.height
+        seed = _row(self.seed, self.seeding.die, name="seed")
+        size = _row(self.size, width, height, self.swap, name="size")
+        model = _row(self.model, self.exact, name="model")
+        parts: list[tuple[Fold, list[Any], Callable[[], str]]] = [
+            (
+                Fold("Steps, guidance, scheduler", _row(*central, name="central"), opened=True),
+                central,
+                lambda: self._said(CENTRAL),
+            ),
+            (Fold("Seed", seed, opened=True), [self.seed], lambda: self.seeding.words),
+            (Fold("Size", size), [width, height], lambda: f"{width.value} × {height.value}"),
+            (
+                Fold("Negative prompt", negative),
+                [negative],
+                lambda: ellipsized(negative.value, 80) or "none",
+            ),
+            (Fold("Model", model), [self.model], self._model_in_words),
+            (
+                Fold("Advanced", _row(*more, name="advanced")),
                 more,
-            ]
-        )
-        form.add_class("nbtool-form")
-        return form
+                lambda: self._said(advanced) or "nothing set",
+            ),
+        ]
+        folds = [fold for fold, _, _ in parts]
+        return folds, [(fields, in_words) for _, fields, in_words in parts]
+
+    def _said(self, names: Collection[str]) -> str:
+        """How these parameters are set, in words; those at rest are left out."""
+        values = {name: self.fields[name].value for name in names}
+        set_ = {name: value for name, value in values.items() if value != ROWS[name].rest}
+        return " · ".join(settings(Recipe(**set_)))
+
+    def _model_in_words(self) -> str:
+        return " · ".join([self.model.value, *(["exact"] if self.exact.value else [])])
 
 
-def _seed(text: str) -> int:
-    number = int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 30 else text
-    seed: int | None = checked("seed", number)
-    if seed is None:
-        raise RecipeError(f"a locked seed must be a whole number from 0, got {shown(text)}")
-    return seed
+def _error(check: Callable[[], Any], name: str = "", label: str = "") -> str:
+    try:
+        check()
+    except RecipeError as error:
+        return str(error).replace(name, label, 1)
+    return ""
 
 
 def _rounded(side: float) -> int:
@@ -207,7 +276,8 @@ def _field(row: Row) -> Field:
     return Field(row, optional=row.rest is None and row.name not in MAIN, lines=lines, hint=hint)
 
 
-def _row(*fields: Any) -> Any:
+def _row(*fields: Any, name: str) -> Any:
     row = ipywidgets.HBox(list(fields))
     row.add_class("nbtool-row")
+    row.add_class(f"nbtool-{name}")
     return row

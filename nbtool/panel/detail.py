@@ -12,8 +12,9 @@ import ipywidgets
 from nbtool import files
 from nbtool.display.details import as_python
 from nbtool.errors import StoreError
-from nbtool.panel.gallery import Stage
+from nbtool.panel.fold import Fold
 from nbtool.panel.mark import Mark
+from nbtool.panel.stage import Stage
 from nbtool.recipes.checks import TEXT
 from nbtool.recipes.parameters import ROWS
 from nbtool.results.names import suggested
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nbtool.recipes.recipe import Recipe
     from nbtool.results.image import GeneratedImage, Home
 SIZE = ("width", "height")  # shown as one
+EMPTY = "Write what to draw and press Generate. Your images appear here."
 STARS = {False: "☆ Star", True: "★ Starred"}
 WIDE = {row.label for row in ROWS.values() if row.kind == TEXT and not row.network}
 
@@ -47,7 +49,8 @@ class Detail:
         self._notice = notice
         self._copy = copy
         self._showing = threading.RLock()  # a run and somebody's choice may show at once
-        self.stage = Stage()
+        self.stage = Stage(empty=EMPTY)
+        self.stage.on_show(self._turn)
         self.recipe = ipywidgets.HTML()
         self.recipe.add_class("nbtool-recipe")
         self.use = _button("Use these settings", "Put this recipe into the form")
@@ -65,7 +68,7 @@ class Detail:
         self.python.on_click(notice.click(self._copy_python))
         self.save.on_click(notice.click(self._save))
         self._tools = self._arranged()
-        self.widget = ipywidgets.Box([self.stage, self._tools])
+        self.widget = ipywidgets.VBox([self.stage, self._tools])
         self.widget.add_class("nbtool-detail")
         gallery.observe(notice.guarded(self.show), "selected")
         self.show()
@@ -94,7 +97,18 @@ class Detail:
                 self._show_star(image)
                 self.note.show(image.recipe.key, image.note)
                 self.file.value = suggested(image)
+                self.fold.summary = image.caption
+            self.place()
             self.stage.key = image.recipe.key if image else ""
+
+    def place(self) -> None:
+        """Tells where in the gallery the image is: others may have come."""
+        *beside, count = self._gallery.beside(self._gallery.selected)
+        self.stage.beside, self.stage.count = beside, count
+
+    def _turn(self, key: str) -> None:
+        if key in self._gallery.images:
+            self._gallery.selected = key
 
     def _mark_star(self, key: str, starred: bool) -> None:
         def mark() -> None:
@@ -145,16 +159,17 @@ class Detail:
         self._notice.say(f"Saved as {saved}{', without metadata' if self.bare.value else ''}")
 
     def _arranged(self) -> Any:
-        rows = [
-            ipywidgets.HBox([self.use, self.vary, self.sweep, self.python]),
-            ipywidgets.HBox([self.star, self.note]),
-            ipywidgets.HBox([self.file, self.bare, self.save]),
-        ]
-        for row in rows:
-            row.add_class("nbtool-row")
-        tools = ipywidgets.VBox([self.recipe, *rows])
+        use = _row(self.star, self.use, self.vary, self.sweep, self.note)
+        self.fold = Fold("This image", self.recipe, _row(self.file, self.bare, self.save, self.python))
+        tools = ipywidgets.VBox([use, self.fold.widget])
         tools.add_class("nbtool-tools")
         return tools
+
+
+def _row(*children: Any) -> Any:
+    row = ipywidgets.HBox(children)
+    row.add_class("nbtool-row")
+    return row
 
 
 def _button(label: str, tooltip: str) -> Any:

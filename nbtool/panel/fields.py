@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import ipywidgets
 
-from nbtool.recipes.checks import CHOICE, REAL, TEXT, WHOLE
+from nbtool.errors import RecipeError
+from nbtool.panel.entry import Entry
+from nbtool.recipes.checks import CHOICE, TEXT
 from nbtool.recipes.parameters import Row, checked
 
 OPEN = "as the model has it"
@@ -36,10 +39,8 @@ class Field:
             RecipeError: It is out of range or of the wrong kind.
         """
         value: Any = self.widget.value
-        if self._optional and value == "":
+        if value == "" and (self._optional or self.row.kind != TEXT):
             value = self.row.rest
-        elif self._optional and self.row.kind in (WHOLE, REAL):
-            value = _number(value)
         return checked(self.row.name, value)
 
     @value.setter
@@ -47,11 +48,18 @@ class Field:
         """Shows a value; None leaves the field open, or as it is where it cannot be."""
         if value is None and not self._optional:
             return
-        if self._optional:
-            value = "" if value is None else str(value)
         if self.row.kind == CHOICE:
-            self._offer(value)
-        self.widget.value = value
+            self._offer(value or "")
+        self.widget.value = "" if value is None else value
+
+    @property
+    def error(self) -> str:
+        """What is wrong with it, by the name that it has in the panel."""
+        try:
+            _ = self.value
+        except RecipeError as error:
+            return str(error).replace(self.row.name, self.row.label, 1)
+        return ""
 
     def _offer(self, value: str) -> None:
         """Adds a choice that has no short name to those there are."""
@@ -67,21 +75,16 @@ class Field:
 
     def _made(self, lines: int, hint: str) -> Any:
         row = self.row
-        named = {"description": row.label}
+        named = {"description": row.label, "tooltip": tooltip(row)}
         if row.kind == CHOICE:
             return ipywidgets.Dropdown(options=self._options(), **named)
-        if row.kind == TEXT or self._optional:
-            kind = ipywidgets.Textarea if lines > 1 else ipywidgets.Text
-            size = {"rows": lines} if lines > 1 else {}
+        if row.kind == TEXT:
             hint = hint or (OPEN if self._optional else "")
-            return kind(placeholder=hint, continuous_update=False, **size, **named)
-        kind = ipywidgets.IntText if row.kind == WHOLE else ipywidgets.FloatText
-        return kind(step=row.step, **named)
+            return Entry(placeholder=hint, lines=lines, **named)
+        least = row.check.low if math.isfinite(row.check.low) else None
+        return Entry(placeholder="default", step=row.step, least=least, **named)
 
 
-def _number(text: str) -> float | str:
-    """A number as typed; what is none stays text, which is refused by name where it is checked."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def tooltip(row: Row) -> str:
+    """What a parameter is, after the name that Python has for it."""
+    return f"{row.name}: {row.about}"

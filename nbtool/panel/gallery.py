@@ -15,7 +15,7 @@ from nbtool.results.image import GeneratedImage
 from nbtool.text import ellipsized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from PIL.Image import Image
 
@@ -50,6 +50,15 @@ class Gallery(anywidget.AnyWidget):
     def image(self) -> GeneratedImage | None:
         """The image that is selected."""
         return self.images.get(self.selected)
+
+    def beside(self, key: str) -> tuple[str, str, str]:
+        """The keys of the images before and after one, "" where there is none, and its place."""
+        keys = list(self.images)
+        if key not in keys:
+            return "", "", ""
+        at = keys.index(key)
+        before, after = keys[at - 1] if at else "", keys[at + 1] if at + 1 < len(keys) else ""
+        return before, after, f"{at + 1} of {len(keys)}"
 
     def update(
         self,
@@ -93,7 +102,7 @@ class Gallery(anywidget.AnyWidget):
         self._items = {key: known[key] for key in self.images}
         begun = {key: _item(key, recipe) for key, (recipe, _) in making.items()}
         described = [self._items.get(key) or begun[key] for key in self._keys]
-        self.previews = {key: _webp(picture) for key, (_, picture) in making.items() if picture}
+        self.previews = {key: webp(picture) for key, (_, picture) in making.items() if picture}
         if added or pictures.keys() != self.pictures.keys():
             self.pictures = pictures
         if described != self.items:
@@ -121,58 +130,20 @@ class Gallery(anywidget.AnyWidget):
             self._keys[-1] = self.selected
 
 
-class Stage(anywidget.AnyWidget):
-    """One picture, large. A new one takes the place of the old without a flash."""
-
-    _esm = (HERE / "stage.js").read_text(encoding="utf-8")
-    key = traitlets.Unicode().tag(sync=True)  # of the image that all around it is about, or ""
-    picture = traitlets.Bytes().tag(sync=True)
-    alt = traitlets.Unicode().tag(sync=True)
-    unfinished = traitlets.Bool().tag(sync=True)
-    empty = traitlets.Unicode("Your images appear here.").tag(sync=True)
-
-    def on_look(self, action: Callable[[str], None]) -> None:
-        """What happens when somebody begins to use what is around it: told the image's key."""
-
-        def handle(_: object, content: Any, __: object) -> None:
-            if isinstance(content, dict) and isinstance(key := content.get("look"), str):
-                action(key)
-
-        self.on_msg(handle)
-
-    def show(self, image: GeneratedImage | None) -> None:
-        picture = _png(image)
-        with self.hold_sync():
-            self.unfinished = False
-            self.picture = picture
-            self.alt = _caption(image) if image else ""
-
-    def preview(self, recipe: Recipe, picture: Image) -> None:
-        with self.hold_sync():
-            self.unfinished = True
-            self.picture = _webp(picture)
-            self.alt = f"In the making: {ellipsized(str(recipe), MAX_CAPTION)}"
-
-
 def small_copy(image: GeneratedImage) -> bytes:
     """A small WebP copy; a grey one where the file is gone or damaged."""
     from PIL import Image as PILImage
 
     picture = faces.picture(image) or PILImage.new("RGB", (16, 16), (128, 128, 128))
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    return _webp(picture)
+    return webp(picture)
 
 
-def _webp(picture: Image) -> bytes:
+def webp(picture: Image) -> bytes:
+    """A picture as a WebP file."""
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=85)
     return buffer.getvalue()
-
-
-def _png(image: GeneratedImage | None) -> bytes:
-    if image is None or faces.picture(image) is None:
-        return b""
-    return image.png
 
 
 def _caption(image: GeneratedImage) -> str:

@@ -68,8 +68,7 @@ class GenerateTab:
         self.generate.on_click(notice.click(lambda: session.once_there(self.run)))
         self.cancel.on_click(notice.click(self.stop))
         self.gallery.observe(self._chosen, "selected")
-        settings = session.settings
-        settings.reuse.on_click(notice.click(self._reuse_seed))
+        session.settings.seeding.last = self._last_seed
         session.on_change(self.outlook.guarded(self.foresee))
         self.detail.stage.on_look(self._stay)
         self.detail.on(self.detail.use, self._use)
@@ -79,10 +78,10 @@ class GenerateTab:
 
     def run(self) -> None:
         """Generates what the form says; returns at once."""
-        self.outlook.clear()  # what is wrong with the form is said once, where the click is answered
-        parameters = self._session.settings.parameters()
-        seeds = self._session.settings.seeds()
-        self._session.settings.seed.value = str(seeds[0])
+        settings = self._session.settings
+        settings.require()
+        parameters, seeds = settings.parameters(), settings.seeds()
+        settings.seeding.ran(seeds)
         self._submit(**parameters, seed=seeds if len(seeds) > 1 else seeds[0])
         self.foresee()
 
@@ -95,8 +94,11 @@ class GenerateTab:
         self._planning.forget()
         if not self._session.is_open:
             return
-        parameters = self._session.settings.parameters()
-        seeds = self._session.settings.seeds()
+        settings = self._session.settings
+        if wrong := settings.wrong:
+            self.outlook.say(f"To be put right first: {', '.join(f.description for f in wrong)}")
+            return
+        parameters, seeds = settings.parameters(), settings.seeds()
         generator = self._session.generator
 
         def plan() -> Callable[[], None]:
@@ -146,6 +148,7 @@ class GenerateTab:
                 recipe = job.sweep.recipe(index)
                 making[recipe.key] = recipe, self._preview(recipe.key, preview)
         self.gallery.update(fresh, {} if over else making)
+        self.detail.place()
         with self._following:
             if self._follow:
                 self._present(fresh, making)
@@ -214,17 +217,14 @@ class GenerateTab:
         """Fills the gallery from the store."""
         newest = self._session.generator.store.latest(NEWEST)
         self.gallery.update(newest, older=True)
+        self.detail.place()
         if newest and not self.gallery.selected:
             self._choose(newest[0].recipe.key)
         self._opened = True
         self._ended()
 
-    def _reuse_seed(self) -> None:
-        image = next(iter(self.gallery.images.values()), None)
-        if image is None:
-            self._session.notice.say("There is no image yet whose seed could be used.")
-        else:
-            self._session.settings.lock(image.seed)
+    def _last_seed(self) -> int | None:
+        return next((image.seed for image in self.gallery.images.values()), None)
 
     def _use(self, recipe: Recipe) -> None:
         self._session.with_model_of(recipe, lambda: self._session.settings.take(recipe))
@@ -236,21 +236,25 @@ class GenerateTab:
         self._session.with_model_of(recipe, vary)
 
     def _arranged(self) -> Any:
-        buttons = ipywidgets.HBox([self._session.settings.count, self.generate, self.cancel])
+        settings = self._session.settings
+        buttons = ipywidgets.HBox([self.generate, settings.count, self.cancel])
         buttons.add_class("nbtool-row")
-        buttons.add_class("nbtool-actions")
-        left = ipywidgets.VBox(
-            [
-                self._session.settings.widget,
-                self.outlook.widget,
+        parts = {
+            "ask": [
+                settings.asking,
                 buttons,
+                self.outlook.widget,
                 self._session.notice.widget,
                 self.progress.widget,
-            ]
-        )
-        left.add_class("nbtool-left")
-        right = ipywidgets.VBox([self.detail.widget, self.gallery])
-        right.add_class("nbtool-right")
-        tab = ipywidgets.Box([left, right])
-        tab.add_class("nbtool-columns")
+            ],
+            "look": [self.detail.widget],
+            "set": [fold.widget for fold in settings.folds],
+            "images": [self.gallery],
+        }
+        boxes = []
+        for name, children in parts.items():
+            boxes.append(ipywidgets.VBox(children))
+            boxes[-1].add_class(f"nbtool-{name}")
+        tab = ipywidgets.Box(boxes)
+        tab.add_class("nbtool-workplace")
         return tab

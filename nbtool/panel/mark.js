@@ -1,6 +1,4 @@
 // A star or a note of one image. What it sends names the image: it may come when another is shown.
-let made = 0;
-
 function render({ model, el }) {
   const isNote = typeof model.get("value") === "string";
   const field = document.createElement(isNote ? "input" : "button");
@@ -35,7 +33,7 @@ function render({ model, el }) {
   if (isNote) {
     el.classList.add("widget-inline-hbox", "widget-text");
     label.className = "widget-label";
-    label.htmlFor = field.id = `nbtool-mark-${(made += 1)}`;
+    label.htmlFor = field.id = `nbtool-mark-${Math.random().toString(36).slice(2)}`;
     field.type = "text";
     field.placeholder = model.get("tooltip");
     field.addEventListener("focus", begin);

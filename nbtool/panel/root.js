@@ -1,3 +1,10 @@
+const PATIENCE = 4000; // milliseconds; a press reaches Python in a tenth of one
+const OVER = ["restarting", "autorestarting", "terminating", "dead"];
+const LOST = "The kernel was restarted or is gone, so this panel does nothing any more: run its " +
+  "cell again. Its images are in the store; what you typed can be copied from here.";
+const BUSY = "The kernel is busy with another cell: what you pressed is done after that.";
+const SILENT = "The kernel does not answer. If it was restarted or is gone, run this cell again.";
+
 function render({ model, el }) {
   const home = () => el.closest(".nbtool-panel");
 
@@ -20,9 +27,56 @@ function render({ model, el }) {
     event.stopImmediatePropagation();
     // What is being typed is sent when a field is left; here it is not left.
     event.target.dispatchEvent(new Event("change", { bubbles: true }));
-    model.send({ event: "go" });
+    ask();
+    if (!lost) model.send({ event: "go" });
   };
   window.addEventListener("keydown", press, true);
+
+  // Nothing tells a widget that nobody listens, so each press asks for an answer. JupyterLab knows
+  // more, of which other front ends may have nothing.
+  const kernel = model.widget_manager?.kernel;
+  const line = document.createElement("p");
+  line.className = "nbtool-gone";
+  line.setAttribute("role", "alert");
+  el.append(line);
+  let lost = false;
+  let waiting;
+  const say = (words) => {
+    line.textContent = words;
+    line.hidden = !words;
+  };
+  const check = () => {
+    lost ||= OVER.includes(kernel?.status) || Boolean(kernel?.isDisposed);
+    lost ||= Boolean(home()?.classList.contains("jupyter-widgets-disconnected"));
+    if (lost) say(LOST);
+  };
+  const ask = () => {
+    check();
+    if (lost) line.scrollIntoView({ block: "nearest" });
+    if (lost) return;
+    model.send({ event: "ping" });
+    waiting ??= setTimeout(() => {
+      waiting = undefined;
+      say(kernel?.status === "busy" ? BUSY : SILENT);
+      check();
+    }, PATIENCE);
+  };
+  const click = (event) => {
+    const button = event.target.closest?.("button");
+    if (!button || !home()?.contains(button)) return;
+    ask();
+    if (lost && !button.hasAttribute("aria-expanded")) event.stopImmediatePropagation();
+  };
+  const answered = () => {
+    clearTimeout(waiting);
+    waiting = undefined;
+    if (!lost) say("");
+  };
+  say("");
+  window.addEventListener("click", click, true);
+  model.on("comm_live_update", check);
+  kernel?.statusChanged?.connect(check);
+  kernel?.disposed?.connect(check);
 
   const offer = (text) => {
     const area = document.createElement("textarea");
@@ -38,6 +92,7 @@ function render({ model, el }) {
     area.select();
   };
   const receive = (message) => {
+    if (message.pong) answered();
     const text = message.copy;
     if (typeof text !== "string" || !el.isConnected) return;
     const refused = () => offer(text);
@@ -47,6 +102,11 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
 
   return () => {
+    clearTimeout(waiting);
+    window.removeEventListener("click", click, true);
+    model.off("comm_live_update", check);
+    kernel?.statusChanged?.disconnect(check);
+    kernel?.disposed?.disconnect(check);
     window.removeEventListener("keydown", press, true);
     model.off("msg:custom", receive);
   };

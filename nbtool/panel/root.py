@@ -1,4 +1,4 @@
-"""What a panel needs of the browser besides widgets: its style, Ctrl+Enter, the clipboard."""
+"""What a panel needs of the browser besides widgets: style, Ctrl+Enter, clipboard, an answer."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ class Root(anywidget.AnyWidget):
     _css = (HERE / "panel.css").read_text(encoding="utf-8")
     still = traitlets.Unicode().tag(sync=True)  # the class of the pictures that stand in for it
 
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self._on("ping", lambda: self.send({"pong": True}))
+
     def on_go(self, action: Callable[[], None]) -> None:
         """Ctrl+Enter or Cmd+Enter anywhere in the panel."""
-
-        def handle(_: object, content: Any, __: object) -> None:
-            if isinstance(content, dict) and content.get("event") == "go":
-                action()
-
-        self.on_msg(handle)
+        self._on("go", action)
 
     def copy(self, text: str) -> None:
         """Puts a text on the clipboard of whoever looks; where that is refused, shows it."""
         self.send({"copy": text})
+
+    def _on(self, event: str, action: Callable[[], None]) -> None:
+        def handle(_: object, content: Any, __: object) -> None:
+            if isinstance(content, dict) and content.get("event") == event:
+                action()
+
+        self.on_msg(handle)

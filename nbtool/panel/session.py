@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nbtool import catalogue
 from nbtool.errors import NbtoolError
 from nbtool.panel.background import Latest
 from nbtool.panel.controls import Settings
-from nbtool.panel.notice import Notice
+from nbtool.panel.notice import Notice, words
 from nbtool.recipes.parameters import AT_REST
 from nbtool.recipes.recipe import Recipe
 
@@ -36,6 +38,7 @@ class Session:
         self._then: list[Callable[[], None]] = []  # what waits for it
         self._changed: list[Callable[..., None]] = []  # what goes by the model
         self._showing = False  # the model is shown, not asked for
+        self._missing = ""  # a model that was typed and could not be had; no other is used instead
         self._typed: set[Any] = set()  # fields that were filled in before there was a model
         self.is_open = False  # there is a model
         self.settings.exact.value = generator.exact
@@ -68,20 +71,23 @@ class Session:
         self.switch(recipe.model or self.model, action)
 
     def once_there(self, action: Callable[[], None]) -> None:
-        """Does something with the model that is shown, once it is there."""
+        """Does something with the model that the field names, once it is there."""
         with self._lock:
             if self._under_way:
                 self._then.append(action)
                 return
-        if self.is_open:
+        if self.is_open and not self._missing:
             action()
         else:
-            self.switch(self.model, action)
+            self.switch(self._missing or self.model, action, typed=bool(self._missing))
 
-    def switch(self, model: str, action: Callable[[], None] | None = None) -> None:
+    def switch(
+        self, model: str, action: Callable[[], None] | None = None, *, typed: bool = False
+    ) -> None:
         """Another model, in the background: its files may have to be downloaded first.
 
-        One that was asked for before and is not there yet is dropped, and what waits for it.
+        One that was asked for before and is not there yet is dropped, and what waits for it. If it
+        is not to be had, what was typed stays, with what is wrong with it.
         """
         self._switching.forget()
         is_here = self.is_open and model == self.model
@@ -94,15 +100,15 @@ class Session:
             self._arrive()
             return
         self.notice.say(f"Getting the model {model} …")
-        self._get(lambda: self._first.with_model(model))
+        self._get(lambda: self._first.with_model(model), typed=model if typed else "")
 
-    def _get(self, make: Callable[[], Maker]) -> None:
+    def _get(self, make: Callable[[], Maker], typed: str = "") -> None:
         def get() -> Callable[[], None]:
             try:
                 maker = make()
                 own = maker.engine.defaults()
             except Exception as error:
-                return partial(self._stay, error)
+                return partial(self._miss, typed, error) if typed else partial(self._stay, error)
             return lambda: self._settle(maker, own)
 
         self._switching(get)
@@ -135,6 +141,23 @@ class Session:
         self.notice.fail(error, kept.format(self.model))
         self._show_model()
 
+    def _miss(self, model: str, error: BaseException) -> None:
+        """A model that was typed cannot be had; as `_stay`."""
+        with self._lock:
+            waiting, self._under_way, self._then = bool(self._then), False, []
+        self._missing = model
+        field = self.settings.model
+        here = [self.model] if self.is_open else []
+        near = difflib.get_close_matches(model, catalogue.names(), n=1)
+        field.error = words(error)
+        field.offers = list(dict.fromkeys([*near, *here]))
+        self.notice.clear()
+        for action in self._changed:
+            action()
+        if waiting:
+            self.notice.fail(error)
+            field.lead()
+
     def _arrive(self) -> None:
         """The model is there: does what waited for it."""
         with self._lock:
@@ -154,14 +177,14 @@ class Session:
         self.answered()
 
     def _show_model(self) -> None:
-        self._showing = True
-        self.settings.model.value = self.model if self.is_open else ""
+        self._showing, self._missing = True, ""
+        field = self.settings.model
+        field.value, field.error, field.offers = self.model if self.is_open else "", "", []
         self._showing = False
 
     def _model_asked(self) -> None:
-        model = self.settings.model.value.strip()
-        if model and not self._showing:
-            self.switch(model)
+        if not self._showing:
+            self.switch(self.settings.model.value.strip() or self.model, typed=True)
 
     def _exact_asked(self) -> None:
         try:

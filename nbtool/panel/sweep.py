@@ -78,6 +78,8 @@ class SweepTab:
         call = self._call(drawn=True)
         if not any(row.name.value for row in self.rows):
             raise AxisError("choose at least one parameter to vary")
+        if all(row.name.value != "prompt" for row in self.rows):
+            self._session.settings.require_prompt()
         self._submit(self._session.generator, call)
 
     def fill_around(self, recipe: Recipe) -> None:

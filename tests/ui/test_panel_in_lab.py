@@ -8,6 +8,7 @@ import re
 import nbconvert
 import nbformat
 import pytest
+from accessible import violations
 from labs import DARK, LIGHT, NEWER_KERNEL, OLDER_KERNEL
 from playwright.sync_api import expect
 
@@ -15,6 +16,16 @@ import nbtool
 
 PANEL = "import nbtool\npanel = nbtool.Panel()\npanel"
 DECODED = "images => Promise.all(images.map(image => image.decode())).then(() => true)"
+# Two frames: what follows a change of size is done.
+SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+ON_ONE_SCREEN = """panel => {
+  panel.scrollIntoView();
+  const screen = panel.closest(".jp-WindowedPanel-outer").getBoundingClientRect();
+  return ["textarea", ".mod-primary", ".nbtool-stage img"].every(part => {
+    const box = panel.querySelector(part).getBoundingClientRect();
+    return box.top >= screen.top && box.bottom <= screen.bottom;
+  });
+}"""
 # How bright the text and the ground of an element are, 0 to 255.
 COLOURS = """element => ["color", "backgroundColor"].map(name => {
   const [red, green, blue] = getComputedStyle(element)[name].match(/\\d+/g).map(Number);
@@ -26,18 +37,20 @@ HOSTILE = '<img src=x onerror="window.hacked=1"><b>bold</b>'
 class Shown:
     """A panel below a cell, and what a user finds in it."""
 
-    def __init__(self, notebook, cell=0):
+    def __init__(self, notebook, cell=0, *, unfolded=True):
         self.page = notebook.page
         cells = self.page.locator(".jp-Notebook .jp-CodeCell")
         self.root = cells.nth(cell).locator(".nbtool-panel")
         expect(self.button("Generate")).to_be_visible()
+        if unfolded:
+            self.unfold()
         self.tiles = self.root.locator(".nbtool-tile:not(.nbtool-making)")
         self.stage = self.root.locator(".nbtool-stage img")
-        self.outlook = self.root.locator(".nbtool-left .nbtool-outlook")
+        self.outlook = self.root.locator(".nbtool-ask .nbtool-outlook")
         self.news = self.root.locator(".nbtool-news:visible")
 
     def button(self, name):
-        return self.root.get_by_role("button", name=name, exact=True)
+        return self.root.get_by_role("button", name=name, exact=isinstance(name, str))
 
     def field(self, name):
         return self.root.get_by_label(name, exact=True)
@@ -45,8 +58,18 @@ class Shown:
     def fill(self, **values):
         """Types into fields, named with underscores for spaces, and leaves the last one."""
         for name, value in values.items():
-            self.field(name.replace("_", " ")).fill(str(value))
+            field = self.field(name.replace("_", " "))
+            (field.select_option if name == "Scheduler" else field.fill)(str(value))
         self.page.keyboard.press("Tab")
+
+    def unfold(self):
+        closed = self.root.locator("[aria-expanded=false]:visible")
+        while closed.count():
+            closed.first.click()
+
+    def head(self, name):
+        """The button that folds a part away."""
+        return self.root.locator("[aria-expanded]").filter(has_text=name)
 
     def tab(self, name):
         self.root.get_by_role("tab", name=name).click()
@@ -120,7 +143,7 @@ def test_ctrl_enter_generates_with_what_is_being_typed_and_runs_no_cell(notebook
 
 @on_both_kernels
 def test_cancel_stops_a_long_job_and_keeps_what_is_done(notebook, panel):
-    panel.fill(Images=50, Steps=8)
+    panel.fill(Prompt="a star", Images=50, Steps=8)
     with notebook.held():
         panel.button("Generate").click()
         expect(panel.tiles.first).to_be_visible()
@@ -137,15 +160,54 @@ def test_cancel_stops_a_long_job_and_keeps_what_is_done(notebook, panel):
     expect(panel.field("Prompt")).to_have_value("typed meanwhile")
 
 
-def test_a_bad_value_is_named_and_the_panel_goes_on(panel):
-    panel.fill(Width=100, Steps=2)
-    expect(panel.outlook).to_contain_text("width must be a multiple of 8")
+def test_what_is_wrong_is_said_at_its_field_and_nothing_typed_is_swallowed(panel):
+    page, invalid = panel.page, panel.root.locator("[aria-invalid=true]")
+    expect(invalid).to_have_count(0)
     panel.button("Generate").click()
-    expect(panel.news.get_by_role("alert")).to_contain_text("try 96 or 104")
-    panel.fill(Width=64)
+    expect(panel.field("Prompt")).to_be_focused()
+    expect(panel.field("Prompt")).to_have_accessible_description(re.compile("^Write what to draw"))
+    panel.fill(Prompt="a star", Width=100, Steps="few", Guidance="3,5", Images="two", Seed="abc")
+    expect(invalid).to_have_count(5)
+    for name, typed, said in (
+        ("Width", "100", "try 96 or 104"),
+        ("Steps", "few", "got 'few'"),
+        ("Guidance", "3,5", "got '3,5'"),
+        ("Images", "two", "got 'two'"),
+        ("Seed", "abc", "write 7, 1-5"),
+    ):
+        expect(panel.field(name)).to_have_value(typed)
+        expect(panel.field(name)).to_have_accessible_description(re.compile(re.escape(said)))
+    expect(panel.outlook).to_contain_text("To be put right first: Steps")
+    panel.head("Size").click()
+    expect(panel.head("Size")).to_contain_text("not right: Width")
+    panel.fill(Steps=2, Guidance=3.5, Images=1, Seed="1-2")
+    expect(invalid).to_have_count(1)
+    panel.button("Generate").click()  # leads to the field, also where it is folded away
+    expect(panel.field("Width")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(panel.field("Width")).to_have_value("104")
+    panel.fill(Width=64, Model="shapez")
+    expect(panel.field("Model")).to_have_accessible_description(re.compile("no model 'shapez'"))
     panel.button("Generate").click()
-    panel.wait_for_images(1)
+    expect(panel.field("Model")).to_be_focused()
+    expect(panel.field("Model")).to_have_value("shapez")
+    expect(panel.tiles).to_have_count(0)
+    panel.button("Use shapes").click()
+    expect(invalid).to_have_count(0)
+    panel.button("Generate").click()
+    panel.wait_for_images(2)
     expect(panel.news.get_by_role("alert")).to_have_count(0)
+    die = panel.button("⚄ New each time")
+    expect(die).to_have_attribute("aria-pressed", "false")
+    die.click()
+    expect(die).to_have_attribute("aria-pressed", "true")
+    panel.button("Generate").click()
+    panel.wait_for_images(3)
+    expect(panel.field("Seed")).not_to_have_value("1-2")
+    last = panel.field("Seed").input_value()
+    die.click()
+    expect(die).to_have_attribute("aria-pressed", "false")
+    expect(panel.field("Seed")).to_have_value(last)
 
 
 def test_an_error_in_a_handler_is_seen(lab):
@@ -158,6 +220,7 @@ def test_an_error_in_a_handler_is_seen(lab):
     notebook.run_all()
     panel = Shown(notebook)
     notebook.run(1)
+    panel.fill(Prompt="a star")
     panel.button("Generate").click()
     expect(panel.news.get_by_role("alert")).to_contain_text("KeyError: 'lost'")
     expect(panel.button("Generate")).to_be_enabled()
@@ -165,7 +228,7 @@ def test_an_error_in_a_handler_is_seen(lab):
 
 @on_both_kernels
 def test_a_sweep_fills_a_grid_and_is_resumed(notebook, panel):
-    panel.fill(Width=64, Height=64, Steps=8)
+    panel.fill(Prompt="a star", Width=64, Height=64, Steps=8)
     panel.tab("Sweep")
     values = panel.field("Values")
     values.nth(0).fill("1-6")
@@ -201,7 +264,7 @@ def test_two_views_of_a_panel_agree(lab):
 
 
 def test_the_gallery_is_reached_by_keyboard(panel):
-    panel.fill(Images=3, Steps=2)
+    panel.fill(Prompt="a star", Images=3, Steps=2)
     panel.button("Generate").click()
     panel.wait_for_images(3)
     panel.tiles.first.focus()
@@ -224,7 +287,7 @@ def test_an_image_leads_to_the_next_question(panel):
     panel.fill(Prompt="else")
     panel.button("Use these settings").click()
     expect(panel.field("Prompt")).to_have_value("a green star")
-    expect(panel.field("Seed is")).to_have_value(re.compile("Locked"))
+    expect(panel.button("⚄ New each time")).to_have_attribute("aria-pressed", "false")
     panel.button("Vary the seed").click()
     panel.wait_for_images(5)
     panel.button("Sweep around this").click()
@@ -253,7 +316,7 @@ def test_a_note_that_could_not_be_kept_is_kept_when_the_field_is_left_again(lab)
     notebook = lab.notebook(cells)
     notebook.run_all()
     panel = Shown(notebook)
-    panel.fill(Steps=4)
+    panel.fill(Prompt="a star", Steps=4)
     panel.button("Generate").click()
     panel.wait_for_images(1)
     notebook.run(1)
@@ -275,6 +338,7 @@ def test_code_is_copied(lab):
     panel.fill(Prompt="a star", Steps=2)
     panel.button("Generate").click()
     panel.wait_for_images(1)
+    panel.unfold()
     panel.button("Copy as Python code").click()
     expect(panel.news).to_contain_text("clipboard")
     panel.page.wait_for_function(
@@ -284,7 +348,9 @@ def test_code_is_copied(lab):
 
 def test_a_hostile_prompt_stays_text(panel):
     panel.fill(Prompt=HOSTILE, Steps=2, Model=HOSTILE)
+    panel.button("Generate").click()
     expect(panel.news.get_by_role("alert")).to_contain_text("<img src=x")
+    panel.fill(Model="shapes")
     panel.button("Generate").click()
     panel.wait_for_images(1)
     expect(panel.root.locator(".nbtool-recipe")).to_contain_text("<b>bold</b>")
@@ -295,13 +361,100 @@ def test_a_hostile_prompt_stays_text(panel):
 
 
 @on_both_kernels
-def test_after_a_restart_the_gallery_is_back(notebook, panel):
-    panel.fill(Images=2, Steps=2)
+def test_without_its_kernel_the_panel_says_what_to_do_and_after_a_restart_all_is_back(
+    notebook, panel
+):
+    panel.fill(Prompt="a star", Images=2, Steps=2)
     panel.button("Generate").click()
     panel.wait_for_images(2)
+    gone = panel.root.get_by_text("run its cell again")
+    expect(gone).to_have_count(0)
     notebook.restart_kernel()
+    expect(gone).to_be_visible()
+    panel.button("Generate").click()
+    expect(panel.field("Prompt")).to_have_value("a star")
     notebook.run_all()
-    Shown(notebook).wait_for_images(2)
+    panel = Shown(notebook)
+    panel.wait_for_images(2)
+    expect(gone).to_have_count(0)
+    session = "jupyterapp.shell.currentWidget.sessionContext"
+    code = "__import__('os')._exit(1)"  # as when memory runs out
+    panel.page.evaluate(f"code => {{ {session}.session.kernel.requestExecute({{ code }}) }}", code)
+    expect(gone).to_be_visible()
+
+
+def test_the_picture_comes_first_at_every_width_and_is_enlarged(panel):
+    page, root = panel.page, panel.root.locator(".nbtool-workplace")
+    panel.fill(Prompt="a star", Steps=2, Images=3)
+    panel.button("Generate").click()
+    panel.wait_for_images(3)
+    pixels = panel.stage.evaluate("image => getComputedStyle(image).imageRendering")
+    assert pixels == "pixelated"
+    for width, height in ((1280, 900), (1920, 1080), (720, 900), (375, 800)):
+        page.set_viewport_size({"width": width, "height": height})
+        panel.stage.evaluate(SETTLED)
+        picture = panel.stage.bounding_box()
+        side = min(picture["width"], picture["height"])
+        if width == 1280:
+            assert side >= root.bounding_box()["width"] / 2
+        if width == 720:
+            assert panel.root.evaluate(ON_ONE_SCREEN)
+        wide, room = root.evaluate("root => [root.scrollWidth, root.clientWidth]")
+        assert wide <= room
+    page.set_viewport_size({"width": 1280, "height": 900})
+    panel.tiles.nth(1).click()
+    expect(panel.stage).to_have_attribute("alt", panel.tiles.nth(1).get_attribute("title"))
+    enlarge = panel.root.get_by_role("button", name=re.compile("^Enlarge: a star"))
+    enlarge.focus()
+    page.keyboard.press("Enter")
+    enlarged = panel.root.get_by_role("dialog")
+    expect(enlarged.get_by_text("2 of 3")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(enlarged.get_by_text("3 of 3")).to_be_visible()
+    expect(panel.tiles.nth(2)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("1")
+    expect(enlarged.get_by_text("100 %", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(enlarged).to_be_hidden()
+    expect(enlarge).to_be_focused()
+
+
+def test_what_is_folded_away_says_what_is_set_and_stays_as_it_was_left(notebook, panel):
+    panel.fill(Prompt="a star", Steps=7, Scheduler="ddim")
+    steps, advanced = panel.head("Steps, guidance, scheduler"), panel.head("Advanced")
+    steps.press("Enter")
+    expect(steps).to_have_text(re.compile("guidance 3 · 7 steps · ddim"))
+    expect(panel.field("Steps")).to_be_hidden()
+    notebook.run_all()
+    panel = Shown(notebook, unfolded=False)
+    expect(steps).to_have_attribute("aria-expanded", "false")
+    expect(advanced).to_have_attribute("aria-expanded", "true")
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_axe_finds_nothing_in_any_state(lab, theme):
+    lab.theme(theme)
+    notebook = lab.notebook([PANEL])
+    lab.theme(LIGHT)
+    notebook.run_all()
+    panel = Shown(notebook)
+    found = lambda: violations(panel.page, ".nbtool-panel")  # noqa: E731
+    assert found() == [], "empty"
+    panel.fill(Steps=0, Model="shapez")
+    panel.button("Generate").click()
+    expect(panel.news.get_by_role("alert")).to_be_visible()
+    assert found() == [], "failed"
+    panel.fill(Steps=8, Model="shapes", Prompt="a star", Images=20)
+    with notebook.held():
+        panel.button("Generate").click()
+        expect(panel.tiles.first).to_be_visible()
+        assert found() == [], "running"
+        panel.button("Cancel").click()
+        notebook.execute()
+    expect(panel.button("Cancel")).to_be_disabled()
+    panel.button(re.compile("^Enlarge")).click()
+    expect(panel.root.get_by_role("dialog")).to_be_visible()
+    assert found() == [], "enlarged"
 
 
 @on_both_kernels

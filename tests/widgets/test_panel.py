@@ -20,8 +20,8 @@ from nbtool.testing import FakeEngine
 
 STEPS = 2
 FIELDS = {
-    "prompt": "Prompt", "guidance": "Guidance", "steps": "Steps", "width": "Width",
-    "height": "Height", "scheduler": "Scheduler", "seed": "Seed", "seed_mode": "Seed is",
+    "prompt": "Prompt", "negative_prompt": "Negative prompt", "guidance": "Guidance", "steps": "Steps", "width": "Width",
+    "height": "Height", "scheduler": "Scheduler", "seed": "Seed",
     "count": "Images", "model": "Model", "exact": "Exact", "size": "Size",
 }  # fmt: skip
 SECONDS = 600  # on a busy machine
@@ -52,6 +52,7 @@ def opened():
     def open_panel(generator):
         panels.append(Panel(generator))
         panels[-1].join(SECONDS)
+        field(panels[-1], "prompt").value = "a circle"
         return panels[-1]
 
     yield open_panel
@@ -129,47 +130,73 @@ def test_without_a_generator_it_has_the_default_one(tmp_path, monkeypatch):
     panel.close()
 
 
-def test_seeds_are_new_each_time_until_they_are_locked(panel):
+def die(panel):
+    return find(panel.generate.widget, "⚄ New each time")
+
+
+def test_seeds_are_new_each_time_until_one_is_typed_or_the_last_is_locked(panel):
     first = generate(panel)[0].seed
     second = generate(panel)[0].seed
     assert first != second
-    press(panel.generate.widget, "Reuse last")
-    assert field(panel, "seed").value == str(second)
+    assert (die(panel).value, field(panel, "seed").value) == (True, str(second))
+    say(die(panel), key="", value=False)
+    assert (die(panel).value, panel.settings.folds[1].summary) == (False, f"{second}, locked")
     generate(panel)
     assert len(panel.generate.gallery.images) == 2  # the same image again
     images = generate(panel, count=3)
     assert sorted(image.seed for image in images) == sorted([first, second, second + 1, second + 2])
+    say(die(panel), key="", value=True)
+    assert generate(panel, count=1)[0].seed not in {first, second}
+    field(panel, "seed").value = "7"
+    assert (die(panel).value, generate(panel)[0].seed) == (False, 7)
+    field(panel, "seed").value = ""
+    assert die(panel).value
+    die(panel).value = False
+    assert field(panel, "seed").value == "7"  # the last there is an image of
+
+
+def test_several_seeds_are_taken_as_they_are_typed(panel):
+    field(panel, "seed").value = "1-3, 9"
+    assert panel.settings.count.disabled
+    assert sorted(image.seed for image in generate(panel)) == [1, 2, 3, 9]
+    assert field(panel, "seed").value == "1-3, 9"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("guidance", -1.0, "guidance_scale must be a number ≥ 0, got -1"),
-        ("width", 100, "width must be a multiple of 8"),
-        ("steps", 0, "num_inference_steps must be a whole number from 1 to 1000"),
-        ("count", 0, "Images must be a number from 1 to 1000"),
+        ("guidance", -1.0, "Guidance must be a number ≥ 0, got -1"),
+        ("guidance", "strong", "Guidance must be a number ≥ 0, got 'strong'"),
+        ("width", 100, "Width must be a multiple of 8"),
+        ("steps", "0", "Steps must be a whole number from 1 to 1000"),
+        ("steps", "2.5", "Steps must be a whole number from 1 to 1000"),
+        ("count", 0, "Images must be a whole number from 1 to 1000"),
+        ("count", "many", "Images must be a whole number from 1 to 1000, got 'many'"),
+        ("prompt", " ", "Write what to draw"),
+        *(("seed", seed, "Seed") for seed in ("abc", "-5", "1.5", str(2**70), "1 4", "4-")),
     ],
 )
-def test_a_bad_value_is_named_before_and_at_the_click(panel, name, value, message):
-    good = field(panel, name).value
-    field(panel, name).value = value
-    assert message in panel.generate.outlook.text
-    generate(panel)
+def test_a_bad_value_is_said_at_its_field_until_it_is_right_and_is_not_run(
+    panel, name, value, message
+):
+    this = field(panel, name)
+    good = this.value
+    assert not panel.settings.wrong  # before anything was done
+    this.value = value
+    assert (this.error == "") == (name == "prompt")  # which is asked for when one is needed
+    assert generate(panel) == []
     assert message in panel.notice.text
-    assert generate(panel, **{name: good})
-    assert panel.notice.text == ""
-
-
-def test_a_locked_seed_that_is_no_number_is_named(panel):
-    field(panel, "seed").value = "seven"
-    field(panel, "seed_mode").value = "Locked"
-    press(panel.generate.widget, "Generate")
-    assert "seed" in panel.notice.text
-    assert "seven" in panel.notice.text
+    assert message in this.error
+    assert str(this.value) == str(value)
+    field(panel, "negative_prompt").value = "another field"
+    assert message in this.error
+    assert panel.generate.outlook.text == f"To be put right first: {this.description}"
+    assert generate(panel, **{name: good or "5"})
+    assert (this.error, panel.notice.text) == ("", "")
 
 
 def test_it_says_what_will_happen(panel):
-    generate(panel, prompt="a star", seed="5", seed_mode="Locked")
+    generate(panel, prompt="a star", seed="5")
     panel.join(SECONDS)
     assert panel.generate.outlook.text == "1 image, already stored: nothing to make"
     field(panel, "count").value = 3
@@ -189,12 +216,21 @@ def test_an_unexpected_error_in_a_handler_is_shown_and_the_panel_goes_on(panel, 
     assert panel.notice.text == ""
 
 
-def test_an_unknown_model_is_refused_and_the_old_one_stays(panel):
-    field(panel, "model").value = "shapez"
+def test_an_unknown_model_stays_as_it_was_typed_and_no_other_is_used(panel):
+    model = field(panel, "model")
+    model.value = "shapez"
     panel.join(SECONDS)
+    assert "no model 'shapez'" in model.error
+    assert model.offers == ["shapes", "fake"]
+    assert panel.generate.outlook.text == "To be put right first: Model"
+    assert generate(panel) == []
     assert "no model 'shapez'" in panel.notice.text
-    assert field(panel, "model").value == "fake"
+    assert model.value == "shapez"
+    model.value = ""  # back to the one that is there
+    panel.join(SECONDS)
+    assert (model.value, model.error, model.offers) == ("fake", "", [])
     assert generate(panel)
+    assert panel.notice.text == ""
 
 
 def test_another_model_brings_its_defaults_and_keeps_the_store(panel):
@@ -304,7 +340,7 @@ def test_a_hostile_prompt_stays_text(panel):
         assert "<b>" not in text
         assert "<img src=x" not in text
     field(panel, "model").value = HOSTILE
-    panel.join(SECONDS)
+    generate(panel)
     assert "&lt;img src=x" in panel.notice.widget.value
     assert "<img" not in panel.notice.widget.value
 
@@ -422,7 +458,7 @@ def test_a_store_that_could_not_be_listed_once_is_shown_after_the_next_run(
 
 
 def test_an_image_that_was_lost_is_there_again_when_it_is_made_again(panel, tmp_path):
-    image = generate(panel, seed="5", seed_mode="Locked")[0]
+    image = generate(panel, seed="5")[0]
     image.path.unlink()
     press(panel.generate.widget, "Save")
     assert "generate its recipe again" in panel.notice.text
@@ -498,7 +534,7 @@ def test_a_model_that_could_not_be_had_is_tried_again_as_it_was_given(
         for name, message in (("anothr", "no model 'anothr'"), ("another", "")):
             field(panel, "model").value = name
             panel.join(SECONDS)
-            assert message in panel.notice.text
+            assert message in field(panel, "model").error
     if again != "Generate":
         field(panel, "model").value = str(folder) if again == "its place" else "mine"
         panel.join(SECONDS)
@@ -511,7 +547,7 @@ def test_a_model_that_could_not_be_had_is_tried_again_as_it_was_given(
 def test_what_will_happen_is_said_of_the_model_that_is_there(opened, real, another):
     nbtool.add_model("twin", "shapes")
     panel = opened(real)
-    generate(panel, seed="5", seed_mode="Locked")
+    generate(panel, seed="5")
     assert "already stored" in panel.generate.outlook.text
     field(panel, "model").value = "twin"
     panel.join(SECONDS)
@@ -526,7 +562,7 @@ class Noting(FakeEngine):
 def test_a_failure_is_not_covered_by_what_the_engine_has_to_say(opened, tmp_path):
     engine = Noting(fails=lambda recipe: "too dark" if recipe.seed == 5 else "")
     panel = opened(nbtool.Generator(engine=engine, store=tmp_path / "images"))
-    generate(panel, seed="5", seed_mode="Locked", count=2)
+    generate(panel, seed="5", count=2)
     assert panel.notice.text == "too dark"
     generate(panel, seed="7")
     assert panel.notice.text == "cut short"
@@ -571,7 +607,7 @@ def test_who_uses_the_detail_of_an_image_keeps_it_while_a_run_goes_on(panel, eng
     press(panel.generate.widget, "Use these settings")
     panel.join(SECONDS)
     assert (first.note, field(panel, "prompt").value) == ("sharp", "first")
-    generate(panel, prompt="a new run is followed again", count=1, seed_mode="New each time")
+    generate(panel, prompt="a new run is followed again", count=1)
     assert detail.image.recipe.prompt == "a new run is followed again"
 
 

@@ -26,6 +26,7 @@ def opened():
     def open_panel(generator):
         panels.append(Panel(generator))
         panels[-1].join(SECONDS)
+        panels[-1].settings.prompt.value = "a circle"
         return panels[-1]
 
     yield open_panel

@@ -1,0 +1,65 @@
+"""A labelled field that keeps what was typed into it, and says what is wrong with that."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+
+
+class Entry(anywidget.AnyWidget):
+    """A text or a number, with its label above and what is wrong with it below.
+
+    Attributes:
+        value: What is typed. With a `step` it is a number, unless what is typed is none: that
+            stays text.
+        description: The label.
+        tooltip: What it is, and what Python calls it.
+        placeholder: What an empty field shows.
+        lines: More than one make an area.
+        step: By which arrow keys and buttons change a number; 0: it is a text.
+        least: They go no lower.
+        options: What the browser offers to choose from.
+        quiet: Whether the value is only shown: nothing goes by it now.
+        error: What is wrong with the value; "" while nothing is.
+        offers: Values that are right, a button each.
+    """
+
+    _esm = (HERE / "entry.js").read_text(encoding="utf-8")
+    value = traitlets.Any("").tag(sync=True)
+    description = traitlets.Unicode().tag(sync=True)
+    tooltip = traitlets.Unicode().tag(sync=True)
+    placeholder = traitlets.Unicode().tag(sync=True)
+    lines = traitlets.Int(1).tag(sync=True)
+    step = traitlets.Float().tag(sync=True)
+    least = traitlets.Float(None, allow_none=True).tag(sync=True)
+    options = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    disabled = traitlets.Bool().tag(sync=True)
+    quiet = traitlets.Bool().tag(sync=True)
+    error = traitlets.Unicode().tag(sync=True)
+    offers = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def lead(self) -> None:
+        """Takes whoever works in the panel to the field."""
+        self.send({"lead": True})
+
+    @traitlets.validate("value")
+    def _numbered(self, proposal: Any) -> Any:
+        value = proposal["value"]
+        return _number(value) if self.step and isinstance(value, str) else value
+
+
+def _number(text: str) -> float | str:
+    """A number as typed, or the text where it is none."""
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else text
+    return text

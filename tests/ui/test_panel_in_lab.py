@@ -232,6 +232,8 @@ def test_a_sweep_fills_a_grid_and_is_resumed(notebook, panel):
     panel.tab("Sweep")
     values = panel.field("Values")
     values.nth(0).fill("1-6")
+    panel.button("Add an axis").click()
+    panel.field("Vary").nth(1).select_option(label="Steps")
     values.nth(1).fill("2, x")
     expect(panel.root.locator(".nbtool-axis .nbtool-alarm")).to_contain_text("'x'")
     values.nth(1).fill("2, 3, 4")
@@ -243,7 +245,7 @@ def test_a_sweep_fills_a_grid_and_is_resumed(notebook, panel):
         panel.button("Run").click()
         expect(results.locator("img").first).to_be_visible()
         expect(results).to_contain_text(re.compile(r"[1-9]\d* of 18 images"))
-        panel.root.locator(".nbtool-sweep").get_by_role("button", name="Cancel").first.click()
+        panel.root.locator(".nbtool-sweep").get_by_role("button", name="Cancel").click()
         notebook.execute()  # the click was heard
     expect(panel.button("Resume")).to_be_enabled()
     panel.button("Resume").click()

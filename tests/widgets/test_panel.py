@@ -315,6 +315,12 @@ def test_save_writes_a_file_with_the_recipe_and_overwrites_none(panel, tmp_path)
     assert nbtool.Recipe.from_file(path) == image.recipe
     press(panel.generate.widget, "Save")
     assert "is there already" in panel.notice.text
+    find(panel.generate.widget, "without metadata").value = True
+    find(panel.generate.widget, "Save as").value = str(tmp_path / "bare.png")
+    press(panel.generate.widget, "Save")
+    assert "bare.png, without metadata" in panel.notice.text
+    with pytest.raises(nbtool.MetadataError):
+        nbtool.Recipe.from_file(tmp_path / "bare.png")
 
 
 def test_copy_as_python_sends_code_that_makes_the_image_again(panel, monkeypatch):

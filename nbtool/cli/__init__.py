@@ -256,8 +256,8 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _kind(output: Path) -> str:
-    kinds = {".html": "page", ".zip": "images"}
-    return "images" if output.is_dir() else kinds.get(output.suffix.lower(), "sheet")
+    known = dict.fromkeys(save.WRITERS, "sheet") | {".html": "page", ".zip": "images"}
+    return known.get(output.suffix.lower(), "images")
 
 
 def _generator(options: argparse.Namespace) -> nbtool.Generator:

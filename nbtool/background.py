@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from nbtool.errors import logger
+from nbtool.errors import log
 from nbtool.silence import mild
 
 Fail = Callable[[BaseException], None]
@@ -169,6 +169,6 @@ class Loop:
         try:
             if self._fail is not None:
                 self._fail(error)
-        except BaseException:
-            logger.debug("in %s, telling of an error", self._name, exc_info=True)
-        logger.debug("in %s", self._name, exc_info=error)
+        except BaseException as another:
+            log(f"in {self._name}, telling of an error", another)
+        log(f"in {self._name}", error)

@@ -68,6 +68,34 @@ def _traceback(error: BaseException) -> str:
 logger.addFilter(_as_text)
 
 
+def log(text: str, error: BaseException) -> None:
+    """Logs an error with its traceback; nothing stops for what goes wrong in a handler."""
+    try:  # noqa: SIM105
+        logger.debug(text, exc_info=error, stacklevel=2)
+    except Exception:  # noqa: S110 - there is nowhere left to say so
+        pass
+
+
+def said(error: BaseException) -> str:
+    """What an error says, without secrets; nothing if it cannot be asked."""
+    try:
+        return without_secrets(str(error)).strip()
+    except Exception as another:
+        log("an error says nothing", another)
+        return ""
+
+
+def described(error: BaseException) -> str:
+    """An error's kind, and what it says."""
+    kind, text = type(error).__name__, said(error)
+    return f"{kind}: {text}" if text else kind
+
+
+def in_short(error: BaseException) -> str:
+    """The first line of what an error says, or else its kind."""
+    return (said(error).splitlines() or [type(error).__name__])[0]
+
+
 class NbtoolError(Exception):
     """The root of every error nbtool raises on purpose.
 
@@ -78,7 +106,11 @@ class NbtoolError(Exception):
         super().__init__(*args)
         behind = sys.exc_info()[1]
         if behind is not None and not isinstance(behind, NbtoolError):
-            logger.debug("%s: %s", type(self).__name__, self, exc_info=behind)
+            log(described(self), behind)
+
+    def __str__(self) -> str:
+        """The message, which can be written anywhere: names of files may hold lone surrogates."""
+        return super().__str__().encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class RecipeError(NbtoolError, ValueError):
@@ -117,11 +149,19 @@ class Cancelled(GenerationError):  # noqa: N818 - it names what happened
     """The job was cancelled before this image was made."""
 
 
+def root_of(error: BaseException) -> BaseException:
+    """The error that others were raised from, up to this one."""
+    seen = [error]
+    while (cause := seen[-1].__cause__) is not None and cause not in seen:
+        seen.append(cause)
+    return seen[-1]
+
+
 def stopped_by(error: BaseException) -> NbtoolError:
     """What to tell whoever waits for a run that an error stopped."""
     if isinstance(error, NbtoolError):
         return error
-    return GenerationError(f"generation stopped: {type(error).__name__}: {error}")
+    return GenerationError(f"generation stopped: {described(error)}")
 
 
 def unknown_name(name: str, known: Iterable[str], kind: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nbtool.errors import StoreError
+from nbtool.text import shown
 
 MAX_NAME = (
     40  # characters, each of four bytes at most, of a file's name in that of its temporary one
@@ -33,12 +34,15 @@ def expanded(path: str | bytes | os.PathLike[Any]) -> Path:
     """
     try:
         name = os.fsdecode(path)
+        os.fsencode(name)
     except TypeError:
-        raise StoreError(
-            f"no file can have the name {path!r}; give text or a pathlib.Path"
-        ) from None
-    if "\0" in name:
-        raise StoreError(f"no file can have the name {path!r}: it has a NUL in it")
+        raise StoreError(f"a path must be a text or a pathlib.Path, got {shown(path)}") from None
+    except UnicodeEncodeError as error:
+        reason = f"this system has no {error.object[error.start]!a} in names"
+    else:
+        reason = "it has a NUL in it" if "\0" in name else ""
+    if reason:
+        raise StoreError(f"no file can have the name {shown(path)}: {reason}")
     return Path(os.path.expanduser(name))
 
 
@@ -129,7 +133,7 @@ def check(path: Path) -> None:
         StoreError: It could not: there is no such folder, no right to write there, or no file.
     """
     with explained(f"write {path}"):
-        write(path, b"", keep=False)
+        write(target(path), b"", keep=False)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from nbtool.results import paces
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
 from nbtool.results.store import Store
+from nbtool.silence import importing, mild
 from nbtool.text import card, warn
 from nbtool.watch import watch
 
@@ -316,9 +317,11 @@ class Generator:
         """
         if hint := environment.why_no_panel():
             raise NbtoolError(f"{hint}; gen(…) and gen.grid(…) work everywhere")
-        from nbtool.panel.panel import Panel
+        with importing("anywidget"):
+            from nbtool.panel.panel import Panel
 
-        return Panel(self)
+        with mild():
+            return Panel(self)
 
     def _placed(self) -> Placed:
         if not isinstance(self.engine, Placed):

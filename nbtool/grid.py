@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool import environment
 from nbtool.results.grids import open_as
 from nbtool.results.labelled import Labelled
+from nbtool.silence import importing, mild
 from nbtool.text import warn
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Grid(Labelled):
     Iterating gives the images that were made, in the order of the axes.
     """
 
+    @mild()
     def to_image(self, *, rows: str | None = None, cols: str | None = None) -> Image:
         """A labelled contact sheet, `rows` down and `cols` across, as a PIL image.
 
@@ -37,6 +39,7 @@ class Grid(Labelled):
 
         return contact_sheet(self, rows=rows, cols=cols)
 
+    @mild()
     def figure(self, *, rows: str | None = None, cols: str | None = None) -> Figure:
         """The contact sheet as a matplotlib Figure with vector labels, for papers.
 
@@ -54,10 +57,13 @@ class Grid(Labelled):
         if hint := environment.why_no_widgets():
             warn(f"{hint}; this is the static view", stacklevel=2)
             return self
-        from nbtool.live.view import GridView
+        with importing("anywidget"):
+            from nbtool.live.view import GridView
 
-        return GridView(self, rows=rows, cols=cols)
+        with mild():
+            return GridView(self, rows=rows, cols=cols)
 
+    @mild()
     def save(self, path: str | Path) -> Path:
         """Writes the grid and returns the path; the suffix says as what.
 
@@ -73,6 +79,7 @@ class Grid(Labelled):
 
         return save(self, path)
 
+    @mild()
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         from nbtool.display.bundle import grid_bundle
 

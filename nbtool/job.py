@@ -20,7 +20,7 @@ from nbtool.background import Loop
 from nbtool.display.queue import queue_bundle
 from nbtool.engines.base import Engine, Event, Exacting, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.placed import Placed
-from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by
+from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by, without_secrets
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.order import order
@@ -31,6 +31,7 @@ from nbtool.results.origin import Origin
 from nbtool.results.progress import Progress
 from nbtool.results.share import Share, forsake
 from nbtool.results.store import Store
+from nbtool.silence import importing, mild
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -209,9 +210,11 @@ class Job:
         """The grid as a widget that fills while the job runs; see `Grid.view`."""
         if environment.why_no_widgets():
             return self.grid.view(rows=rows, cols=cols)
-        from nbtool.live.view import GridView
+        with importing("anywidget"):
+            from nbtool.live.view import GridView
 
-        return GridView(self.grid, job=self, rows=rows, cols=cols)
+        with mild():
+            return GridView(self.grid, job=self, rows=rows, cols=cols)
 
     def cancel(self, /, **labels: Any) -> None:
         """Stops within one denoising step, or at once while the model is being loaded.
@@ -338,20 +341,21 @@ class Job:
                 grid.name = grid.name
 
     def _end(self, error: BaseException | None = None) -> None:
-        """It is over, for all who wait."""
+        """It is over, for all who wait; whatever goes wrong with saying why."""
         with self._changed:
             if self.done:
                 return
-            self._error = None if error is None else stopped_by(error)
-            self._begun.clear()
-            self._previews.clear()
-            self._finished.set()
-            self._changed.notify_all()
-            listeners = tuple(self._listeners)
-        self._leave()
-        for tell in listeners:
-            with contextlib.suppress(RuntimeError):  # its event loop is closed
-                tell()
+            try:
+                self._error = None if error is None else stopped_by(error)
+            finally:
+                self._begun.clear()
+                self._previews.clear()
+                self._finished.set()
+                self._changed.notify_all()
+                for tell in tuple(self._listeners):
+                    with contextlib.suppress(RuntimeError):  # its event loop is closed
+                        tell()
+                self._leave()
 
     def _leave(self) -> None:
         _jobs.discard(self)
@@ -422,7 +426,7 @@ class Job:
         elif isinstance(event, Stepped):
             self._advance(event)
         elif isinstance(event, Failed):
-            self._settle(event.recipe.key, GenerationError(event.reason), failed=1)
+            self._settle(event.recipe.key, GenerationError(without_secrets(event.reason)), failed=1)
         elif isinstance(event, Finished):
             self._keep(event)
 

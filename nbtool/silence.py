@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from nbtool.errors import NbtoolError
+from nbtool.errors import NbtoolError, described, root_of
 
 
 class Silence:
@@ -145,11 +145,15 @@ def mild() -> Iterator[None]:
 
 
 @contextmanager
-def importing(library: str) -> Iterator[None]:
+def importing(library: str, name: str = "") -> Iterator[None]:
     """Names a library that cannot be imported; its warnings do not keep it from being imported.
 
         with importing("torch"):
             import torch
+
+    Args:
+        library: Its name.
+        name: What is taken from it, where that alone may fail.
 
     Raises:
         NbtoolError: What was imported inside raised something, or the working folder is gone,
@@ -158,7 +162,10 @@ def importing(library: str) -> Iterator[None]:
     try:
         os.getcwd()
     except FileNotFoundError:
-        raise NbtoolError("the working folder is gone; go to another with os.chdir(…)") from None
+        if library in ("torch", "diffusers"):
+            raise NbtoolError(
+                "the working folder is gone; go to another with os.chdir(…)"
+            ) from None
     try:
         with mild():
             yield
@@ -168,10 +175,11 @@ def importing(library: str) -> Iterator[None]:
                 f"Python is ending while {library} is imported; let the script wait for what it "
                 f"asked for, with job.wait() or thread.join()"
             ) from error
-        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        reason = described(root_of(error)).splitlines()[0]
+        statement = f"from {library} import {name}" if name else f"import {library}"
         raise NbtoolError(
             f"{library} cannot be imported ({reason}); mend its installation until "
-            f"`import {library}` works in a new Python, then restart the kernel"
+            f"`{statement}` works in a new Python, then restart the kernel"
         ) from error
 
 

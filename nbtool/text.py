@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nbtool.errors import log
+
 MAX_SHOWN = 100  # characters of a value in a message
 LITERAL = "mathjax_ignore tex2jax_ignore"  # classes where a notebook makes no formula of $…$
 
@@ -132,10 +134,9 @@ class Forgiving:
     def _noted(self) -> Iterator[None]:
         try:
             yield
-        except ValueError:  # it is closed
-            pass
-        except OSError as error:
-            self.error = self.error or error
+        except Exception as error:  # it may be of anybody's making; a log might come here again
+            if isinstance(error, OSError):
+                self.error = self.error or error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -148,11 +149,14 @@ def put(text: str, stream: Any) -> None:
 
 def warn(text: str, *, stacklevel: int) -> None:
     """Warns as `warnings.warn` does, whatever standard error takes."""
-    try:
-        warnings.warn(text, stacklevel=stacklevel + 1)
-    except ValueError:  # it lacks some of the letters, or is closed
-        with contextlib.suppress(ValueError):
-            warnings.warn(_replaced(text), stacklevel=stacklevel + 1)
+    for said in (text, _replaced(text)):  # it may lack some of the letters
+        try:
+            warnings.warn(said, stacklevel=stacklevel + 1)
+            return
+        except Warning:  # where they are errors
+            raise
+        except Exception as error:  # it is closed, or of somebody's own making
+            log("a warning cannot be shown", error)
 
 
 def _replaced(text: str, encoding: str | None = None) -> str:

@@ -6,12 +6,16 @@ The one loop for all of them. Draws from the calling thread only.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nbtool import environment
 from nbtool.display.progress import interrupted, line, outcome, status, timed
+from nbtool.errors import log
 from nbtool.job import Job
 from nbtool.results.progress import Progress
+from nbtool.silence import mild
 from nbtool.text import Forgiving, put
 
 REFRESH = 0.1  # seconds between two looks at the job
@@ -31,9 +35,11 @@ def watch(job: Job) -> None:
         # Work that is over at once, such as a rerun from the store, shows nothing that flickers by.
         job.join(REFRESH)
         if style == "live" and job.sweep.axes and not job.done:
-            face = _LiveGrid(job)
+            with _for_show():
+                face = _LiveGrid(job)
         while not job.done:
-            face.update(job.progress)
+            with _for_show():
+                face.update(job.progress)
             job.join(REFRESH)
     except BaseException:
         job.cancel()
@@ -43,7 +49,18 @@ def watch(job: Job) -> None:
     finally:
         progress = job.progress
         left = stopped and progress.done < progress.total
-        face.close(progress, interrupted(progress) if left else outcome(progress, job.grid))
+        with _for_show():
+            face.close(progress, interrupted(progress) if left else outcome(progress, job.grid))
+
+
+@contextmanager
+def _for_show() -> Iterator[None]:
+    """What cannot be shown stops nothing: the images are made without it."""
+    try:
+        with mild():
+            yield
+    except Exception as error:  # front ends and streams raise what they like
+        log("progress cannot be shown", error)
 
 
 class _Off:

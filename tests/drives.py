@@ -10,15 +10,21 @@ import sys
 import threading
 from pathlib import Path
 
+import nbtool
+
 # What the library may call. Whatever else touches a file is noticed by the interpreter's own audit.
 CALLS = (
-    "chmod", "fsync", "link", "listdir", "lstat", "mkdir", "open", "remove", "rename", "replace",
-    "rmdir", "scandir", "stat", "symlink", "truncate", "unlink", "utime",
+    "access", "chmod", "fsync", "link", "listdir", "lstat", "mkdir", "open", "readlink", "remove",
+    "rename", "replace", "rmdir", "scandir", "stat", "statvfs", "symlink", "truncate", "unlink",
+    "utime",
 )  # fmt: skip
 AUDITED = {
     "open", "os.chmod", "os.link", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir",
     "os.scandir", "os.symlink", "os.truncate", "os.utime",
 }  # fmt: skip
+
+
+PACKAGE = os.path.dirname(nbtool.__file__) + os.sep
 
 
 class Drive:
@@ -36,6 +42,7 @@ class Drive:
 
     def __init__(self, folder, *, fail=-1, code=errno.EIO, lasting=False):
         self.calls = []
+        self.lines = []  # of nbtool, that made each
         self.escaped = []  # what was not counted
         self._folder = os.path.realpath(folder) + os.sep
         self._fail, self._code, self._lasting = fail, code, lasting
@@ -79,6 +86,7 @@ class Drive:
             with self._lock:
                 number = len(self.calls)
                 self.calls.append((kind, name))
+                self.lines.append(_line())
                 if number == self._fail:
                     self._failing = kind, name
                 fails = number == self._fail or (self._lasting and self._failing == (kind, name))
@@ -122,6 +130,14 @@ class Drive:
         return _File(self, path, file)
 
 
+def _line():
+    """The module and the line of nbtool that the call comes from; None of others."""
+    frame = sys._getframe()
+    while frame and not frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return frame and (Path(frame.f_code.co_filename[len(PACKAGE) :]).as_posix(), frame.f_lineno)
+
+
 class _Wrapped:
     counted = ()
 
@@ -140,9 +156,18 @@ class _Wrapped:
     def __exit__(self, *_):
         self.close()
 
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self._drive.call("next", self._path, next, self._thing)
+
 
 class _File(_Wrapped):
-    counted = ("read", "write", "flush", "close")
+    counted = (
+        "read", "readinto", "readline", "readlines", "write", "writelines", "truncate", "flush",
+        "close",
+    )  # fmt: skip
 
 
 class _Entry(_Wrapped):
@@ -153,11 +178,8 @@ class _Entry(_Wrapped):
 
 
 class _Entries(_Wrapped):
-    def __iter__(self):
-        return self
-
     def __next__(self):
-        entry = self._drive.call("next", self._path, next, self._thing)
+        entry = super().__next__()
         return _Entry(self._drive, entry.path, entry)
 
 

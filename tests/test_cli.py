@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +222,23 @@ def test_lab_copies_the_notebooks_and_keeps_changes(tmp_path, monkeypatch):
     assert run("lab", "mine") == 0
     assert notebook.read_text() == "changed"
     assert started[0][2:4] == ["jupyter", "lab"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lab", "file"], "cannot copy the notebooks to .*file: File exists"),
+        (["lab", "file/x"], "Not a directory"),
+        (["lab", "\ud800"], "no file can have the name"),
+        (["star", "x" * 300], "cannot find x.*File name too long"),
+        (["star", "\ud800"], "no file can have the name"),
+        (["generate", "a star", "-o", "\ud800.png"], "no file can have the name"),
+    ],
+)
+def test_a_path_that_cannot_be_is_told(arguments, message, capsys):
+    Path("file").touch()
+    assert run(*arguments) == 1
+    assert re.search(message, capsys.readouterr().err)
 
 
 def test_stars_and_notes_are_the_same_from_the_shell(capsys):

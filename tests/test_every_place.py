@@ -1,26 +1,35 @@
 """Every place where a file is touched fails once, and then for good; nothing is lost by it.
 
 The places are not chosen: what the public operations ask of the file system is counted, and each
-call fails in its turn with each error. Python's own audit notices what would not be counted.
+call fails in its turn with each error. Python's own audit notices what would not be counted, and
+whatever in the sources touches a file must be reached by one of the operations.
 """
 
 from __future__ import annotations
 
+import ast
 import errno
 import functools
 import json
 import os
 import shutil
+import subprocess
 import warnings
+from pathlib import Path, PurePath
 
 import pytest
 import tiny
-from drives import Drive, contents
+import torch
+from drives import CALLS, PACKAGE, Drive, contents
+from huggingface_hub import constants
+from original import save_checkpoint
+from safetensors.torch import load_file
 
 import nbtool
-from nbtool import NbtoolError, Recipe, Store, catalogue
-from nbtool.catalogue import identity
-from nbtool.engines.local import tuning
+from nbtool import NbtoolError, Recipe, Store, StoreError, catalogue, cli
+from nbtool.catalogue import identity, weights
+from nbtool.catalogue.hub import Repository
+from nbtool.engines.local import LocalEngine, tuning
 from nbtool.engines.local.classes import Classes
 from nbtool.results import index
 from nbtool.testing import FakeEngine
@@ -28,6 +37,8 @@ from nbtool.testing import FakeEngine
 CODES = (errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOSPC, errno.EMFILE)
 FAULTS = [(code, False) for code in CODES] + [(errno.EIO, True)]  # once, or from then on
 TOLD = object()
+LAYOUT = "stable-diffusion-v1-5/stable-diffusion-v1-5"  # what checkpoints are read with
+COMMIT = "0123456789abcdef" * 2 + "01234567"
 SEEDS = range(3)
 
 
@@ -94,13 +105,66 @@ def compared(folder):
     classes.save()
 
 
-def model(folder, ask):
-    """What is asked of a model in a folder, by a process that knows nothing of it yet."""
+def model(folder, ask, source="model"):
+    """What is asked of a model, by a process that knows nothing of it yet and has no network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+        patch.setattr(constants, "HF_HUB_OFFLINE", True)
         register = identity.Register(identity.register._path)
         patch.setattr(identity, "register", register)
-        return ask(catalogue.find(str(folder / "model")))
+        name = source if source == LAYOUT else str(folder / source)
+        return ask(catalogue.find(name, allow_pickle=source.endswith(".ckpt")))
+
+
+def got(model):
+    """Nothing is missing of what the hub lists."""
+    with pytest.MonkeyPatch.context() as patch:
+        needed = weights.needed(weights.names_in(model.folder), model.parts)
+        patch.setattr(Repository, "_listing", lambda *_: (COMMIT, dict.fromkeys(needed, 1)))
+        model.source.fetch(model.parts, str)
+
+
+def sure(answer):
+    """What the hub's client cannot see is asked of the hub, or read again: that tells."""
+    if not answer:
+        raise NbtoolError
+    return answer
+
+
+def generated(model):
+    """A real image, of a real pipeline; also when other tests have it in memory."""
+    nbtool.unload()
+    store = Path(model.source).parent / "real"
+    generator = nbtool.Generator(
+        str(model.source), store=store, device="cpu", num_inference_steps=1, width=64, height=64
+    )
+    return generator("a star", seed=1).seed
+
+
+def loaded(model):
+    nbtool.unload()
+    name = LAYOUT if isinstance(model.source, Repository) else str(model.source)
+    return type(LocalEngine(name, device="cpu").placement.load(str).pipeline).__name__
+
+
+def command(folder, *arguments):
+    """What a command says; with the fake engine, and nothing in place of JupyterLab."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "_generator", lambda _: generator(folder))
+        patch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+        if code := cli.main([*arguments]):
+            raise NbtoolError(code)
+
+
+def refused(folder, path, words):
+    """A store that cannot be written; why is said whatever fails."""
+    try:
+        Store(folder / path).put(tiny.picture(), generator_recipe(1), nbtool.Provenance())
+    except StoreError as error:
+        if words not in str(error):
+            raise
+        return words
 
 
 def indexed(folder, find):
@@ -185,6 +249,28 @@ OPERATIONS = {
     "know a model's facts": functools.partial(model, ask=lambda model: model.facts),
     "know whether a model is here": functools.partial(model, ask=lambda model: model.is_here),
     "look through a model": functools.partial(model, ask=lambda model: model.fetch(str)),
+    "know what a model does without": functools.partial(
+        model, ask=lambda model: [model.left_out, model.is_here], source="spare"
+    ),
+    "nbtool generate": lambda folder: command(
+        folder, "generate", "a star", "seed=1", "-o", str(folder / "saved" / "image.png")
+    ),
+    "nbtool grid": lambda folder: command(
+        folder, "grid", "a star", "seed=0-2", "-o", str(folder / "saved" / "grid.zip")
+    ),
+    "nbtool lab": lambda folder: command(folder, "lab", str(folder / "lab")),
+    "nbtool star": lambda folder: command(
+        folder, "star", str(folder / "saved" / "image.png"), "--store", str(folder / "images")
+    ),
+    "find a model again": functools.partial(
+        model, ask=lambda model: (model.revision, catalogue.find(model.name).revision)
+    ),
+    "write into a link to nothing": functools.partial(
+        refused, path="nothing", words="which is no folder"
+    ),
+    "write into a folder that is gone": functools.partial(
+        refused, path="gone", words="the folder is gone"
+    ),
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)
@@ -193,6 +279,22 @@ OPERATIONS = {
     f"save {name}": functools.partial(saved_grid, name=name)
     for name in ("grid.png", "grid.html", "grid.zip", "grid.svg")
 }  # fmt: skip
+OF_MODELS = {
+    "generate": functools.partial(model, ask=generated, source="mixed"),
+    "load a checkpoint": functools.partial(model, ask=loaded, source="one.safetensors"),
+    "get a model": functools.partial(model, ask=got, source=LAYOUT),
+    "load a model of the hub": functools.partial(model, ask=loaded, source=LAYOUT),
+} | {
+    f"{name} of {source}": functools.partial(model, ask=ask, source=source)
+    for source in ("sd3", "sd3/vae/..", "one.safetensors", "one.ckpt", LAYOUT)
+    for name, ask in {
+        "defaults": lambda model: model.defaults,
+        "being here": lambda model: sure(model.is_here),
+        "being current": lambda model: (model.is_current, model.revision)[1],  # files are too new
+    }.items()
+}  # fmt: skip
+OPERATIONS |= OF_MODELS
+SPOILT = ["get", "iterate", "check", "latest", "note", "make"]
 ELSEWHERE = {"0123456789ab": ["another", "/elsewhere"]}  # what is known of another model
 ENDS = {"png": b"IEND\xaeB`\x82", "html": b"</html>\n", "svg": b"</svg>\n", "zip": b"\0\0"}
 
@@ -218,13 +320,59 @@ def made(tmp_path_factory):
     for name in ("png", "html", "zip", "svg"):
         (folder / "saved" / f"grid.{name}").write_bytes(b"before")
     opened(folder)[key(1)].save(folder / "saved" / "image.png")
+    (folder / "nothing").symlink_to("gone")
     (folder / "cache" / "nbtool").mkdir(parents=True)
     (folder / "cache" / "nbtool" / "tuning.json").write_text(json.dumps({"a": "fused"}))
     places = json.dumps({"files": {}, "places": ELSEWHERE})
     (folder / "cache" / "nbtool" / "places.json").write_text(places)
     tiny.stable_diffusion().save_pretrained(folder / "model")
+    tiny.stable_diffusion_3().save_pretrained(folder / "spare")
     (folder / "cache" / "nbtool" / "widths.json").write_text(json.dumps({"a": {"best": 4}}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder with models of every form, and the hub's cache."""
+    folder = tmp_path_factory.mktemp("models")
+    tiny.stable_diffusion().save_pretrained(folder / "model")
+    cached = folder / "hub" / f"models--{LAYOUT.replace('/', '--')}"
+    shutil.copytree(folder / "model", cached / "snapshots" / COMMIT)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(COMMIT)
+    save_checkpoint(tiny.stable_diffusion(), folder / "one.safetensors")
+    torch.save(load_file(folder / "one.safetensors"), folder / "one.ckpt")
+    tiny.stable_diffusion_3().save_pretrained(folder / "sd3")
+    shutil.copytree(folder / "model", folder / "mixed")
+    for part, variant in (("unet", "fp16"), ("vae", "bf16")):
+        (weights,) = (folder / "mixed" / part).glob("*.safetensors")
+        weights.rename(weights.with_suffix(f".{variant}.safetensors"))
+    return folder
+
+
+@pytest.fixture
+def start(made, models):
+    """The folder that an operation of a name begins with."""
+    return lambda name: models if name in OF_MODELS else made
+
+
+def copied(folder, to):
+    """The same files; none is ever written into."""
+    return shutil.copytree(folder, to, copy_function=os.link, symlinks=True)
+
+
+def spoil(folder):
+    """A store with a damaged PNG, JSON and mark, without a PNG, and of which a writer was killed."""
+    grid(folder, 3)
+    spoilt = opened(folder)
+    record = spoilt.path / f"{key(3)[:32]}.json"
+    for path in (spoilt[key(1)].path, record, *spoilt.path.glob("*.mark.json")):
+        path.unlink()
+        path.write_bytes(b"damaged")
+    spoilt[key(2)].path.unlink()
+    half = spoilt.path / f".a.{'0' * 32}.partial"
+    half.touch()
+    os.utime(half, (0, 0))
 
 
 def told(operation, folder):
@@ -259,23 +407,26 @@ def places(drive):
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_whatever_call_fails_nothing_is_lost_and_the_same_call_works(
-    made, tmp_path, monkeypatch, name
+    start, tmp_path, monkeypatch, name
 ):
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
     operation = OPERATIONS[name]
-    good = shutil.copytree(made, tmp_path / "good")
+    good = copied(start(name), tmp_path / "good")
     before = contents(good)
     with Drive(good) as drive:
         right = operation(good)
     assert drive.escaped == []
     after = contents(good)
-    faults = [(place, fault) for place in places(drive) for fault in FAULTS]
+    if name in OF_MODELS:  # that are large: each line of nbtool fails once
+        faults = [(drive.lines.index(line), (errno.EIO, True)) for line in {*drive.lines} - {None}]
+    else:
+        faults = [(place, fault) for place in places(drive) for fault in FAULTS]
     assert faults
     folder = tmp_path / "bad"
     for place, (code, lasting) in faults:
         call = *drive.calls[place], errno.errorcode[code], "lasting" if lasting else "once"
         if not folder.exists():
-            shutil.copytree(made, folder, copy_function=os.link)
+            copied(start(name), folder)
         with Drive(folder, fail=place, code=code, lasting=lasting):
             result = told(operation, folder)
         # Silence means that all went well.
@@ -294,21 +445,112 @@ def test_whatever_call_fails_nothing_is_lost_and_the_same_call_works(
     print(f"{name}: {len(drive.calls)} calls, {len(faults)} faults")  # noqa: T201
 
 
-@pytest.mark.parametrize("name", ["get", "iterate", "check", "latest"])
+# What touches a file is any of these but the harmless.
+MODULES = {"os", "shutil", "tempfile"}
+HARMLESS = {
+    "os.close", "os.cpu_count", "os.dup2", "os.fsdecode", "os.fsencode", "os.fspath", "os.getcwd",
+    "os.geteuid", "os.getpid", "os.path.commonprefix", "os.path.dirname", "os.path.expanduser",
+    "os.path.isabs", "os.path.join", "os.register_at_fork", "os.sched_getaffinity", "os.strerror",
+}  # fmt: skip
+METHODS = {name for name in {*dir(Path)} - {*dir(PurePath)} if name[0] != "_"} - {
+    "absolute", "cwd", "expanduser", "home",
+}  # fmt: skip
+READERS = {
+    "fdopen", "from_pretrained", "from_single_file", "hf_hub_download", "open", "truetype",
+    "load_single_file_checkpoint", "safe_open", "try_to_load_from_cache",
+}  # fmt: skip
+NOT_REACHED = {
+    "a file of the package": {
+        "catalogue/origin.py _identity", "cli/__init__.py _lab", "cli/__init__.py _notebooks",
+        "display/page.py page", "display/viewer/__init__.py _read", "panel/gallery.py ",
+        "panel/mark.py ", "panel/root.py ",
+    },
+    "a file of another package, or a font of the system": {
+        "catalogue/weights.py _is_known", "display/lettering.py font",
+    },
+    "what the system says of the machine": {
+        "engines/local/kernels.py _processor", "engines/local/memory.py peak_resident",
+        "environment.py front_end", "machine/containers.py _text", "machine/probe.py _amd_driver",
+        "machine/probe.py _nvidia",
+    },
+    "the null device, for what nobody reads": {"cli/__init__.py _leave_alone"},
+    "a folder of Python's own, for a moment": {"cli/benchmark.py pace"},
+    "downloads; tests/hub has their faults": {"catalogue/hub.py get"},
+    "a click in the panel, which says what went wrong; tests/widgets": {"panel/detail.py _save"},
+}  # fmt: skip
+
+
+def touches(call):
+    """Whether a call, as the source has it, may touch a file."""
+    name, attribute = ast.unparse(call.func), getattr(call.func, "attr", "")
+    if any(argument.startswith("io.BytesIO(") for argument in map(ast.unparse, call.args)):
+        return False
+    if name.partition(".")[0] in MODULES:
+        return name not in HARMLESS and not name.startswith("os.environ.")
+    if attribute in ("replace", "resolve"):  # not those of texts, recipes and schedulers
+        return len(call.args) == (attribute == "replace") and not call.keywords
+    return (attribute in METHODS) or (attribute or name) in READERS
+
+
+def touching():
+    """Each such call in the package: its module, its function, its lines, and what it is."""
+    for path in Path(PACKAGE).rglob("*.py"):
+        module = path.relative_to(PACKAGE).as_posix()
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and touches(call):
+                around = [f for f in functions if f.lineno <= call.lineno <= f.end_lineno]
+                function = around[-1].name if around else ""
+                yield module, function, range(call.lineno, call.end_lineno + 1), call
+
+
+def test_whatever_touches_a_file_is_reached_by_an_operation(made, start, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+    reached = set()
+    for number, (name, operation) in enumerate(OPERATIONS.items()):
+        folder = copied(start(name), tmp_path / str(number))
+        with Drive(folder) as drive:
+            operation(folder)
+        reached |= {*drive.lines}
+    for name in SPOILT:
+        folder = copied(made, tmp_path / name)
+        spoil(folder)
+        with Drive(folder) as drive:
+            told(OPERATIONS[name], folder)
+        reached |= {*drive.lines}
+    left = {
+        f"{module} {function}"
+        for module, function, lines, _ in touching()
+        if not any((module, line) in reached for line in lines)
+    }
+    assert left == set.union(*NOT_REACHED.values())
+
+
+def test_what_touches_a_file_is_what_the_drive_counts():
+    """`dir_fd` and calls on descriptors would pass it by."""
+    for module, function, _, call in touching():
+        called = ast.unparse(call.func)
+        place = f"{module} {function}: {called}"
+        if called.startswith("os.") and not called.startswith("os.path."):
+            assert called[3:] in (*CALLS, "fdopen"), place
+        assert not any("dir_fd" in (keyword.arg or "") for keyword in call.keywords), place
+
+
+@pytest.mark.parametrize("name", SPOILT)
 def test_what_is_damaged_is_never_lost_and_takes_nothing_along(made, tmp_path, monkeypatch, name):
     monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-    start = shutil.copytree(made, tmp_path / "start")
-    opened(start)[key(1)].path.write_bytes(b"damaged")
-    opened(start)[key(2)].path.unlink()
-    before = contents(start)
-    good = shutil.copytree(start, tmp_path / "good")
+    start = copied(made, tmp_path / "start")
+    spoil(start)
+    before = {path: data for path, data in contents(start).items() if ".partial" not in path}
+    good = copied(start, tmp_path / "good")
     with Drive(good) as drive, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         OPERATIONS[name](good)
     for place in places(drive):
         for lasting in (False, True):
             call = *drive.calls[place], lasting
-            folder = shutil.copytree(start, tmp_path / "bad", copy_function=os.link)
+            folder = copied(start, tmp_path / "bad")
             with Drive(folder, fail=place, lasting=lasting):
                 told(OPERATIONS[name], folder)
             now = contents(folder)
@@ -316,5 +558,6 @@ def test_what_is_damaged_is_never_lost_and_takes_nothing_along(made, tmp_path, m
                 set_aside = path.replace("images/", "images/damaged/")
                 assert data in (now.get(path), now.get(set_aside)), (call, path)
             aside = [path for path in now if "/damaged/" in path]
-            assert all(key(1)[:32] in path or key(2)[:32] in path for path in aside), call
+            whole = key(0)[:32]  # its mark is not
+            assert not any(whole in path and ".mark." not in path for path in aside), call
             shutil.rmtree(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import threading
 import time
 import weakref
@@ -13,6 +14,7 @@ import pytest
 import nbtool
 from nbtool.display.progress import status
 from nbtool.engines.local.worker import worker
+from nbtool.errors import logger
 from nbtool.job import AHEAD, Job
 from nbtool.results.store import Store
 from nbtool.testing import FakeEngine
@@ -164,6 +166,46 @@ def test_what_stops_a_run_stops_no_other(tmp_path):
     with pytest.raises(nbtool.GenerationError, match="RuntimeError: odd"):
         job.wait(60)
     assert job.done
+    other = nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
+    assert len(other.submit(PROMPT, seed=1).wait(60)) == 1
+
+
+class MuteError(Exception):
+    """What some libraries raise: it cannot be asked what it says."""
+
+    def __str__(self):
+        raise RuntimeError("not that either")
+
+
+class OddError(MuteError):
+    __str__ = 5
+
+
+def listen_badly(_):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("error", [MuteError(), OddError(), RuntimeError("odd")])
+def test_a_run_ends_whatever_becomes_of_the_words_and_the_log_of_its_error(
+    tmp_path, error, monkeypatch, in_a_loop
+):
+    handler = logging.Handler()
+    handler.emit = listen_badly
+    monkeypatch.setattr(logger, "handlers", [handler])
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+
+    def fail(_):
+        raise error
+
+    for broken in (FakeEngine(error=error), FakeEngine(fails=fail)):
+        job = nbtool.Generator(engine=broken, store=tmp_path / "images").submit(PROMPT, seed=1)
+
+        async def waits(job=job):
+            with pytest.raises(nbtool.GenerationError, match=type(error).__name__):
+                await job
+
+        in_a_loop(waits())
+        assert job.done
     other = nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
     assert len(other.submit(PROMPT, seed=1).wait(60)) == 1
 

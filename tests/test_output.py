@@ -78,11 +78,27 @@ def test_fault_56_a_finished_call_says_what_the_encoding_can(encoding, style, tm
     assert "star" in said
 
 
-@pytest.mark.parametrize("style", ["plain", "terminal"])
+class Own(io.StringIO):
+    """A stream of somebody's own, which takes nothing."""
+
+    def write(self, text):
+        raise RuntimeError(text)
+
+    flush = write
+
+
+class Coded(Bare):
+    encoding = "no-such-encoding"
+
+
+@pytest.mark.parametrize("style", ["plain", "terminal", "notebook", "live"])
 @pytest.mark.parametrize(
     "stream",
-    [lambda: Written("cp1252"), lambda: Written("cp932"), Bare, closed, Gone, lambda: None],
-)
+    [
+        lambda: Written("cp1252"), lambda: Written("cp932"), Bare, closed, Gone, lambda: None,
+        Own, Coded, io.BytesIO, object,
+    ],
+)  # fmt: skip
 def test_fault_56_whatever_stands_in_the_place_of_a_stream(stream, style, tmp_path, monkeypatch):
     monkeypatch.setenv("NBTOOL_PROGRESS", style)
     gen = nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
@@ -90,7 +106,8 @@ def test_fault_56_whatever_stands_in_the_place_of_a_stream(stream, style, tmp_pa
         monkeypatch.setattr(sys, name, stream())
     grid = gen.grid(PROMPT, seed=range(3))
     image = gen(PROMPT, seed=1)
-    shown = getattr(sys.stdout if style == "plain" else sys.stderr, "text", None)
+    said = {"plain": sys.stdout, "terminal": sys.stderr}.get(style)
+    shown = None if isinstance(said, Coded) else getattr(said, "text", None)
     monkeypatch.undo()
     assert len(grid) == 3
     assert image.path.exists()
@@ -115,7 +132,7 @@ def show(*warning):
         sys.stderr.write(warnings.formatwarning(*warning[:4]))
 
 
-@pytest.mark.parametrize("stream", [lambda: Written("cp1252"), Bare, closed, Gone])
+@pytest.mark.parametrize("stream", [lambda: Written("cp1252"), Bare, closed, Gone, Own])
 def test_fault_56_a_warning_is_shown_as_far_as_it_can_be(stream, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("always")

@@ -73,6 +73,52 @@ def test_fault_54_also_where_only_the_machine_is_looked_at(python):
         assert "NbtoolError: torch cannot be imported (OSError: no libcuda)" in error
 
 
+CHECKPOINT = """
+import json
+header = json.dumps({"model.diffusion_model.x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}})
+with open("mine.safetensors", "wb") as file:
+    file.write(len(header).to_bytes(8, "little") + header.encode() + bytes(4))
+nbtool.Generator("mine.safetensors")("a star")
+"""
+FOLDER = """
+import json, os
+os.mkdir("mine")
+with open("mine/model_index.json", "w") as file: json.dump({"_class_name": "KandinskyPipeline"}, file)
+nbtool.add_model("of-mine", "./mine")
+print([entry.problem for entry in nbtool.models()][-1])
+nbtool.Generator("mine")("a star")
+"""
+GRID = """
+import nbtool.testing
+gen = nbtool.Generator(engine=nbtool.testing.FakeEngine(), store="images")
+nbtool.environment.why_no_widgets = nbtool.environment.why_no_panel = lambda: ""
+grid = gen.grid("a star", seed=[1, 2])
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "code"),
+    [
+        (
+            "huggingface_hub",
+            "print(nbtool.models()[0].runs)\nnbtool.Generator('org/model')('a star')",
+        ),
+        ("torch", CHECKPOINT),
+        ("diffusers", CHECKPOINT),
+        ("diffusers", FOLDER),
+        ("matplotlib", GRID + "grid.figure()"),
+        ("matplotlib", GRID + "grid.save('grid.png')"),
+        ("anywidget", GRID + "grid.view()"),
+        ("anywidget", GRID + "gen.panel()"),
+    ],
+)
+def test_fault_54_also_where_the_calling_thread_imports_it(python, library, code):
+    said, error, ended = python(code, libraries={library: "raise ImportError('a conflict')"})
+    assert ended == 1
+    assert f"NbtoolError: {library} cannot be imported (ImportError: a conflict)" in error
+    assert said == "" or "diffusers cannot be imported" in said or "True" in said
+
+
 @pytest.mark.parametrize(
     ("end", "ended"),
     [("", 0), ("sys.exit(3)", 3), ("1 / 0", 1), ("job.cancel()", 0), ("del job", 0)],
@@ -101,6 +147,22 @@ next(iter(job))
         "print(len(gen.store) == len(list(gen.store)) > 0, gen.store.check())"
     )
     assert (said, error, ended) == ("True []\n", "", 0)
+
+
+def test_fault_55_what_is_asked_for_when_python_has_ended_is_refused(python):
+    """By a function that atexit calls last: it was registered before nbtool was imported."""
+    code = """
+gen("a star", seed=1)
+def at_the_end():
+    for ask in (lambda: gen("a star", seed=2), gen.submit("a star", seed=3).wait, gen.tune):
+        try: ask()
+        except nbtool.GenerationError as error: print(error)
+    nbtool.unload()
+"""
+    first = "import atexit, __main__\natexit.register(lambda: __main__.at_the_end())"
+    said, error, ended = python(code, libraries={"sitecustomize": first})
+    assert (error, ended) == ("", 0)
+    assert [line[:16] for line in said.splitlines()] == ["Python is ending"] * 3
 
 
 def test_fault_06_an_interrupt_while_it_loads_is_heard_at_once(python):
@@ -195,3 +257,43 @@ print(gen("a star " * 100, seed=3).provenance.notes)
     assert counts == "8 0"
     assert warning.startswith("the prompt has ")
     assert warning in notes
+
+
+WARNING = """
+import importlib.abc, importlib.machinery, sys, warnings
+class Warning_(importlib.abc.MetaPathFinder):
+    # Every import of one of these begins with a warning.
+    def find_spec(self, name, path, target=None):
+        if name not in {"huggingface_hub", "diffusers", "matplotlib", "PIL.WebPImagePlugin", "anywidget", "psutil"}: return
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        execute = spec.loader.exec_module
+        def warn_first(module):
+            print(name, end=" ")
+            warnings.warn_explicit("it is old", DeprecationWarning, name, 1)
+            execute(module)
+        spec.loader.exec_module = warn_first
+        return spec
+sys.meta_path.insert(0, Warning_())
+"""
+
+
+def test_fault_60_nor_do_they_where_the_calling_thread_imports_and_saves(python):
+    code = f"""
+try: nbtool.Generator("Kandinsky")
+except nbtool.ModelError: pass
+nbtool.models()
+{GRID}
+grid[0].save("image.webp")
+grid.view(), gen.panel(), grid.figure()
+for kind in ("webp", "pdf", "zip", "html"): grid.save("grid." + kind)
+{CHECKPOINT.replace("nbtool.Generator", "gen = nbtool.Generator").replace('("a star")', "")}
+try: gen("a star")
+except nbtool.ModelError as error: print(error)
+"""
+    said, error, ended = python(
+        code, libraries={"sitecustomize": WARNING}, PYTHONWARNINGS="error", HF_HUB_OFFLINE="1"
+    )
+    assert ended == 0, error
+    for library in ("huggingface_hub", "diffusers", "matplotlib", "WebP", "anywidget", "psutil"):
+        assert library in said
+    assert "HF_HUB_OFFLINE forbids" in said

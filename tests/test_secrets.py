@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import traceback
+import zipfile
 
 import pytest
 
 import nbtool
 from nbtool import NbtoolError, Provenance, Recipe, Store
 from nbtool.recipes.axes import sweep
+from nbtool.testing import FakeEngine
 
 CANARY = "hf_CANARYcanaryCANARYcanary0123456789"
 
@@ -40,6 +42,31 @@ def test_fault_41_no_stored_file_or_repr_holds_a_secret(store, complete, picture
         *generator._repr_mimebundle_().values(),
     ):
         assert CANARY not in text
+
+
+SAID = "https://me:pass@hub.example/x?sig=abcdef0123 hf_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh"
+
+
+def raises(_):
+    raise ValueError(SAID)
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        FakeEngine(error=ValueError(SAID)),
+        FakeEngine(fails=raises),
+        FakeEngine(fails=lambda _: SAID),
+    ],
+)
+def test_fault_41_no_secret_of_an_engines_error_is_told_or_shared(engine, tmp_path):
+    job = nbtool.Generator(engine=engine, store=tmp_path / "images").submit("a", seed=[1, 2])
+    job.join()
+    path = job.grid.save(tmp_path / "grid.zip")
+    texts = [str(job.error), str(job.grid.failed), zipfile.ZipFile(path).read("manifest.json")]
+    assert "hub.example" in texts[0] + texts[1]
+    for secret in ("pass@", "abcdef0123", "ABCDEFGHIJ"):
+        assert not any(secret in str(text) for text in texts)
 
 
 MISTAKES = {

@@ -242,7 +242,13 @@ def with_energy(said):
     said["provenance"]["energy"] = [1.5]
 
 
-@pytest.mark.parametrize("change", [with_strength, with_a_mask, with_energy])
+def with_another_kind_of_device(said):
+    said["provenance"] |= {"device": {"name": "cuda"}, "seconds": None, "notes": 5, "widths": [2]}
+
+
+@pytest.mark.parametrize(
+    "change", [with_strength, with_a_mask, with_energy, with_another_kind_of_device]
+)
 def test_fault_57_an_unknown_field_is_newer_never_damaged(gen, image, change):
     edit(record_of(image), change)
     before = contents(gen.store.path)
@@ -250,6 +256,30 @@ def test_fault_57_an_unknown_field_is_newer_never_damaged(gen, image, change):
     assert len(list(gen.store)) == len(gen.store.find(prompt="star")) == 2
     assert gen.store.check() == []
     assert contents(gen.store.path) == before
+
+
+@pytest.mark.parametrize(
+    "unheard",
+    [{"schema": "1"}, {"schema": 1.5}, {"schema": None}, {"provenance": None}, {"provenance": []}],
+    ids=str,
+)
+def test_fault_57_a_record_of_another_kind_is_newer_never_damaged(gen, image, unheard):
+    edit(record_of(image), lambda said: said.update(unheard))
+    before = contents(gen.store.path)
+    with pytest.warns(UserWarning, match="a newer nbtool wrote it; update nbtool"):
+        assert gen.store.get(image.recipe.key) is None
+    grid = gen.grid("a star", seed=[1, 2])
+    assert "a newer nbtool wrote it" in str(grid.failed[1,])
+    assert contents(gen.store.path) == before
+
+
+def test_fault_57_a_value_of_another_kind_is_kept_where_it_is_written_again(gen, image):
+    edit(record_of(image), with_another_kind_of_device)
+    found = gen.store[image.recipe.key]
+    assert (found.provenance.device, found.provenance.seconds) == ("", 0.0)
+    stored = gen.store.put(image.image, found.recipe.replace(seed=9), found.provenance)
+    said = json.loads(record_of(stored).read_text())["provenance"]
+    assert (said["device"], said["seconds"], said["notes"]) == ({"name": "cuda"}, None, 5)
 
 
 def test_fault_57_a_newer_recipe_is_shown_and_saved_but_not_made(gen, image, tmp_path):
@@ -398,6 +428,18 @@ def test_a_png_rewritten_with_the_same_pixels_is_not_damaged(gen, image, tmp_pat
     assert gen.store.check() == []
     assert gen("a star", seed=1).png == png
     assert Recipe.from_file(gen.store[image.recipe.key].save(tmp_path / "a.png")) == image.recipe
+    assert contents(gen.store.path) == before
+
+
+@pytest.mark.parametrize("how", [None, {"optimize": True}, {"texts": False}], ids=str)
+@pytest.mark.parametrize("tail", [b"\n", bytes(9), "another"], ids=str)
+def test_what_follows_the_end_of_a_png_is_no_damage(gen, image, how, tail):
+    png = image.png
+    tail = rewritten(png, pixel=(1, 2, 3)) if tail == "another" else tail
+    image.path.write_bytes((rewritten(png, **how) if how else png) + tail)
+    before = contents(gen.store.path)
+    assert gen.store.check() == []
+    assert gen.store[image.recipe.key].png == png
     assert contents(gen.store.path) == before
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import errno
+import io
 import os
 from pathlib import Path
 
 import pytest
 
-from nbtool import StoreError, files
+from nbtool import Grid, MetadataError, Provenance, Recipe, Store, StoreError, files
 
 
 def full(*_):
@@ -83,8 +84,6 @@ def test_what_the_system_says_is_explained_once():
 def test_an_image_that_cannot_be_saved_leaves_the_file_that_was_there(
     store, complete, picture, tmp_path, monkeypatch
 ):
-    from nbtool import Provenance
-
     image = store.put(picture, complete, Provenance())
     path = tmp_path / "kept.png"
     image.save(path)
@@ -102,8 +101,6 @@ def test_an_image_that_cannot_be_saved_leaves_the_file_that_was_there(
     [("fifo", "a FIFO"), ("link", "a FIFO"), ("folder", "Is a directory")],
 )
 def test_what_is_no_file_is_not_written_over(store, complete, picture, tmp_path, *, name, what):
-    from nbtool import Provenance
-
     image = store.put(picture, complete, Provenance())
     path = tmp_path / f"{name}.png"
     os.mkfifo(tmp_path / "fifo.png")
@@ -114,6 +111,34 @@ def test_what_is_no_file_is_not_written_over(store, complete, picture, tmp_path,
         with pytest.raises(StoreError, match=rf"{name}\.png: .*{what}.*; name another file"):
             write(path)
     assert path.stat().st_ino == before
+
+
+@pytest.mark.parametrize(
+    "name", ["\ud800.png", "a\0.png", b"\0.png", Path("\ud800.png"), io.BytesIO(), 5, ["a.png"]]
+)
+def test_what_can_be_no_name_of_a_file_is_refused_wherever_a_path_is_taken(
+    name, store, complete, picture
+):
+    image = store.put(picture, complete, Provenance())
+    grid = Grid(complete, [], {(): image})
+    for take in (image.save, grid.save, Recipe.from_file, Store):
+        with pytest.raises(StoreError, match=r"no file can have the name|a path must be") as caught:
+            take(name)
+        assert str(caught.value).isprintable()
+
+
+def test_what_is_said_of_a_name_that_is_no_text_can_be_written(tmp_path):
+    (folder := tmp_path / os.fsdecode(b"\xff.png")).mkdir()
+    with pytest.raises(StoreError, match=r"\\udcff\.png: Is a directory") as caught:
+        files.check(folder)
+    assert str(caught.value).encode()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has none")
+def test_a_recipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(MetadataError, match="is no file"):
+        Recipe.from_file(tmp_path / "a.png")
 
 
 def writes(call):

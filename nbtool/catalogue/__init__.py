@@ -135,7 +135,7 @@ def find(
     Nothing is read or downloaded yet.
 
     Raises:
-        ModelError: The name is none of these.
+        ModelError: The name is none of these, or what it names cannot be looked at now.
     """
     name = _named(name)
     switches: dict[str, Any] = {"safety_checker": safety_checker, "allow_pickle": allow_pickle}
@@ -143,7 +143,7 @@ def find(
         source, given = _added[name]
         found = find(source, revision=revision, **switches)
         return replace(found, name=name, given=tuple(given.items()))
-    if identity.is_digest(revision) and (place := identity.register.place(name, revision)):
+    if identity.is_digest(revision) and (place := _last_seen(name, revision)):
         return Model(identity.last_part(name), place, wanted=revision, **switches)
     if name in KNOWN:
         return _known(name, revision, switches)
@@ -151,7 +151,7 @@ def find(
     if path is None and _HUB_ID.fullmatch(name):
         return Model(name, Repository(name, revision or BRANCH), **switches)
     called = identity.name_of(path) if path else name
-    path = path or identity.register.place(name)
+    path = path or identity.register.place(name=name)
     if path is None and _SEPARATOR.search(name):
         raise ModelError(f"there is no folder or file {name}; give one that is there")
     if path is None:
@@ -159,9 +159,9 @@ def find(
             f"there is no model {name!r}; name one of {', '.join(names())}, a folder in diffusers' "
             f"layout, a .safetensors file, or an id on the Hugging Face hub such as 'org/name'"
         )
-    if os.path.isfile(path):
+    if identity.is_file(path):
         _check_checkpoint(path, allow_pickle=allow_pickle)
-    elif not os.path.isfile(path / weights.INDEX):
+    elif not identity.is_file(path / weights.INDEX):
         raise ModelError(
             f"{path} is no model folder: it has no {weights.INDEX}; "
             f"give the folder that diffusers' save_pretrained wrote"
@@ -183,7 +183,7 @@ def where(recipe: Recipe) -> str:
     name, revision = recipe.model or "", recipe.revision
     known: object = name in names() or _path(name) or _HUB_ID.fullmatch(name)
     if identity.is_digest(revision) and name not in _added:
-        if place := identity.register.place(name, revision):
+        if place := identity.register.place(revision):
             return f"nbtool.Generator({str(place)!r}) makes it"
         known = name == EMBEDDED and find(name).revision == revision
     if known:
@@ -198,7 +198,17 @@ def where(recipe: Recipe) -> str:
 def _path(name: str) -> Path | None:
     """The folder or file of a name; None if there is none. A link keeps its own name."""
     path = os.path.expanduser(name)
-    return Path(path).absolute() if name and os.path.exists(path) else None
+    return Path(path).absolute() if name and identity.is_there(path) else None
+
+
+def _last_seen(name: str, digest: str | None) -> Path | None:
+    """Where what has a digest was last seen; None if the name is the path of something here.
+
+    A name alone is what a recipe says, and meant before a namesake in the working folder.
+    """
+    if _path(name) is None:
+        return identity.register.place(digest)
+    return None if _SEPARATOR.search(name) else identity.register.place(digest, name)
 
 
 def _check_checkpoint(path: Path, *, allow_pickle: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nbtool.catalogue import weights
 from nbtool.errors import ModelError
+from nbtool.silence import importing, mild
 
 _PARTS = {  # by the beginning of a tensor's name
     "model.diffusion_model.": "unet",
@@ -42,14 +43,17 @@ def has_third_text_encoder(checkpoint: Path) -> bool:
     return any(name.startswith(_T5) for name in weights.header(checkpoint))
 
 
+@mild()
 def layout_of(checkpoint: Path) -> str:
     """The repository with the configuration that a checkpoint in one file is to be read with.
 
     Raises:
-        ModelError: It is none that diffusers knows.
+        ModelError: It is none that diffusers knows, or cannot be read.
     """
-    import torch
-    from diffusers.loaders import single_file_utils
+    with importing("torch"):
+        import torch
+    with importing("diffusers"):
+        from diffusers.loaders import single_file_utils
 
     if checkpoint.suffix == ".safetensors":
         shapes = {
@@ -57,7 +61,11 @@ def layout_of(checkpoint: Path) -> str:
             for name, tensor in weights.header(checkpoint).items()
         }
     else:
-        shapes = single_file_utils.load_single_file_checkpoint(str(checkpoint))
+        try:
+            shapes = single_file_utils.load_single_file_checkpoint(str(checkpoint))
+        except Exception as error:  # torch and diffusers raise many kinds
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise ModelError(f"cannot read {checkpoint}: {reason}") from None
     # Anything that it does not know, it takes for Stable Diffusion 1.
     if not any(name.startswith(tuple(_PARTS)) for name in shapes):
         raise ModelError(

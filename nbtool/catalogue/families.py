@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from nbtool.errors import ModelError
+from nbtool.silence import importing
 
 HANDED = (  # what every image is made with
     "prompt", "num_inference_steps", "width", "height", "generator", "output_type",
@@ -143,10 +144,12 @@ def _arguments(pipeline: str) -> Mapping[str, Any]:
     """The arguments of a pipeline's call, by name, as `inspect` describes them."""
     import inspect
 
-    import diffusers
+    with importing("diffusers", pipeline):
+        import diffusers
 
+        found: Any = getattr(diffusers, pipeline, None)
     try:
-        return inspect.signature(getattr(diffusers, pipeline).__call__).parameters
+        return inspect.signature(found.__call__).parameters
     except AttributeError:
         raise ModelError(
             f"the installed diffusers {diffusers.__version__} has no {pipeline}; "

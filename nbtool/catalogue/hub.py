@@ -22,7 +22,7 @@ from nbtool.background import Loop
 from nbtool.catalogue import weights
 from nbtool.catalogue.refusals import explained
 from nbtool.errors import ModelError
-from nbtool.silence import quiet_hub
+from nbtool.silence import importing, quiet_hub
 from nbtool.text import warn
 
 BRANCH = "main"
@@ -52,9 +52,9 @@ class Repository:
         Raises:
             ModelError: The cache cannot be read, or what is there is damaged.
         """
-        from huggingface_hub import constants, try_to_load_from_cache
-
         with explained(self.name, self.revision):
+            from huggingface_hub import constants, try_to_load_from_cache
+
             found = try_to_load_from_cache(
                 self.name, weights.INDEX, cache_dir=constants.HF_HUB_CACHE, revision=self.revision
             )
@@ -131,7 +131,8 @@ class Repository:
 
     def _listing(self, revision: str | None = None) -> tuple[str, dict[str, int]]:
         """The commit, and the names and sizes in bytes of its files."""
-        from huggingface_hub import HfApi, constants
+        with importing("huggingface_hub"):
+            from huggingface_hub import HfApi, constants
 
         api = HfApi(endpoint=constants.ENDPOINT)
         info = api.model_info(self.name, revision=revision or self.revision, files_metadata=True)
@@ -141,7 +142,8 @@ class Repository:
 
     def _get(self, revision: str, names: list[str], tally: _Tally) -> None:
         """Downloads files."""
-        from huggingface_hub import constants, errors, hf_hub_download
+        with importing("huggingface_hub"):
+            from huggingface_hub import constants, errors, hf_hub_download
 
         def get(name: str) -> None:
             for attempt in range(TRIES):

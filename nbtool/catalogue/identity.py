@@ -12,10 +12,12 @@ an upscaler or a workflow when there are some.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 import threading
 import time
 import unicodedata
@@ -31,6 +33,8 @@ PIECE = 2**24  # bytes of a file that are read at once
 LONG = 2**28  # bytes that are not read without a word
 RACY = 2.0  # seconds after a change in which another may leave a file's times as they are
 KEPT = 4000  # files, and places, that are remembered; the oldest go first
+# What a system answers of a path at which there is nothing; on Windows also by EINVAL.
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL})
 _DIGEST = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -51,6 +55,37 @@ def last_part(path: str) -> str:
 def is_digest(revision: str | None) -> bool:
     """Whether a recipe's revision is the digest of what lies on a disk, not a commit on the hub."""
     return bool(revision and _DIGEST.fullmatch(revision))
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a folder or file.
+
+    Raises:
+        ModelError: That cannot be known now.
+    """
+    return bool(_mode(path))
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file. Raises like `is_there`."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a folder. Raises like `is_there`."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: str | os.PathLike[str]) -> int:
+    """What there is of that name, 0 for nothing; a drive that stumbles does not say nothing."""
+    try:
+        return os.stat(path).st_mode
+    except ValueError:  # no file can have such a name
+        return 0
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return 0
+        raise ModelError(f"{path} cannot be read now ({files.why(error)}); try again") from None
 
 
 def stamp(path: Path) -> Stamp:
@@ -146,22 +181,25 @@ class Register:
             self._places = others | {digest: entry}
         self._keep()
 
-    def place(self, name: str, digest: str | None = None) -> Path | None:
-        """Where what is called so in recipes lies on this machine; None if that is not known.
+    def place(self, digest: str | None = None, name: str | None = None) -> Path | None:
+        """Where a model lies on this machine, of several the one seen last; None if not known.
 
         Args:
-            name: Its name.
-            digest: Its digest; None: of those of that name the one that was seen last.
+            digest: Its digest; None: any.
+            name: What it is called in recipes; None: whatever.
+
+        Raises:
+            ModelError: Its place cannot be looked at now.
         """
-        name = unicodedata.normalize("NFC", name)
+        name = name and unicodedata.normalize("NFC", name)
         with self._lock:
             self._read()
             places = self._places
             with contextlib.suppress(OSError):
                 _, places = self._all()
         for known, (called, place) in reversed(places.items()):
-            meant = known == digest if digest else name in (called, last_part(place))
-            if meant and os.path.exists(place):
+            meant = digest in (None, known) and name in (None, called, last_part(place))
+            if meant and is_there(place):
                 return Path(place)
         return None
 

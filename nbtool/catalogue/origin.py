@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,9 +41,13 @@ class Origin:
 
     @cached_property
     def checkpoint(self) -> Path | None:
-        """The one file that holds all weights, if there is such a file."""
+        """The one file that holds all weights, if there is such a file.
+
+        Raises:
+            ModelError: That cannot be known now.
+        """
         path = self.source
-        return path if isinstance(path, Path) and os.path.isfile(path) else None
+        return path if isinstance(path, Path) and identity.is_file(path) else None
 
     @cached_property
     def folder(self) -> Path:
@@ -78,7 +81,7 @@ class Origin:
         if self.checkpoint:
             heavy = weights.have_weights(self.parts) if self.is_described else ()
             return bool(heavy) and all(
-                (self.folder / part).is_dir() for part in self.parts if part not in heavy
+                identity.is_folder(self.folder / part) for part in self.parts if part not in heavy
             )
         return weights.is_complete(
             weights.names_in(self.folder), self.parts, pickles=self.allow_pickle
@@ -133,7 +136,7 @@ class Origin:
     def _has_spare(self, component: str) -> bool:
         if self.checkpoint:
             return checkpoints.has_third_text_encoder(self.checkpoint)
-        return isinstance(self.source, Repository) or (self.folder / component).is_dir()
+        return isinstance(self.source, Repository) or identity.is_folder(self.folder / component)
 
     @cached_property
     def revision(self) -> str:
@@ -205,7 +208,7 @@ class Origin:
         return identity.register.sha256(self.checkpoint)[: identity.DIGITS]
 
     def _require_source(self) -> None:
-        if isinstance(self.source, Path) and not os.path.exists(self.source):
+        if isinstance(self.source, Path) and not identity.is_there(self.source):
             raise ModelError(f"{self.name} is not at {self.source} any more; give its new place")
 
     def _decisive(self, parts: dict[str, str]) -> dict[str, Path]:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nbtool import files
-from nbtool.errors import ModelError
+from nbtool.errors import ModelError, NbtoolError, said
+from nbtool.silence import importing, mild
 
 LOGIN = "`hf auth login`, or the variable HF_TOKEN"
 _BY_STATUS = {
@@ -26,6 +27,11 @@ _DISK = {  # what only a disk refuses
     errno.EROFS: "it can only be read",
     errno.EIO: "the disk has a fault",
     errno.EMFILE: "too many files are open",
+    errno.ESTALE: "its network drive has let go of it (stale file handle)",
+    **dict.fromkeys(
+        (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS),
+        "its drive cannot lock files, as a local one can",
+    ),
 }
 _NAMED = {  # what is one of the disk if it names a file
     errno.EACCES: "you have no right to it",
@@ -44,10 +50,16 @@ def explained(repository: str, revision: str) -> Iterator[None]:
     Args:
         repository: Its name.
         revision: What was asked for of it.
+
+    Raises:
+        NbtoolError: The client cannot be imported.
     """
+    with importing("huggingface_hub"):
+        from huggingface_hub import constants, errors, get_token, try_to_load_from_cache  # noqa: F401
     try:
-        yield
-    except (ModelError, InterruptedError):
+        with mild():
+            yield
+    except (NbtoolError, InterruptedError):
         raise
     except Exception as error:  # the client raises a dozen kinds, some wrapped in others
         of_the_disk = filter(None, map(_of_the_disk, _behind(error)))
@@ -67,7 +79,7 @@ def _of_the_disk(error: BaseException) -> str:
     from huggingface_hub import constants
 
     code, name = getattr(error, "errno", None), str(getattr(error, "filename", None) or "")
-    if found := _RUST.search(str(error)):
+    if found := _RUST.search(said(error)):
         code = int(found[1] or found[2])
     if code is None or not (name or code in _DISK):
         return ""
@@ -96,7 +108,7 @@ def _reason(error: BaseException, repository: str, revision: str) -> str:
     status = getattr(getattr(error, "response", None), "status_code", 0)
     if status >= 500:
         return f"the hub has a fault of its own (HTTP {status}); try again later"
-    if "Consistency check failed" in str(error):
+    if "Consistency check failed" in said(error):
         return "a file arrived incomplete or as something else; what is whole is kept: try again"
     return _BY_STATUS.get(
         status, f"{constants.ENDPOINT} does not answer as the hub does; check the connection"
@@ -107,7 +119,7 @@ def _known(error: BaseException, page: str, revision: str) -> str:
     """The text for an error that the client has a class for; "" for others."""
     from huggingface_hub import errors, get_token
 
-    if "credentials" in str(error):  # an invalid token, which some repositories answer as missing
+    if "credentials" in said(error):  # an invalid token, which some repositories answer as missing
         return _BY_STATUS[401]
     logged_in = get_token() is not None
     texts = {

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from types import NoneType
 from typing import Any
 
 from nbtool.errors import ModelError
@@ -31,6 +32,10 @@ _NAME = re.compile(
 _SHARD = re.compile(r"(?P<number>\d{5})-of-(?P<count>\d{5})")
 _WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|Extractor")
 _PARAMETERS = re.compile(r"^[FB](?:F|\d)")  # dtypes of weights: F32, F16, BF16, F8_E4M3
+_COMPONENT = re.compile(  # among the settings of a model_index.json
+    r"(?:unet|transformer|vae|scheduler|tokenizer|(?:text|image)_encoder|safety_checker"
+    r"|feature_extractor)(?:_\d)?"
+)
 _LIBRARIES = ("diffusers", "transformers")
 _TEXTS = (".json", ".txt", ".model", ".jinja")  # what components without weights are made of
 _READS_WORDS = re.compile(r"(?<!ByT5)Tokenizer")  # ByT5's reads bytes
@@ -59,7 +64,8 @@ def components(index: Mapping[str, Any]) -> dict[str, str]:
     """The components that a model_index.json names, and the class of each.
 
     Raises:
-        ModelError: It names no pipeline, or asks for code from outside diffusers and transformers.
+        ModelError: It names no pipeline, says nonsense of a component, or asks for code from
+            outside diffusers and transformers.
     """
     if index.get("_class_name") is None:
         raise ModelError(
@@ -69,6 +75,11 @@ def components(index: Mapping[str, Any]) -> dict[str, str]:
     for name, value in [("_class_name", index.get("_class_name")), *index.items()]:
         if name == "_class_name":
             custom = not isinstance(value, str)
+        elif _COMPONENT.fullmatch(name) and _is_nonsense(value):
+            raise ModelError(
+                f"its {INDEX} says {json.dumps(value)} for {name}, where a library and a class "
+                f"belong; write [null, null] there to load the model without it"
+            )
         elif name.startswith("_") or not isinstance(value, list) or len(value) != 2:
             continue
         else:
@@ -82,6 +93,12 @@ def components(index: Mapping[str, Any]) -> dict[str, str]:
                 f"not run; look for a version that diffusers itself can load"
             )
     return found
+
+
+def _is_nonsense(value: object) -> bool:
+    """Whether diffusers cannot read what stands for a component."""
+    kinds = [type(part) for part in value] if isinstance(value, list) else []
+    return kinds not in ([str, str], [NoneType, NoneType])
 
 
 @cache
@@ -104,16 +121,19 @@ def choose(names: Iterable[str], component: str, *, pickles: bool = False) -> Ch
     """The files of a component among the names of a model's files; None if there are none.
 
     Files in half precision go first: they are half as large, and what they leave out is lost in
-    half precision anyway.
+    half precision anyway. Of one file and shards side by side, the choice is what is loaded:
+    diffusers takes shards that have an index, transformers the one file. Shards that an earlier
+    download left are chosen too, since only the index tells them apart.
 
     Args:
         names: Relative to the model's folder, with forward slashes.
         component: Such as "unet".
         pickles: Look for pickles in place of safetensors.
     """
-    kinds: dict[tuple[str, str], list[str]] = {}
+    names = sorted(names)
+    kinds: dict[tuple[str, bool], list[tuple[str, int]]] = {}  # names, and how many belong together
     suffix = ".bin" if pickles else ".safetensors"
-    for name in sorted(names):
+    for name in names:
         path = PurePosixPath(name)
         if str(path.parent) != component or path.suffix != suffix:
             continue
@@ -121,13 +141,27 @@ def choose(names: Iterable[str], component: str, *, pickles: bool = False) -> Ch
             continue
         shard = _SHARD.search(match["tags"])
         variant = re.sub(r"-?\d{5}-of-\d{5}", "", match["tags"]).strip(".")
-        kinds.setdefault((variant, shard["count"] if shard else ""), []).append(name)
-    choices = [
-        Choice(tuple(files), variant, len(files) == int(count or 1))
-        for (variant, count), files in kinds.items()
-        if variant in VARIANTS
-    ]
-    return min(choices, key=lambda c: (not c.complete, VARIANTS.index(c.variant)), default=None)
+        if variant in VARIANTS:
+            count = int(shard["count"]) if shard else 1
+            kinds.setdefault((variant, bool(shard)), []).append((name, count))
+
+    def order(kind: tuple[str, bool]) -> tuple[bool, int, bool]:
+        variant, sharded = kind
+        counts = [count for _, count in kinds[kind]]
+        lacks = all(counts.count(count) < count for count in counts)
+        read = sharded == _has_index(names, component + "/", suffix, variant)
+        return lacks, VARIANTS.index(variant), not read
+
+    if not kinds:
+        return None
+    best = min(kinds, key=order)
+    return Choice(tuple(name for name, _ in kinds[best]), best[0], complete=not order(best)[0])
+
+
+def _has_index(names: Iterable[str], folder: str, suffix: str, variant: str) -> bool:
+    """Whether diffusers finds shards of its own there: by an index, that has one of two names."""
+    start, tag = f"{folder}diffusion_pytorch_model{suffix}", f".{variant}" if variant else ""
+    return not {f"{start}.index{tag}.json", f"{start}{tag}.index.json"}.isdisjoint(names)
 
 
 def texts(names: Iterable[str], parts: Mapping[str, str]) -> list[str]:

@@ -19,7 +19,7 @@ from nbtool import files
 from nbtool.cli.benchmark import PROMPT as DEMO_PROMPT
 from nbtool.cli.benchmark import pace
 from nbtool.display import save
-from nbtool.errors import NbtoolError, RecipeError, logger
+from nbtool.errors import NbtoolError, RecipeError, log, logger
 from nbtool.generator import default_store
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.parameters import INTEGERS, PARAMETERS, READ, REALS
@@ -74,7 +74,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit as end:  # argparse has said why
         return int(end.code or 0)
     except NbtoolError as error:
-        logger.debug("the command failed", exc_info=error)
+        log("the command failed", error)
         print(f"nbtool: {error}", file=sys.stderr)
         return 2 if isinstance(error, RecipeError) else 1
     except KeyboardInterrupt:
@@ -104,14 +104,14 @@ def _parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="make one image", epilog=PARAMETER_HELP)
     generate.add_argument("prompt")
     generate.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
-    generate.add_argument("-o", "--output", type=_path, help="also write it there")
+    generate.add_argument("-o", "--output", type=files.expanded, help="also write it there")
     generate.set_defaults(run=_generate)
 
     grid = commands.add_parser("grid", help="make every combination", epilog=GRID_HELP)
     grid.add_argument("prompt")
     grid.add_argument("parameters", nargs="*", metavar="NAME=VALUES")
     grid.add_argument(
-        "-o", "--output", type=_path, action="append",
+        "-o", "--output", type=files.expanded, action="append",
         help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
     )  # fmt: skip
     grid.add_argument("--plan", action="store_true", help="only say what would be made")
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     grids = commands.add_parser("grids", help="list the grids that have a name, or write one")
     grids.add_argument("name", nargs="?", help="of a grid; without it all are listed")
     grids.add_argument(
-        "-o", "--output", type=_path, action="append",
+        "-o", "--output", type=files.expanded, action="append",
         help="what to write: .png .jpg .webp .html .pdf .svg .zip; may be repeated",
     )  # fmt: skip
     grids.set_defaults(run=_grids)
@@ -212,7 +212,8 @@ def _images(options: argparse.Namespace) -> int:
 def _star(options: argparse.Namespace) -> int:
     store = default_store(options.store)
     for given in options.images:
-        known = files.expanded(given).exists()
+        with files.explained(f"find {given}"):
+            known = files.expanded(given).exists()
         key = nbtool.Recipe.from_file(given).key if known else given
         store.set_mark(key, starred=not options.remove, note=options.note)
     return 0
@@ -259,10 +260,6 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
-def _path(text: str) -> Path:
-    return Path(os.path.expanduser(text))
-
-
 def _kind(output: Path) -> str:
     return "page" if output.suffix == ".html" else "images" if output.suffix == ".zip" else "sheet"
 
@@ -302,23 +299,24 @@ def _values(name: str, text: str) -> Any:
 
 
 def _lab(options: argparse.Namespace) -> int:
-    notebooks = _notebooks()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for notebook in sorted(notebooks.glob("*.ipynb")):
-        if not (options.folder / notebook.name).exists():
-            files.write(options.folder / notebook.name, notebook.read_bytes())
-    print(f"the notebooks are in {options.folder.absolute()}; changes there are yours to keep")
+    folder = files.absolute(options.folder)
+    with files.explained(f"copy the notebooks to {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for notebook in _notebooks():
+            if not (folder / notebook.name).exists():
+                files.write(folder / notebook.name, notebook.read_bytes())
+    print(f"the notebooks are in {folder}; changes there are yours to keep")
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyter", "lab", *root, str(options.folder)]
+    command = [sys.executable, "-m", "jupyter", "lab", *root, str(folder)]
     return subprocess.run(command, check=False).returncode  # noqa: S603
 
 
-def _notebooks() -> Path:
+def _notebooks() -> list[Path]:
     """The notebooks inside the installed package, or beside it in a checkout."""
     package = Path(nbtool.__file__).parent
     for folder in (package / "notebooks", package.parent / "notebooks"):
-        if any(folder.glob("*.ipynb")):
-            return folder
+        if found := sorted(folder.glob("*.ipynb")):
+            return found
     raise NbtoolError(
         f"the notebooks are neither in {package} nor beside it; install nbtool-diffusion again"
     )

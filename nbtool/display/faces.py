@@ -7,7 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from nbtool.errors import logger
+from nbtool.errors import log
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage, settings
@@ -33,7 +33,7 @@ def picture(cell: Cell | None) -> Image | None:
     try:
         return cell.image
     except Exception as error:  # a file that is gone or damaged must not take the others with it
-        logger.debug("a picture cannot be shown", exc_info=error)
+        log("a picture cannot be shown", error)
         return None
 
 
@@ -48,7 +48,7 @@ def size(cell: Cell | None) -> tuple[int, int] | None:
             width, height = image.size
             return width, height
     except Exception as error:
-        logger.debug("a picture has no size", exc_info=error)
+        log("a picture has no size", error)
         return None
 
 

@@ -7,13 +7,14 @@ import math
 import os
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-
 from nbtool import files, silence
 from nbtool.display import faces, fonts
 from nbtool.display.composing import Limits, Place, compose, placard
 from nbtool.display.layout import arrange
+
+with silence.importing("matplotlib"):
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

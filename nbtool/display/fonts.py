@@ -7,7 +7,8 @@ import unicodedata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nbtool.errors import logger
+from nbtool.errors import log
+from nbtool.silence import importing
 
 FONT = "DejaVu Sans"  # ships with matplotlib; Pillow's own font knows ASCII only
 NORMAL = 400  # the weight
@@ -60,7 +61,8 @@ def spelled(text: str) -> str:
 
 @functools.cache
 def _usual() -> Face:
-    import matplotlib as mpl
+    with importing("matplotlib"):
+        import matplotlib as mpl
 
     return Face(FONT, str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")))
 
@@ -78,8 +80,8 @@ def _held(path: str, letters: frozenset[str]) -> frozenset[str]:
     try:
         font = FT2Font(path)
         return frozenset(c for c in letters if font.get_char_index(ord(c)))
-    except Exception:  # a file that is gone or damaged has none
-        logger.debug("no font: %s", path, exc_info=True)
+    except Exception as error:  # a file that is gone or damaged has none
+        log(f"no font: {path}", error)
         return frozenset()
 
 
@@ -137,5 +139,5 @@ def _look_again() -> None:
     for path in sorted(set(findSystemFonts()) - known):
         try:
             fontManager.addfont(path)
-        except Exception:  # not every file is a font that it can use
-            logger.debug("no font: %s", path, exc_info=True)
+        except Exception as error:  # not every file is a font that it can use
+            log(f"no font: {path}", error)

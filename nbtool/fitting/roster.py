@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from nbtool import catalogue
 from nbtool.catalogue import EMBEDDED, Facts
-from nbtool.errors import NbtoolError, logger
+from nbtool.errors import NbtoolError, described, log, said
 from nbtool.fitting.plans import MemoryPlan, at_rest, best_plan, how_placed, memory_plans
 from nbtool.machine.hardware import Hardware
 from nbtool.machine.probe import hardware
@@ -188,10 +188,8 @@ def _entry(name: str, machine: Hardware) -> Entry:
         plan, now = (best_plan(memory_plans(facts, each)) for each in (at_rest(machine), machine))
         return Entry(name, facts, plan, now, model.is_here)
     except Exception as error:  # whatever configurations and facts may hold
-        logger.debug("of the model %s", name, exc_info=error)
-        reason = (
-            str(error) if isinstance(error, NbtoolError) else f"{type(error).__name__}: {error}"
-        )
+        log(f"of the model {name}", error)
+        reason = said(error) if isinstance(error, NbtoolError) else described(error)
         return Entry(name, None, None, None, is_here=False, problem=reason.splitlines()[0])
 
 

@@ -13,7 +13,7 @@ from nbtool.background import Loop
 from nbtool.display import faces
 from nbtool.display.details import details
 from nbtool.display.progress import outcome, status
-from nbtool.errors import logger
+from nbtool.errors import log
 from nbtool.live.thumbnails import Encoded, Thumbnails, jpeg
 from nbtool.results.image import GeneratedImage, settings
 from nbtool.text import count, ellipsized
@@ -201,7 +201,7 @@ class Feed:
             try:
                 files[number] = jpeg(make())
             except Exception as error:  # it is not missed
-                logger.debug("a preview cannot be made", exc_info=error)
+                log("a preview cannot be made", error)
             self._previews[number] = make
         for number in self._previews.keys() - previews.keys():
             del self._previews[number]
@@ -224,7 +224,7 @@ class Feed:
                 try:
                     files[number] = self._thumbnails.get(number, cell, edge)
                 except Exception as error:  # a damaged file must not take the others along
-                    logger.debug("a picture cannot be shown", exc_info=error)
+                    log("a picture cannot be shown", error)
                     self._states[number] = FAILED
                     view.states, view.failures = self.states, self.failures
             _send(view, "thumbnails", files, edge)
@@ -242,7 +242,7 @@ class Feed:
             content |= sendable(details(cell, f"{stem}.png"))
             view.send(content, [cell.png])
         except Exception as error:
-            logger.debug("an image cannot be shown", exc_info=error)
+            log("an image cannot be shown", error)
             content["error"] = sendable(faces.reason(cell))
             view.send(content)
 

@@ -14,7 +14,7 @@ from nbtool.display import viewer
 from nbtool.display.layout import arrange
 from nbtool.display.page import described, starred
 from nbtool.environment import prepare_widgets
-from nbtool.errors import NbtoolError, logger
+from nbtool.errors import NbtoolError, log
 from nbtool.live.feed import EDGES, Feed, sendable
 from nbtool.live.stand_in import STYLE
 from nbtool.results.image import GeneratedImage
@@ -189,6 +189,6 @@ class GridView(anywidget.AnyWidget):
             if cell.starred != starred:
                 cell.starred = starred
         except NbtoolError as error:
-            logger.debug("the star was not kept", exc_info=error)
+            log("the star was not kept", error)
             self.summary = sendable(f"the star was not kept: {error}")
         return cell.starred

@@ -58,12 +58,14 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Disk:
-    """A folder, and how much can still be written there."""
+    """A folder, and how much can still be written there; None where that cannot be told."""
 
     folder: str
-    free_gib: float
+    free_gib: float | None
 
     def __str__(self) -> str:
+        if self.free_gib is None:
+            return f"the disk of {self.folder} cannot be looked at"
         return f"{self.free_gib:.1f} GiB free for {self.folder}"
 
 

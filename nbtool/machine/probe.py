@@ -14,6 +14,7 @@ from typing import Any
 from nbtool import environment, files
 from nbtool._version import __version__
 from nbtool.environment import default_folder
+from nbtool.errors import NbtoolError
 from nbtool.machine import containers
 from nbtool.machine.hardware import GIB, Disk, Gpu, Hardware, choose, float_support
 from nbtool.silence import importing
@@ -28,7 +29,8 @@ def hardware() -> Hardware:
 
     Looks anew at each call. Nothing is downloaded or changed.
     """
-    import psutil
+    with importing("psutil"):
+        import psutil
 
     found = gpus()
     device, dtype, reason = choose(found)
@@ -163,8 +165,12 @@ def _cores() -> int:
 
 
 def _cache() -> Path:
-    from huggingface_hub.constants import HF_HUB_CACHE
-
+    """Where models from the hub are kept; by default, where only they need to hear what is wrong."""
+    try:
+        with importing("huggingface_hub"):
+            from huggingface_hub.constants import HF_HUB_CACHE
+    except NbtoolError:
+        return Path.home() / ".cache" / "huggingface" / "hub"
     return Path(HF_HUB_CACHE)
 
 
@@ -172,7 +178,10 @@ def _disk(folder: Path) -> Disk:
     """What is free where a folder is, or where it would be made."""
     home = Path.home()
     shown = Path("~") / folder.relative_to(home) if folder.is_relative_to(home) else folder
-    return Disk(str(shown), files.free(folder) / GIB)
+    try:
+        return Disk(str(shown), files.free(folder) / GIB)
+    except OSError:
+        return Disk(str(shown), None)
 
 
 def _versions() -> dict[str, str]:

@@ -11,13 +11,14 @@ import io
 import itertools
 import json
 import math
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
-from nbtool.errors import MetadataError, logger
+from nbtool.errors import MetadataError, log
 from nbtool.files import expanded
 from nbtool.metadata.infotext import to_infotext
 from nbtool.metadata.text import strict_json
@@ -82,21 +83,24 @@ def restored(
 ) -> Iterator[bytes]:
     """What `encode` may have written, out of what another program made of it.
 
-    If the pixels are the same, one of these is the same to the byte: the texts are taken from the
-    file, or else written again. It is nothing where the file is no whole PNG.
+    If the pixels are the same, one of these is the same to the byte: without what follows the PNG,
+    or with the texts of the file, or with those written again. It is nothing where the file is no
+    whole PNG.
     """
     from PIL import Image as PILImage
 
-    if not data.endswith(_PNG_END):  # Pillow reads on where the last bytes are missing
+    png, end, _ = data.partition(_PNG_END)
+    if not end:  # Pillow reads on where the last bytes are missing
         return
+    yield png + end
     try:
         with PILImage.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.load()
             pixels, found = image.convert("RGB"), image.info
         ours = [found.get("nbtool"), _ours(recipe, provenance)]
         infotexts = [found.get("parameters"), to_infotext(recipe, version, terms)]
-    except Exception:  # of damaged files Pillow raises what it likes
-        logger.debug("no whole PNG", exc_info=True)
+    except Exception as error:  # of damaged files Pillow raises what it likes
+        log("no whole PNG", error)
         return
     for texts in itertools.product(filter(None, ours), filter(None, infotexts)):
         yield _png(pixels, *map(str, texts))
@@ -112,9 +116,12 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises:
         MetadataError: The file is no PNG, JPEG or WebP image, carries nothing of nbtool's, or
             needs a newer nbtool.
+        StoreError: No file can have such a name.
     """
     path = expanded(path)
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
+            raise MetadataError(f"{path} is no file, and cannot be read")
         with path.open("rb") as file:
             return read_from(file, str(path))
     except FileNotFoundError:

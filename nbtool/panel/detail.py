@@ -147,8 +147,9 @@ class Detail:
         if not self.image:
             return
         path = files.expanded(self.file.value.strip())
-        if path.exists():
-            raise StoreError(f"{path} is there already; give another name")
+        with files.explained(f"write {path}"):
+            if path.exists():
+                raise StoreError(f"{path} is there already; give another name")
         self._notice.say(f"Saved as {files.absolute(self.image.save(path))}")
 
     def _arranged(self) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from nbtool.errors import logger
+from nbtool.errors import log
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.detail import Detail
 from nbtool.panel.gallery import MAKING, NEWEST, Gallery
@@ -164,7 +164,7 @@ class GenerateTab:
             try:
                 picture = make()
             except Exception as error:
-                logger.debug("a preview cannot be made", exc_info=error)
+                log("a preview cannot be made", error)
             self._previews[key] = make, picture
         return picture
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbtool.display.progress import line_html, status
-from nbtool.errors import NbtoolError, RecipeError, logger
+from nbtool.errors import NbtoolError, RecipeError, described, log
 from nbtool.results.plan import Plan
 from nbtool.results.progress import Progress
 from nbtool.text import duration, printable
@@ -39,7 +39,7 @@ class Notice:
 
     def fail(self, error: BaseException, more: str = "") -> None:
         """Says what went wrong, and more on a line below."""
-        logger.debug("the panel says what went wrong", exc_info=error)
+        log("the panel says what went wrong", error)
         self.alarm(f"{words(error)}\n{more}".rstrip())
         self.refusing = isinstance(error, RecipeError)
 
@@ -103,7 +103,7 @@ def words(error: BaseException) -> str:
     """An error in words; what nbtool did not raise on purpose is named in full."""
     if isinstance(error, NbtoolError):
         return str(error) or type(error).__name__
-    return f"this went wrong: {type(error).__name__}: {error}"
+    return f"this went wrong: {described(error)}"
 
 
 def foresee(plan: Plan) -> str:

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbtool.errors import RecipeError
-from nbtool.text import shown
-
 MAX_NETWORKS, MAX_WIDTH = 32, 1024  # of which a file may say how wide they were
 
 
@@ -30,7 +27,7 @@ class Provenance:
         created: The time, in ISO 8601 and UTC.
         versions: Those of nbtool and of the libraries.
         notes: What the engine had to say, such as a prompt cut short.
-        unknown: What a newer nbtool wrote beside that, as it stood; not compared.
+        unknown: What a newer nbtool wrote beside or in place of that, as it stood; not compared.
     """
 
     engine: str = ""
@@ -52,20 +49,13 @@ class Provenance:
         for name in ("pipeline", "widths"):  # as versions wrote it that did not know them
             if not values[name]:
                 del values[name]
-        return self.unknown | values
+        return values | self.unknown
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
-        """Reads what this version knows, and keeps the rest as it is.
-
-        Raises:
-            RecipeError: A value is of the wrong kind.
-        """
-        known = {name: values[name] for name in KINDS if name in values}
-        for name, value in known.items():
-            if not isinstance(value, KINDS[name]):
-                raise RecipeError(f"the provenance has {name} {shown(value)}")
-        unknown = {name: value for name, value in values.items() if name not in KINDS}
+        """Reads what this version knows, and keeps the rest as it is."""
+        known = {n: value for n, value in values.items() if isinstance(value, KINDS.get(n, ()))}
+        unknown = {name: value for name, value in values.items() if name not in known}
         kept = {"notes": tuple(known.get("notes", ())), "widths": widths_of(values)}
         return cls(**known | kept, unknown=unknown)
 

@@ -174,6 +174,7 @@ class Recipe(Parameters):
         Raises:
             MetadataError: The file is no PNG, JPEG or WebP image, carries no nbtool recipe, or
                 one that only a newer nbtool knows.
+            StoreError: No file can have such a name.
         """
         return cls._found(metadata.read(path), str(path))
 

@@ -18,6 +18,7 @@ from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
 from nbtool.results.folder import DELETED
+from nbtool.silence import mild
 from nbtool.text import digits, printable, shown
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class GeneratedImage:
         return png
 
     @property
+    @mild()
     def image(self) -> Image:
         """The pixels, as a PIL image in RGB."""
         from PIL import Image as PILImage
@@ -147,6 +149,7 @@ class GeneratedImage:
         """
         self._kept_in().delete(self.recipe.key)
 
+    @mild()
     def save(self, path: str | Path) -> Path:
         """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
 

@@ -27,6 +27,7 @@ from nbtool.errors import MetadataError, RecipeError
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.provenance import KINDS, Provenance
 from nbtool.recipes.recipe import Recipe, key_of
+from nbtool.text import shown
 
 SCHEMA = 1
 NOT_FOLLOWED = "which a store does not follow; put the file itself there"
@@ -154,8 +155,8 @@ def record(path: Path) -> Record:
 
 def needs_newer(said: Mapping[str, Any]) -> bool:
     """Whether a file asks for a reader that knows more."""
-    schema = said.get("schema")
-    return isinstance(schema, int) and schema > SCHEMA
+    schema = said.get("schema", SCHEMA)
+    return not isinstance(schema, int) or schema > SCHEMA
 
 
 def unknown(said: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
@@ -178,20 +179,18 @@ def _understood(said: Mapping[str, Any], data: bytes) -> Record:
     recipe = Recipe.from_record(said["recipe"])
     provenance = Provenance.from_dict(said["provenance"])
     digest, schema = said["png_sha256"], said["schema"]
-    if not SHA256.fullmatch(digest) or not isinstance(schema, int):
-        raise RecipeError("no hash or no schema number")
+    if not SHA256.fullmatch(digest):
+        raise RecipeError("no hash")
+    if not isinstance(schema, int):
+        raise RecipeError(f"the schema number {shown(schema)}")
     return Record(recipe, provenance, digest, schema, data)
 
 
 def _is_whole(path: Path, said: Mapping[str, Any]) -> bool:
-    """Whether the recipe is what was written, though this version knows it differently.
+    """Whether the recipe is what was written, and the image known by its hash.
 
-    Then it is a newer one's, with a scheduler for example that is unheard of here.
+    Then what is not understood is a newer one's, a scheduler for example that is unheard of here.
     """
-    try:
-        Recipe.from_record(said["recipe"])
-    except RecipeError:
-        return key_of(said["recipe"]).startswith(path.stem)
-    except _WRONG:
-        pass
-    return False
+    recipe, digest = said.get("recipe"), said.get("png_sha256")
+    named = isinstance(recipe, dict) and key_of(recipe).startswith(path.stem)
+    return named and isinstance(digest, str) and bool(SHA256.fullmatch(digest))

@@ -15,7 +15,7 @@ from together import Together, one, with_scheduler
 
 import nbtool
 from nbtool.engines.base import Failed, Finished, Loading, Started, Stepped
-from nbtool.engines.local import LocalEngine
+from nbtool.engines.local import LocalEngine, forwards
 from nbtool.recipes.recipe import Recipe
 
 PROMPT = "a large red circle on a blue background"
@@ -167,6 +167,25 @@ def test_an_error_in_a_shared_forward_falls_on_its_own_cell(gen, embedded):
 
 
 @pytest.mark.skipif(find_spec("torchsde") is not None, reason="it could")
+class Boom(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("error", [RuntimeError, Boom])
+@pytest.mark.parametrize("place", ["start", "_resume", "_Thread"])
+def test_an_image_that_cannot_be_begun_ends_its_run_alone(gen, monkeypatch, place, error):
+    home = forwards if place == "_Thread" else forwards.Forwards
+
+    def fail(*_, **__):
+        monkeypatch.undo()
+        raise error("at the beginning")
+
+    monkeypatch.setattr(home, place, fail)
+    with pytest.raises(nbtool.GenerationError, match="at the beginning"):
+        gen.submit(PROMPT, seed=[1, 2]).wait()
+    assert len(gen.submit(PROMPT, seed=[1, 2]).wait()) == 2
+
+
 def test_a_scheduler_that_cannot_fails_its_own_cells_with_its_own_words(gen):
     grid = gen.grid(PROMPT, seed=range(2), scheduler=["ddim", "DPMSolverSDEScheduler"])
     assert {scheduler for _, scheduler in grid.failed} == {"DPMSolverSDEScheduler"}

@@ -103,6 +103,27 @@ def test_quantization_needs_a_known_name_and_its_package(folders):
             LocalEngine(folders["a"], quantization="4bit")
 
 
+def test_a_component_of_another_variant_is_quantised_too(tmp_path, monkeypatch):
+    pipeline = tiny.stable_diffusion()
+    for part, variant in (("unet", "bf16"), ("vae", "fp16"), ("text_encoder", "bf16")):
+        getattr(pipeline, part).save_pretrained(tmp_path / part, variant=variant)
+    pipeline.tokenizer.save_pretrained(tmp_path / "tokenizer")
+    pipeline.scheduler.save_pretrained(tmp_path / "scheduler")
+    pipeline.save_config(tmp_path)
+    asked = {}
+    for kind in (type(pipeline.unet), type(pipeline.text_encoder)):
+        whole = kind.from_pretrained
+
+        def read(*args, quantization_config, whole=whole, kind=kind, **options):
+            asked[kind] = quantization_config.load_in_8bit
+            return whole(*args, **options)  # without that library
+
+        monkeypatch.setattr(kind, "from_pretrained", read)
+    placement = placed(tmp_path)
+    loading.load(placement.model, dataclasses.replace(placement.plan, quantization="8bit"))
+    assert asked == {type(pipeline.unet): True, type(pipeline.text_encoder): True}
+
+
 def test_loading_says_which_component_and_which_of_its_files_is_read(tmp_path):
     tiny.stable_diffusion().save_pretrained(tmp_path, max_shard_size="100KB")
     said = []

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from drives import Drive
 from huggingface_hub import snapshot_download
 from original import save_checkpoint
+from safetensors.torch import load_file, save_file
 
 import nbtool
 from nbtool import Provenance, Recipe, catalogue
@@ -258,6 +260,20 @@ def test_fault_53_images_asked_for_of_other_weights_than_are_loaded_are_not_made
     assert len(gen.store) == 0
 
 
+def test_fault_53_a_run_does_not_look_at_what_lies_there_meanwhile(mine, generator, monkeypatch):
+    gen = generator(mine)
+    advance = Job._advance
+
+    def advance_while_it_is_written(job, event):
+        advance(job, event)
+        (mine / "model_index.json").write_text("{")
+        with pytest.raises(nbtool.ModelError, match="is damaged"):
+            gen.plan("another", **SMALL)
+
+    monkeypatch.setattr(Job, "_advance", advance_while_it_is_written)
+    assert gen("a", **SMALL).provenance.pipeline == "StableDiffusionPipeline"
+
+
 def test_a_drive_that_fails_for_a_while_changes_no_model(mine, generator, monkeypatch):
     gen = generator(mine)
     before, look = gen("a", **SMALL), Path.stat
@@ -374,6 +390,10 @@ def test_no_file_that_is_shared_tells_where_a_model_lies(names, generator, tmp_p
     grid = gen.grid("a", seed=[1, 2])
     assert grid[0].recipe.model == called
     assert re.fullmatch("[0-9a-f]{12}", grid[0].recipe.revision)
+    again = generator(
+        name, width=64, height=64, num_inference_steps=1, revision=grid[0].recipe.revision
+    )
+    assert again("a", seed=1).path == grid[0].path
     for what, data in shared(grid[0], grid, tmp_path):
         assert PRIVATE.encode() not in data, what
     assert PRIVATE not in repr(gen)
@@ -404,6 +424,67 @@ def test_a_model_is_found_again_where_it_was_seen(mine, home, generator, tmp_pat
         generator("shapes")(image.recipe)
     with pytest.raises(nbtool.ModelError, match=f"not {image.recipe.revision}"):
         generator(other, revision=image.recipe.revision)("a", **SMALL)
+
+
+def test_a_path_with_a_digest_is_what_lies_there_or_is_refused(mine, home, generator, monkeypatch):
+    image = generator(mine)("a", **SMALL)
+    for folder in ("other", "away/harbour-v2"):
+        change_the_scheduler(shutil.copytree(mine, home / folder))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    for name in (home / "other", "other", "./other/", "~/other", "away/harbour-v2"):
+        with pytest.raises(
+            nbtool.ModelError, match=rf"has the digest .*, not {image.recipe.revision}"
+        ):
+            generator(name, revision=image.recipe.revision)("a", **SMALL)
+    # What a recipe says is no path, also where there is a namesake; nor is what is gone.
+    monkeypatch.chdir(home / "away")
+    for name in ("harbour-v2", "/home/somebody/harbour-v2", "harbour-v1"):
+        picked = generator(name, revision=image.recipe.revision).engine.model
+        assert (picked.source, picked.name) == (mine, Path(name).name)
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "unet"])
+@pytest.mark.parametrize("indexed", [True, False])
+def test_the_digest_is_of_the_files_that_are_loaded(mine, generator, home, part, indexed):
+    """Of shards beside one file: with an index by diffusers the shards, by transformers the file."""
+    network = getattr(trained(1), part)
+    [one] = (mine / part).glob("*.safetensors")
+    network.save_pretrained(home / "shards", max_shard_size="10KB")
+    shards = sorted((home / "shards").glob("*-of-*"))
+    assert len(shards) > 1
+    for path in shards + list((home / "shards").glob("*.index.json")) * indexed:
+        shutil.copy(path, mine / part)
+    before = generator(mine)("a", **SMALL)
+    read = []
+    for path in (one, mine / part / shards[0].name):
+        whole = path.read_bytes()
+        save_file({n: t + 0.5 for n, t in load_file(path).items()}, path, {"format": "pt"})
+        after = generator(mine)("a", **SMALL)
+        read.append(after.recipe.revision != before.recipe.revision)
+        assert read[-1] == (pixels(after) != pixels(before))
+        path.write_bytes(whole)
+    assert sorted(read) == [False, True]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_model_that_cannot_be_looked_at_is_not_called_absent(mine, generator, code):
+    image = generator(mine)("a", **SMALL)
+    ways = [
+        lambda: catalogue.find(str(mine)),
+        lambda: catalogue.find("harbour-v2"),
+        lambda: catalogue.find("harbour-v2", revision=image.recipe.revision),
+        lambda: catalogue.find(str(mine), revision=image.recipe.revision),
+        lambda: catalogue.where(image.recipe),
+        lambda: catalogue.find(str(mine)).fetch(str),
+    ]
+    for way in ways:
+        with Drive(mine) as drive:
+            way()
+        looks = [place for place, (kind, _) in enumerate(drive.calls) if kind == "stat"]
+        for look in looks:
+            with Drive(mine, fail=look, code=code), pytest.raises(nbtool.ModelError, match="read"):
+                way()
 
 
 def test_images_of_local_models_stored_before_are_made_again_and_never_served(

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pickle
+import re
 import shutil
 import threading
 import traceback
@@ -526,11 +527,17 @@ SYSTEM = {
     errno.ENOSPC: "is full", errno.EDQUOT: "quota", errno.EFBIG: "as large", errno.EIO: "a fault",
     errno.EROFS: "only be read", errno.EACCES: "no right", errno.EPERM: "no right",
     errno.ENAMETOOLONG: "too long", errno.EMFILE: "too many files", errno.ESTALE: "(?i)stale",
+    errno.ENOLCK: "lock", errno.ENOTSUP: "lock", errno.EOPNOTSUPP: "lock", errno.ENOSYS: "lock",
 }  # fmt: skip
 
 
 def bare(error):
     return error
+
+
+def nameless(error):
+    """As of a lock, or of what is written to a file that is open."""
+    return OSError(error.errno, error.strerror)
 
 
 def wrapped(error):
@@ -559,6 +566,7 @@ def rust(error):
         *((bare, number) for number in SYSTEM),
         *((wrap, errno.EDQUOT) for wrap in (wrapped, hidden, rust)),
         (wrapped, errno.EACCES),
+        *((nameless, number) for number in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ESTALE)),
     ],
 )
 def test_fault_58_a_cache_that_cannot_be_used_is_named_with_its_cause(
@@ -656,6 +664,15 @@ def test_what_is_no_checkpoint_of_a_model_is_refused(generator, tmp_path, cache)
     refused(tmp_path / "cut.safetensors", generator, "corrupt")
 
 
+@pytest.mark.parametrize("value", [None, "x", [], ["transformers", None], [None, "CLIPTextModel"]])
+@pytest.mark.parametrize("part", ["unet", "safety_checker", "text_encoder_3"])
+def test_nonsense_in_place_of_a_component_is_refused_in_a_sentence(sd, generator, part, value):
+    index = json.loads((sd / "model_index.json").read_text()) | {part: value}
+    (sd / "model_index.json").write_text(json.dumps(index))
+    says = rf"says {re.escape(json.dumps(value))} for {part}, .*; write \[null, null\]"
+    refused(sd, generator, says)
+
+
 def test_models_of_your_own_are_added_by_name(published, generator, monkeypatch):
     monkeypatch.setattr("nbtool.catalogue._added", {})
     nbtool.add_model("mine", str(published / "sd"), title="Mine", num_inference_steps=3)
@@ -687,6 +704,19 @@ def test_models_of_your_own_are_added_by_name(published, generator, monkeypatch)
             ["model.safetensors"],
         ),
         (["model-00001-of-00001.fp16.safetensors"], ["model-00001-of-00001.fp16.safetensors"]),
+        (["model-00001-of-00001.safetensors", "model.safetensors"], ["model.safetensors"]),
+        (
+            [
+                "diffusion_pytorch_model-00001-of-00001.fp16.safetensors",
+                "diffusion_pytorch_model.fp16.safetensors",
+                "diffusion_pytorch_model.safetensors.index.fp16.json",
+            ],
+            ["diffusion_pytorch_model-00001-of-00001.fp16.safetensors"],
+        ),
+        (
+            ["model-00001-of-00001.safetensors", "model-00002-of-00003.safetensors"],
+            ["model-00001-of-00001.safetensors", "model-00002-of-00003.safetensors"],
+        ),
     ],
 )
 def test_the_files_of_a_component_are_whole_and_small(names, chosen):

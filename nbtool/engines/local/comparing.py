@@ -11,7 +11,7 @@ from typing import Any
 from nbtool.engines.local import batching, memory
 from nbtool.engines.local.classes import Classes
 from nbtool.engines.local.widths import WidthKey
-from nbtool.errors import logger
+from nbtool.errors import log
 
 SHARE = 0.05  # of the time that forwards take may be spent on it
 SAMPLES = 24  # rows that are kept at most
@@ -113,7 +113,7 @@ class Comparing:
             output = batching.stacked(output) if sample.call.is_listed else output
             digests.update(batching.fingerprint(output, place) for place in range(width))
         except Exception as error:
-            logger.debug("while widths were compared", exc_info=error)
+            log("while widths were compared", error)
             if memory.is_broken_device(error):
                 raise
             if memory.is_out_of_memory(error):

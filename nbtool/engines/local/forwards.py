@@ -24,7 +24,7 @@ from nbtool.engines.local.choosing import SOONER, Choosing
 from nbtool.engines.local.loading import networks
 from nbtool.engines.local.questions import ALONE, GUIDED, NEW, Making, Outcome, Question
 from nbtool.engines.local.stand_ins import FIRST, LAST, STEADY, StandIns
-from nbtool.errors import logger
+from nbtool.errors import log, said
 
 PATIENCE = 4  # ticks that a decode waits for others
 SHARE = 4  # of the images in a forward one call makes at most one in so many
@@ -94,9 +94,9 @@ class Forwards:
 
     def start(self, making: Making) -> None:
         """Lets an image run up to its first question."""
+        self.makings.append(making)
         making.thread = _Thread(functools.partial(_work, making))
         making.thread.making = making
-        self.makings.append(making)
         self._resume(making, Outcome())
 
     def stop(self, making: Making) -> None:
@@ -215,14 +215,18 @@ class Forwards:
     def _resume(self, making: Making, outcome: Outcome) -> None:
         thread = cast("_Thread", making.thread)
         making.question = None
-        if outcome.error is not None:
-            reply = thread.throw(outcome.error)
-        else:
-            reply = thread.switch(outcome.value)
+        try:
+            if outcome.error is not None:
+                reply = thread.throw(outcome.error)
+            else:
+                reply = thread.switch(outcome.value)
+        except BaseException as error:  # it never began, or cannot go on
+            log("an image cannot go on", error)
+            reply = Outcome(error=error.with_traceback(None))
         if isinstance(reply, Question):
             making.question = reply
         else:
-            self.makings.remove(making)
+            self.makings = [other for other in self.makings if other is not making]
             making.thread = None
             self._most += making.images
             self._made += making.images
@@ -278,9 +282,9 @@ class Forwards:
         try:
             return self._answer_together(group)
         except Exception as raised:
-            logger.debug("in a forward", exc_info=raised)
+            log("in a forward", raised)
             if memory.is_broken_device(raised):
-                raise BrokenDeviceError(str(raised)) from None
+                raise BrokenDeviceError(said(raised)) from None
             error = raised.with_traceback(None)  # which would pin tensors
         if len(group) == 1:
             return [Outcome(error=error)]
@@ -343,8 +347,8 @@ class Forwards:
             except Exception as error:
                 if not memory.is_out_of_memory(error):
                     raise
-                logger.debug("in a forward of %s rows", width, exc_info=error)
-                output = str(error)  # the error itself would pin tensors
+                log(f"in a forward of {width} rows", error)
+                output = said(error)  # the error itself would pin tensors
             if not isinstance(output, str):
                 answers += [batching.Rows(output, row, row + 1) for row in range(stop - start)]
                 if first.kind == STEADY:
@@ -388,7 +392,7 @@ def _work(making: Making, _: Any = None) -> Outcome:
         return Outcome(making.work())
     except BaseException as error:
         if not isinstance(error, Stopped):
-            logger.debug("in a pipeline", exc_info=error)
+            log("in a pipeline", error)
         return Outcome(error=error.with_traceback(None))  # which would pin tensors
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue.weights import CHECKER, VARIANTS
 from nbtool.engines.local import memory
-from nbtool.errors import ModelError, logger
+from nbtool.errors import ModelError, in_short, log, root_of, said
 from nbtool.fitting.estimates import TILE
 from nbtool.silence import quiet, reading
 
@@ -53,7 +53,7 @@ def load(
             _detach([part for name, part in networks(pipeline).items() if name not in shared])
         place(pipeline, plan)
     except (Exception, SystemExit) as error:  # libraries raise many kinds
-        logger.debug("while %s was loaded", model.name, exc_info=error)
+        log(f"while {model.name} was loaded", error)
         short = memory.is_out_of_memory(error)
         reason = _reason(error, read.partition(",")[0])
     else:
@@ -73,17 +73,15 @@ def _reason(error: BaseException, part: str) -> str:
     """
     if isinstance(error, SystemExit):
         return f"a library that it needs ends Python ({error!r}); mend its installation"
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")
+    full, text = said(error), in_short(error).rstrip(":")
     if "meta tensor" in text:  # what was not in the files holds nothing
         return "its files lack some of the weights; get it again"
-    if "ignore_mismatched_sizes" in str(error):
+    if "ignore_mismatched_sizes" in full:
         found = f"{part}/config.json" if part else "its configuration"
         return f"its weights are not of the sizes that {found} says; get both from one place"
     if "no file named" in text or "have a file named" in text:
         text = f"{text.rstrip('.')}; get it again"
-    cause = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    cause = root_of(error)
     return text if cause is error else f"{text} ({type(cause).__name__}: {_reason(cause, part)})"
 
 
@@ -129,8 +127,11 @@ def _read_alone(model: Model, name: str, variant: str, given: Mapping[str, Any])
     import transformers
 
     kind = model.parts[name]
-    part = getattr(diffusers, kind, None) or getattr(transformers, kind)
+    own = getattr(diffusers, kind, None)
+    part = own or getattr(transformers, kind)
     options = {option: given[option] for option in ("dtype", "local_files_only", "use_safetensors")}
+    if config := given.get("quantization_config"):
+        options["quantization_config"] = config._resolve_quant_config(bool(own), name)  # noqa: SLF001
     return part.from_pretrained(model.folder / name, variant=variant, **options)
 
 

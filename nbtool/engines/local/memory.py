@@ -9,18 +9,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nbtool.errors import said
 from nbtool.machine import containers
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     from accelerate.utils.memory import should_reduce_batch_size
 
+    if isinstance(error, RuntimeError):  # it looks into what may be no text
+        error = RuntimeError(said(error))
     return isinstance(error, MemoryError) or should_reduce_batch_size(error)
 
 
 def is_broken_device(error: BaseException) -> bool:
     """True when the GPU refuses everything from now on, until the process ends."""
-    return "device-side assert" in str(error) or "illegal memory access" in str(error)
+    text = said(error)
+    return "device-side assert" in text or "illegal memory access" in text
 
 
 def release() -> None:

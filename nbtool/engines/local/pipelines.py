@@ -9,7 +9,7 @@ from typing import Any
 
 from nbtool import schedulers
 from nbtool.engines.local.previews import keep_expected
-from nbtool.errors import GenerationError
+from nbtool.errors import GenerationError, in_short, said
 
 
 def with_scheduler(shared: Any, scheduler: Any) -> Any:
@@ -43,10 +43,12 @@ def scheduler(name: str, config: Mapping[str, Any]) -> Any:
     try:
         return getattr(diffusers, class_name).from_config(config, **changes)
     except ImportError as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = in_short(error)
         raise GenerationError(f"the scheduler {name} needs a package more: {reason}") from None
     except Exception as error:  # each scheduler refuses settings in its own way
-        raise GenerationError(f"the scheduler {name} does not fit this model: {error}") from None
+        raise GenerationError(
+            f"the scheduler {name} does not fit this model: {said(error)}"
+        ) from None
 
 
 def _keep_on_host(scheduler: Any) -> None:

@@ -16,7 +16,7 @@ from nbtool.engines.local.cache import Loaded
 from nbtool.engines.local.forwards import Forwards, Stopped
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.questions import Making, Outcome
-from nbtool.errors import GenerationError
+from nbtool.errors import GenerationError, described, said
 from nbtool.machine.probe import PACKAGES
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.provenance import Provenance
@@ -234,10 +234,10 @@ def _versions() -> dict[str, str]:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, GenerationError):
-        return str(error)
+        return said(error)
     if memory.is_out_of_memory(error):
         return (
             "there is not enough memory for this image, even alone; make it smaller, "
             "or free memory: nbtool.unload() lets go of other models"
         )
-    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return described(error).splitlines()[0]

@@ -15,7 +15,7 @@ from typing import Any
 
 from nbtool import environment, files
 from nbtool.engines.local import batching, memory
-from nbtool.errors import logger
+from nbtool.errors import in_short, log
 from nbtool.text import card, card_text
 
 ROUNDS = 7
@@ -126,8 +126,8 @@ def try_switches(
             preparing[name] = _seconds(partial(_with, denoiser, name, forward))
             _with(denoiser, name, forward)
         except Exception as error:  # compilers raise what they like
-            logger.debug("while %s was tried", name, exc_info=error)
-            failed[name] = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            log(f"while {name} was tried", error)
+            failed[name] = in_short(error)
     works = [name for name in preparing if name not in failed]
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):

@@ -17,7 +17,7 @@ from nbtool.engines.local import memory
 from nbtool.engines.local.forwards import BrokenDeviceError, Forwards, Stopped, TooWideError
 from nbtool.engines.local.questions import Making, Outcome
 from nbtool.engines.local.runs import Run, Waiting
-from nbtool.errors import GenerationError, stopped_by
+from nbtool.errors import GenerationError, in_short, stopped_by
 from nbtool.recipes.recipe import Recipe
 from nbtool.silence import importing, quiet
 
@@ -74,7 +74,8 @@ class Worker:
 
     def forget(self, pipeline: Any) -> None:
         """Lets go of what is remembered of a pipeline's networks, so that they can be freed."""
-        self.call(partial(self.forwards.forget, pipeline))
+        if not self._leaving:
+            self.call(partial(self.forwards.forget, pipeline))
 
     def call(self, work: Callable[[], Result], *, alone: bool = False) -> Result:
         """What `work` returns, called on the worker's thread between two ticks.
@@ -100,8 +101,10 @@ class Worker:
         """Makes sure that pipelines can run in this process.
 
         Raises:
-            GenerationError: It is the fork of one in which they have.
+            GenerationError: It ends, or is the fork of one in which they have run.
         """
+        if self._leaving:
+            raise _ending()
         self._process = self._process or os.getpid()
         if self._process != os.getpid():
             raise GenerationError(
@@ -133,7 +136,7 @@ class Worker:
     def _turn(self) -> float | None:
         """A tick, or a little of what is left to find out; None when there is nothing to do."""
         if self._leaving:
-            return None
+            self._fail(_ending())
         runs = self._busy_runs()
         try:
             self._advance(runs)
@@ -340,9 +343,16 @@ class Worker:
         return 0
 
 
+def _ending() -> GenerationError:
+    return GenerationError(
+        "Python is ending, and no more images are made; ask for them before the last line of the "
+        "script is done, not in what atexit calls"
+    )
+
+
 def _restart(error: Exception) -> GenerationError:
     return GenerationError(
-        f"the GPU stopped working and needs a new process ({str(error).splitlines()[0]}); "
+        f"the GPU stopped working and needs a new process ({in_short(error)}); "
         f"restart the kernel and run the same again: what was made is kept"
     )
 

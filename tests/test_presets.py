@@ -173,7 +173,7 @@ def test_a_mistake_is_named_and_the_others_work(gen, presets):
         ('{"presets": {"a": {},\n}}', "line 2"),
         ('{"presets": {"a": {}, "a": {}}}', "'a' is given twice"),
         ('{"schema": 2, "presets": {"a": {}}}', "newer"),
-        ('{"presets": []}', "not changed"),
+        ('{"presets": []}', "nothing is changed"),
     ],
 )
 def test_what_is_there_is_never_written_over(gen, presets, text, message):
@@ -182,6 +182,21 @@ def test_what_is_there_is_never_written_over(gen, presets, text, message):
         presets["b"] = Preset()
     assert presets.path.read_text() == text
     gen("a fox")
+
+
+@pytest.mark.parametrize("mistake", ['"ink": {"prompt": "x",}', '"ink": {"prompt": x}', '"ink": {'])
+def test_what_is_whole_works_beside_a_mistake_in_the_json(gen, presets, mistake):
+    text = f'{{"presets": {{\n"one": {{"prompt": "{{prompt}}, a"}},\n{mistake},\n"two": {{"eta": 1}}}}}}'
+    presets.path.write_text(text)
+    assert gen("a fox", preset="one").recipe.prompt == "a fox, a"
+    assert presets["two"].settings == {"eta": 1}
+    with pytest.raises(nbtool.StoreError, match="line 3"):
+        gen("a fox", preset="ink")
+    with pytest.warns(UserWarning, match="line 3"):
+        assert list(presets) == ["one", "two"]
+    with pytest.raises(nbtool.StoreError, match="nothing is changed"):
+        del presets["one"]
+    assert presets.path.read_text() == text
 
 
 def test_the_default_store_has_them_and_the_command_takes_them(tmp_path, monkeypatch, capsys):

@@ -279,7 +279,10 @@ def _progress(job: Source, *, done: bool) -> dict[str, Any]:
 
 def _sizes(sweep: Sweep) -> list[Recipe]:
     """Recipes of a sweep with every size in it."""
-    decisive = [not axis.parameters.isdisjoint(SIDES) for axis in sweep.axes]
+    decisive = [
+        not axis.parameters.isdisjoint(SIDES) or any(edit.preset for edit in axis.edits)
+        for axis in sweep.axes
+    ]
     spans = (range(len(axis) if d else 1) for axis, d in zip(sweep.axes, decisive, strict=True))
     return [sweep.recipe(index) for index in itertools.product(*spans)]
 

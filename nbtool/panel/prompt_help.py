@@ -13,7 +13,7 @@ import traitlets
 
 from nbtool import files
 from nbtool.engines.base import Counting, Reading
-from nbtool.errors import MetadataError, logger
+from nbtool.errors import MetadataError, log
 from nbtool.metadata import ForeignError
 from nbtool.metadata.files import MAX_FILE
 from nbtool.panel.background import Latest
@@ -121,7 +121,7 @@ class PromptHelp(anywidget.AnyWidget):
             )
 
     def _unknown(self, error: BaseException) -> None:
-        logger.debug("tokens cannot be counted", exc_info=error)
+        log("tokens cannot be counted", error)
         self._show({})
 
     def _changed(self, *_: Any) -> None:

@@ -206,7 +206,8 @@ class SweepTab:
         if len(sides := [name for name in SIZE if name in parameters]) == 1:
             parts.append(f"{sides[0]} {parameters[sides[0]]}")
         if "seed" not in taken:
-            parts.append(f"seed {settings.seeding.words}")
+            typed = settings.seeding.typed
+            parts.append(f"seed {typed[0]}" if typed else "seed new each time")
         return " · ".join(parts)
 
     def _submit(self, generator: Maker, call: Asked) -> None:

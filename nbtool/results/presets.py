@@ -8,7 +8,9 @@ aside, and what a newer nbtool wrote in it is kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
@@ -55,8 +57,11 @@ class Presets(MutableMapping[str, Preset]):
             KeyError: There is none.
             StoreError: It cannot be used; the message says what is wrong, and where.
         """
-        presets = _presets_in(self._read())
+        said, mistake = self._read()
+        presets = _presets_in(said)
         found = named(name, presets) if isinstance(name, str) else None
+        if found is None and mistake:
+            raise StoreError(mistake)
         if found is None:
             raise KeyError(f"{self.path} has no preset {name!r}")
         return self._understood(found, presets[found])
@@ -120,7 +125,7 @@ class Presets(MutableMapping[str, Preset]):
         return len(self.looked()[0])
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and named(name, _presets_in(self._read())) is not None
+        return isinstance(name, str) and named(name, _presets_in(self._read()[0])) is not None
 
     def names(self) -> list[str]:
         """All names, of what cannot be used too.
@@ -128,7 +133,7 @@ class Presets(MutableMapping[str, Preset]):
         Raises:
             StoreError: The file cannot be read.
         """
-        return list(_presets_in(self._read()))
+        return list(_presets_in(self._read()[0]))
 
     def looked(self) -> tuple[dict[str, Preset], list[str]]:
         """What can be used, and what is wrong with the others.
@@ -136,10 +141,11 @@ class Presets(MutableMapping[str, Preset]):
         Raises:
             StoreError: The file cannot be read.
         """
-        usable, problems = {}, []
-        for name, said in _presets_in(self._read()).items():
+        said, mistake = self._read()
+        usable, problems = {}, [mistake] if mistake else []
+        for name, entry in _presets_in(said).items():
             try:
-                usable[name] = self._understood(name, said)
+                usable[name] = self._understood(name, entry)
             except StoreError as error:
                 problems.append(str(error))
         return usable, problems
@@ -173,28 +179,35 @@ class Presets(MutableMapping[str, Preset]):
                 f"there, or update nbtool if a newer one wrote it)"
             ) from None
 
-    def _read(self) -> dict[str, Any]:
-        """What the file says; nothing where there is none."""
+    def _read(self) -> tuple[dict[str, Any], str]:
+        """What the file says, as far as it can be made out, and what is wrong with it as a whole.
+
+        Raises:
+            StoreError: It cannot be read now.
+        """
         try:
-            return records.fields(self.path, records.read(self.path, "it"))
+            return records.fields(self.path, records.read(self.path, "it")), ""
         except FileNotFoundError:
-            return {}
+            return {}, ""
         except DamagedError as error:
-            raise StoreError(f"{self.path}: {error}; mend it there: nothing is lost") from None
+            text = (error.seen[self.path] or b"").decode("utf-8-sig", "replace")
+            return {"presets": _made_out(text)}, f"{self.path}: {error}; mend it there"
         except UnusableError as error:
             raise StoreError(f"{self.path}: {error}") from None
 
     def _to_change(self) -> dict[str, Any]:
         """What the file says, none of which may be lost."""
         self._folder.prepare()
-        said = self._read()
+        said, mistake = self._read()
         if records.needs_newer(said):
-            raise StoreError(f"{self.path} is not changed: {NEWER}")
+            mistake = f"{self.path}: {NEWER}"
         if not isinstance(said.get("presets", {}), dict):
-            raise StoreError(
-                f'{self.path} is not changed: "presets" needs names in braces, got '
-                f"{shown(said['presets'])}; mend it there"
+            mistake = (
+                f'{self.path}: "presets" needs names in braces, got {shown(said["presets"])}; '
+                f"mend it there"
             )
+        if mistake:
+            raise StoreError(f"nothing is changed: {mistake}")
         return said
 
     def _write(self, said: Mapping[str, Any], presets: Mapping[str, Any]) -> None:
@@ -205,6 +218,8 @@ class Presets(MutableMapping[str, Preset]):
             files.write(self.path, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
+_PRESETS = re.compile(r'"presets"\s*:\s*\{')
+_ENTRY = re.compile(r'("(?:[^"\\\n]|\\.)*")\s*:\s*(?=\{)')  # what is in braces in one has none
 _KNOWN = frozenset({*TEXTS, *SETTINGS})
 
 
@@ -229,6 +244,20 @@ def check_name(name: object) -> None:
 def _presets_in(said: Mapping[str, Any]) -> dict[str, Any]:
     presets = said.get("presets", {})
     return presets if isinstance(presets, dict) else {}
+
+
+def _made_out(text: str) -> dict[str, Any]:
+    """The presets in a text with a mistake somewhere: those that are whole."""
+    found: dict[str, Any] = {}
+    decoder = json.JSONDecoder()
+    start = _PRESETS.search(text)
+    place = start.end() if start else len(text)
+    while entry := _ENTRY.search(text, place):
+        place = entry.end()
+        with contextlib.suppress(ValueError, RecursionError):
+            name = json.loads(entry[1])
+            found[name], place = decoder.raw_decode(text, place)
+    return found
 
 
 def _words(preset: Preset) -> str:

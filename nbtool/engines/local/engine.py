@@ -17,7 +17,7 @@ from nbtool.engines.local.runs import Run
 from nbtool.engines.local.task import PipelineTask
 from nbtool.engines.local.tuning import Tuning
 from nbtool.engines.local.worker import worker
-from nbtool.errors import RecipeError, logger
+from nbtool.errors import RecipeError, log
 from nbtool.fitting.estimates import QUANTIZATIONS
 from nbtool.fitting.plans import MemoryPlan
 from nbtool.machine.hardware import DEVICES, DTYPES
@@ -121,7 +121,7 @@ class LocalEngine:
         try:
             return tokens.first_cut(model, text)
         except Exception as error:  # transformers raises many kinds
-            logger.debug("the tokenizers of %s cannot be read", model.name, exc_info=error)
+            log(f"the tokenizers of {model.name} cannot be read", error)
             return None
 
     def describe(self) -> dict[str, str]:

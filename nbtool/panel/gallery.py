@@ -136,8 +136,7 @@ class Gallery(anywidget.AnyWidget):
         with self._updating:
             self._listed.search(self._store, asked, again=again)
             self._show(found=asked.said)
-        self.models = sendable(self._store.models)
-        self._desk.weigh()
+        self._desk.describe()
 
     def update(
         self,

@@ -136,8 +136,7 @@ class Gallery(anywidget.AnyWidget):
         with self._updating:
             self._listed.search(self._store, asked, again=again)
             self._show(found=asked.said)
-        self.models = sendable(self._store.models)
-        self._desk.weigh()
+        self._desk.describe()
 
     def update(
         self,
@@ -190,7 +189,8 @@ class Gallery(anywidget.AnyWidget):
 
     def join(self, timeout: float | None = None) -> None:
         """Waits until nothing is under way, or `timeout` seconds for each part of it."""
-        for part in (self._desk, self._searching, self._tiles):
+        hands_on = (self._searching, self._desk)  # each to the other
+        for part in (*hands_on, *hands_on, self._tiles):
             part.join(timeout)
 
     def _show(self, **others: Any) -> None:

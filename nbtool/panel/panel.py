@@ -122,8 +122,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         """
         from IPython.display import display
 
-        self.generate.wait_for_gallery(READY)  # whose pictures the notebook's file is to keep
         display(self._view(), raw=True)
+        self.generate.wait_for_gallery(READY)  # whose pictures the notebook's file is to keep
         bundle = {"text/plain": repr(self), "text/html": self._still_html()}
         self._handle = display(bundle, raw=True, display_id=self._still)
 

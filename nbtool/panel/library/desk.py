@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbtool.live.feed import sendable
 from nbtool.panel.background import InTurn
 from nbtool.panel.library.changes import Changes
 from nbtool.panel.library.queue import Queue
@@ -24,6 +25,7 @@ class Wall(Protocol):
     selected: Any
     said: Any
     deleted: Any
+    models: Any
     sweeps: Any
     opened: Any
     queue: Any
@@ -97,10 +99,9 @@ class Desk:
 
         self._in_turn(keep)
 
-    def weigh(self) -> None:
-        """Says how much was deleted and could be removed for good."""
-        deleted = self._store.deleted
-        self._wall.deleted = {"images": len(deleted), "size": size_of(deleted.size)}
+    def describe(self) -> None:
+        """Says which models there are, and how much was deleted; returns at once."""
+        self._in_turn(self._describe)
 
     def join(self, timeout: float | None = None) -> None:
         """Waits until nothing is left to do, or `timeout` seconds for each part of it."""
@@ -148,7 +149,12 @@ class Desk:
         freed = self._store.empty_deleted()
         self._changes.forget()
         self._say(f"{count(images, 'image')} removed for good; {size_of(freed)} are free again")
-        self.weigh()
+        self._describe()
+
+    def _describe(self) -> None:
+        deleted = self._store.deleted
+        self._wall.models = sendable(self._store.models)
+        self._wall.deleted = {"images": len(deleted), "size": size_of(deleted.size)}
 
     def _list_sweeps(self) -> None:
         self._wall.sweeps = self.sweeps.listed()

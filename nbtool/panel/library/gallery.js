@@ -27,7 +27,7 @@ class Gallery {
     this.all = button("Show all images", "Show all images", () => this.search.everything());
     this.images = make("div", { class: "nbtool-images-of-store" }, this.search.element,
       this.tools.element, this.tools.form, this.nothing, this.all, this.tiles.element, this.trash.element);
-    this.tabs = new Map(Object.keys(SECTIONS).map((name) => [name, button("", SECTIONS[name], () => this.turn(name))]));
+    this.tabs = new Map(Object.keys(SECTIONS).map((name) => [name, this.tab(name)]));
     this.bar = make("div", { class: "nbtool-sections", role: "group", "aria-label": "Gallery" }, ...this.tabs.values());
     const head = make("div", { class: "nbtool-library-head" }, this.bar, this.counted);
     this.root = make("div", { class: "nbtool-library" }, head, this.said.element,
@@ -392,6 +392,12 @@ class Gallery {
 
   // The sections.
 
+  tab(name) {
+    const tab = make("button", { type: "button", class: "button" });
+    tab.addEventListener("click", () => this.turn(name));
+    return tab;
+  }
+
   turn(section) {
     this.model.set("section", section);
     this.model.save_changes();
@@ -415,7 +421,6 @@ class Gallery {
     for (const [name, tab] of this.tabs) {
       const label = name === "queue" && length ? `${SECTIONS[name]} (${length})` : SECTIONS[name];
       write(tab, label);
-      tab.setAttribute("aria-label", label);
     }
   }
 

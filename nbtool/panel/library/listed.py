@@ -88,11 +88,9 @@ class Listed(Mapping[str, GeneratedImage]):
         found = asked.search(store)
         every = found if asked.is_plain else store.find(sort=NEWEST)
         keys, newest = found.keys, list(every[:KNOWN])
-        listing = store.listing()
+        listing = store.listing() if again and self._held else ()
         held = {
-            key: image
-            for key, image in self._held.items()
-            if image.path is None or (again and key in listing)
+            key: image for key, image in self._held.items() if image.path is None or key in listing
         }
         unsaved = [image for image in held.values() if image.path is None]
         self._held, self._is_plain = held, asked.is_plain

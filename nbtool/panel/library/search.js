@@ -16,7 +16,7 @@ class Search {
       this.words, this.models, this.sort, this.starred, this.today);
     this.fold = button("Search", "Search", () => this.open(this.fields.classList.toggle("nbtool-open")));
     this.fold.classList.add("nbtool-search-fold");
-    this.element = make("div", { class: "nbtool-search", role: "search", "aria-label": "Images" },
+    this.element = make("div", { class: "nbtool-search", role: "search", "aria-label": "Gallery" },
       this.fold, this.fields);
     this.words.addEventListener("input", () => {
       clearTimeout(this.timer);

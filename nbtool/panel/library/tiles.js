@@ -4,7 +4,7 @@
 
 const TILE = 96; // pixels, at least
 const TILE_GAP = 6;
-const AROUND = 1.5; // heights of what is in sight, before and after it
+const AROUND = 2.5; // heights of what is in sight, before and after it
 
 class TileGrid {
   constructor(host, choice) {
@@ -13,7 +13,7 @@ class TileGrid {
     this.rows = new Map(); // elements by number
     this.columns = 1;
     this.grid = make("div", {
-      class: "nbtool-tile-grid", role: "grid", "aria-label": "Images", "aria-multiselectable": "true",
+      class: "nbtool-tile-grid", role: "grid", "aria-label": "Images of the store", "aria-multiselectable": "true",
     });
     this.element = make("div", { class: "nbtool-tiles" }, this.grid);
     this.element.addEventListener("scroll", () => this.schedule(), { passive: true });

@@ -160,7 +160,9 @@ class Detail:
 
     def _arranged(self) -> Any:
         use = _row(self.star, self.use, self.vary, self.sweep, self.note)
-        self.fold = Fold("This image", self.recipe, _row(self.file, self.bare, self.save, self.python))
+        self.fold = Fold(
+            "This image", self.recipe, _row(self.file, self.bare, self.save, self.python)
+        )
         tools = ipywidgets.VBox([use, self.fold.widget])
         tools.add_class("nbtool-tools")
         return tools

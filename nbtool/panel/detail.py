@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from nbtool.recipes.recipe import Recipe
     from nbtool.results.image import GeneratedImage, Home
 SIZE = ("width", "height")  # shown as one
-EMPTY = "Write what to draw and press Generate. Your images appear here."
+EMPTY = {
+    False: "Write what to draw and press Generate. Your images appear here.",
+    True: "The first image is on its way.",
+}
 STARS = {False: "☆ Star", True: "★ Starred"}
 WIDE = {row.label for row in ROWS.values() if row.kind == TEXT and not row.network}
 
@@ -49,7 +52,7 @@ class Detail:
         self._notice = notice
         self._copy = copy
         self._showing = threading.RLock()  # a run and somebody's choice may show at once
-        self.stage = Stage(empty=EMPTY)
+        self.stage = Stage(empty=EMPTY[False])
         self.stage.on_show(self._turn)
         self.recipe = ipywidgets.HTML()
         self.recipe.add_class("nbtool-recipe")
@@ -100,6 +103,10 @@ class Detail:
                 self.fold.summary = image.caption
             self.place()
             self.stage.key = image.recipe.key if image else ""
+
+    def wait(self, running: bool) -> None:
+        """Says in the place of the picture whether one is on its way."""
+        self.stage.empty = EMPTY[running]
 
     def place(self) -> None:
         """Tells where in the gallery the image is: others may have come."""

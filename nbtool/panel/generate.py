@@ -128,6 +128,7 @@ class GenerateTab:
         """Called from the follower's thread; touches only traits."""
         # First of all: what goes wrong with an image below leaves the buttons as they should be.
         self.cancel.disabled = over  # a job may have come while the last one was closed
+        self.detail.wait(not over)
         progress = together([job.progress for job in jobs])
         left = progress.total - progress.done
         if over:

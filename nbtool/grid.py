@@ -79,8 +79,9 @@ class Grid(Labelled):
                 save one. In braces stand any parameter, axis or word in the prompts, `date`,
                 `time`, `key` or `index`; `{prompt:30}` is cut to a length, between words. With
                 .jpg or .webp at its end, images are saved as such. None: by the axes' labels.
-            metadata: False leaves out recipes and all else that is not seen. What is drawn on a
-                sheet or a figure stays; a page has its axes and no prompt, settings or code.
+            metadata: False leaves out recipes and all else that is not seen. A sheet looks the
+                same; where text can be searched, in a page, a PDF and an SVG, there are axes and no
+                prompt, settings or code.
 
         Raises:
             RecipeError: Grids are not saved as such, or `names` is no pattern.

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -113,8 +114,9 @@ def _make_grid(
         raise RecipeError(f"there is a grid {options.name!r} already; give --name another")
     grid = generator.grid(options.prompt, **parameters)
     for labels, error in grid.failed.items():
-        print(f"nbtool: {labels} failed: {error}", file=sys.stderr)
-    print(f"{len(grid)} images in {generator.store.path}")
+        named = shlex.join(f"{name}={label}" for name, label in zip(grid.axes, labels, strict=True))
+        print(f"nbtool: {printable(named)} failed: {error}", file=sys.stderr)
+    print(f"{count(len(grid), 'image')} in {generator.store.path}")
     if options.name is not None:
         grid.name = options.name
         print(f"kept as {printable(options.name)}; nbtool grids lists it")

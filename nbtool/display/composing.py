@@ -70,19 +70,22 @@ class Sheet:
 
 
 def compose(
-    grid: Labelled, layout: Layout, cell: tuple[int, int], scale: float, limits: Limits
-) -> Sheet:
+    grid: Labelled, layout: Layout, cell: tuple[int, int], scale: float, limits: Limits, *,
+    metadata: bool = True,
+) -> Sheet:  # fmt: skip
     """The grid placed with cells of `cell` × `scale`, or of the smaller scale the limits allow.
 
-    Where cells would be too small to see, the first ones are shown.
+    Where cells would be too small to see, the first ones are shown. Without metadata it has
+    neither its prompt above nor its settings below.
     """
-    footer = " · ".join(settings(faces.shared(grid)))
+    title = grid.title if metadata else ""
+    footer = " · ".join(settings(faces.shared(grid))) if metadata else ""
     shown, current = limits.cells, scale
     while True:
         wrap = max(WRAP, math.isqrt(min(shown, math.prod(grid.shape))))
         blocks = layout.shown(shown, wrap=wrap)
         size = (cell[0] * current, cell[1] * current)
-        sheet = _Composer(layout, blocks, size, limits).compose(grid, footer, current)
+        sheet = _Composer(layout, blocks, size, limits).compose(grid, title, footer, current)
         fit = min(
             limits.side / max(sheet.width, sheet.height),
             math.sqrt(limits.area / (sheet.width * sheet.height)),
@@ -155,8 +158,8 @@ class _Composer:
         self.texts: list[Text] = []
         self.places: list[Place] = []
 
-    def compose(self, grid: Labelled, footer: str, scale: float) -> Sheet:
-        self._lines(wrapped(grid.title, self.letters * 1.35, self.room, 3), self.letters * 1.35)
+    def compose(self, grid: Labelled, title: str, footer: str, scale: float) -> Sheet:
+        self._lines(wrapped(title, self.letters * 1.35, self.room, 3), self.letters * 1.35)
         size = self.letters * 1.1
         heading_room = self.block_room if self.per_line > 1 else self.room
         headings = _lines_of((block.heading for block in self.blocks), size, heading_room, 2)
@@ -173,7 +176,7 @@ class _Composer:
         self._lines(wrapped(footer, size, self.room, 3), size, QUIET)
         reasons = (faces.reason(grid.cell(place.index)) for place in self.places)
         names = (self.layout.rows or "", self.layout.cols or "")
-        words = [grid.title, footer, *headings, *names, *self.rows, *self.cols, *reasons]
+        words = [title, footer, *headings, *names, *self.rows, *self.cols, *reasons]
         if fonts.missing(printable("".join(words))):
             self._lines(wrapped(SPELLED, size, self.room, 3), size, QUIET)
         full = self.room + 2 * self.margin

@@ -6,7 +6,7 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from nbtool.errors import log
+from nbtool.errors import GenerationError, log
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage, settings
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbtool.results.labelled import Cell, Labelled
 
 NOT_MADE = "not made"
+FAILED = GenerationError("no image came of it")  # where nobody is told why
 MAX_REASON = 500  # characters
 MANY = 500  # images
 

@@ -66,17 +66,20 @@ class GridFigure(Figure):
         return buffer.getvalue(), {"width": round(width), "height": round(height)}
 
 
-def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> GridFigure:
+def figure(
+    grid: Labelled, *, rows: str | None = None, cols: str | None = None, metadata: bool = True
+) -> GridFigure:
     """The images with their labels, arranged as on the contact sheet.
 
     It belongs to no pyplot state; `save_figure`, or `grid.save("x.pdf")`, keeps text as text.
+    Without metadata it says neither prompt nor settings, nor why a cell failed.
 
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
     """
     layout = arrange(grid.axes, rows, cols, grid.swept)
     cell_size = faces.largest(grid)
-    sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS)
+    sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS, metadata=metadata)
     inches = (sheet.width / POINTS, sheet.height / POINTS)
     result = GridFigure(figsize=inches, facecolor="white")
     result.set_layout_engine("none")
@@ -93,7 +96,7 @@ def figure(grid: Labelled, *, rows: str | None = None, cols: str | None = None) 
         picture = faces.picture(cell)
         if picture is None:
             _draw_box(axes, place, cell)
-            texts.extend(placard(place, cell))
+            texts.extend(placard(place, cell if metadata or cell is None else faces.FAILED))
         else:
             _draw_picture(axes, place, picture, sheet.scale, pixels_per_point)
     for text in texts:

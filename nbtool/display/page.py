@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
 MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become
 COPIES = "The images on this page are WebP copies, to keep the page small."
-FAILED = "no image came of it"
 NOTE = "The images on this page are WebP copies without recipes inside, to keep the page small."
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -157,7 +156,7 @@ def _collected(
     for index in grid.indices():
         cell = grid.cell(index)
         if not isinstance(cell, GeneratedImage):
-            why = faces.reason(cell) if metadata else FAILED
+            why = faces.reason(cell) if metadata else str(faces.FAILED)
             where.append(None if cell is None else why)
             continue
         key = cell.recipe.key
@@ -165,7 +164,7 @@ def _collected(
             try:
                 kind, data = encode(cell)
             except (OSError, SyntaxError, ValueError):
-                where.append(faces.reason(cell) if metadata else FAILED)
+                where.append(faces.reason(cell) if metadata else str(faces.FAILED))
                 continue
             size += len(data)
             if size > limit:

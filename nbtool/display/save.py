@@ -218,7 +218,8 @@ def _write_page(grid: Labelled, file: IO[bytes], way: Way) -> None:
 def _write_figure(grid: Labelled, file: IO[bytes], way: Way) -> None:
     from nbtool.display.figure import figure, save_figure
 
-    save_figure(figure(grid), file, format=way.suffix[1:], metadata=way.metadata)
+    drawn = figure(grid, metadata=way.metadata)
+    save_figure(drawn, file, format=way.suffix[1:], metadata=way.metadata)
 
 
 def _write_zip(grid: Labelled, file: IO[bytes], way: Way) -> None:

@@ -78,11 +78,11 @@ class Field:
         named = {"description": row.label, "tooltip": tooltip(row)}
         if row.kind == CHOICE:
             return ipywidgets.Dropdown(options=self._options(), **named)
+        hint = hint or (OPEN if self._optional else "")
         if row.kind == TEXT:
-            hint = hint or (OPEN if self._optional else "")
             return Entry(placeholder=hint, lines=lines, **named)
         least = row.check.low if math.isfinite(row.check.low) else None
-        return Entry(placeholder="default", step=row.step, least=least, **named)
+        return Entry(placeholder=hint or "default", step=row.step, least=least, **named)
 
 
 def tooltip(row: Row) -> str:

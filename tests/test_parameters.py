@@ -36,7 +36,7 @@ from PIL import Image
 import nbtool
 from nbtool.catalogue import find
 from nbtool.catalogue.families import takes
-from nbtool.cli import GRID_HELP
+from nbtool.cli.options import PARAMETERS as HELP
 from nbtool.panel.axis_row import LABELS, parse
 from nbtool.panel.panel import Panel
 from nbtool.testing import FakeEngine
@@ -70,7 +70,7 @@ grid = gen.grid("a star", seed=1, denoising_end="0.25-0.75 [3]", ground=["sea", 
 assert grid.axes == {"denoising_end": (0.25, 0.5, 0.75), "ground": ("sea", "sand")}
 assert grid.records()[0]["denoising_end"] == 0.25
 # the command line
-assert "denoising_end=0.8" in GRID_HELP and "ground" in GRID_HELP
+assert "denoising_end=0.8" in HELP and "ground" in HELP
 # the panel: fields under Advanced, what they make, axes, a recipe shown
 panel = Panel(gen)
 panel.join(60)

@@ -89,7 +89,7 @@ assert fields["End"].value == 0.8
 fields["End"].value = "soon"
 assert "End must be a number" in fields["End"].error
 assert LABELS["denoising_end"] == "End"
-assert parse("denoising_end", "0.2, 0.4") == (0.2, 0.4)
+assert parse("denoising_end", "0.2, 0.4").labels == (0.2, 0.4)
 panel.close()
 # models: refused by a pipeline that lacks it, known of one that has it
 model = find("shapes")

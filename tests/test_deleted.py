@@ -131,6 +131,53 @@ def test_a_kill_in_the_middle_loses_nothing(gen, image, monkeypatch, way, number
     assert contents(store.path) == before
 
 
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize("way", ["delete", "restore"])
+def test_who_looks_at_the_deleted_ones_meanwhile_takes_nothing_away(
+    gen, image, monkeypatch, way, number
+):
+    store, key = gen.store, image.recipe.key
+    before, real, calls = contents(store.path), os.replace, []
+    store.delete(key)
+    if way == "delete":
+        store.restore(key)
+
+    def and_a_look(path, place):
+        real(path, place)
+        calls.append(path)
+        if len(calls) == number:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "replace", real)
+                assert Store(store.path).deleted is not None
+
+    monkeypatch.setattr(os, "replace", and_a_look)
+    getattr(store, way)(key)
+    monkeypatch.undo()
+    store.restore(key)
+    assert contents(store.path) == before
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_is_removed_for_good_meanwhile_leaves_no_picture_behind(
+    gen, image, monkeypatch, number
+):
+    store, real, calls = gen.store, os.replace, []
+
+    def and_removed(path, place):
+        real(path, place)
+        calls.append(path)
+        if len(calls) == number:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "replace", real)
+                Store(store.path).empty_deleted()
+
+    monkeypatch.setattr(os, "replace", and_removed)
+    store.delete(image.recipe.key)
+    monkeypatch.undo()
+    assert len(calls) >= number
+    assert not [path for path in contents(store.path) if path.startswith(image.recipe.key[:32])]
+
+
 def remake(store, recipe):
     return Store(store.path).put(
         Image.new("RGB", (64, 64), "blue"), recipe, Provenance(created="of another notebook")

@@ -45,12 +45,14 @@ class Deleted:
             # It may be half moved already.
             if not _is_in(self._folder, key) and not _is_in(self._place, key):
                 raise StoreError(f"{self._folder.path} holds no image with the key {key!r}")
-            path = self._folder.record(key)
+            path, digest = self._folder.record(key), ""
             with contextlib.suppress(FileNotFoundError):  # another notebook was first
                 record = self._folder.sure(lambda: records.record(path))
+                digest = record.png_sha256
                 if not self._folder.moved({path: record.data}, self.path):
                     raise StoreError(f"{path.stem} is not deleted: it was made anew; look again")
-            self._finish(path.stem)
+            with contextlib.suppress(FileNotFoundError):  # another notebook removed it for good
+                self._finish(path.stem, digest)
 
     def restore(self, key: str) -> None:
         with self._changing(key):
@@ -66,11 +68,16 @@ class Deleted:
             path = self._place.record(key)
             digest = self._place.sure(lambda: records.record(path)).png_sha256
             back = self._folder.picture(key, digest)
-            if not move(self._place.picture(key, digest), back) and not back.exists():
+
+            def take() -> bool:
+                if not self._folder.mark(key).exists():
+                    move(self._place.mark(key), self._folder.mark(key))
+                return move(self._place.picture(key, digest), back)
+
+            if not take() and not back.exists():
                 raise StoreError(f"{path.stem} is not restored: its PNG is gone from {self.path}")
-            if not self._folder.mark(key).exists():
-                move(self._place.mark(key), self._folder.mark(key))
             move(path, self._folder.record(key))
+            take()  # what another's finish() took for half deleted meanwhile
 
     def finish(self) -> None:
         """Moves to the end what was half moved when a process was killed."""
@@ -80,7 +87,8 @@ class Deleted:
         left = {name_of(entry) for p in (PICTURE, MARK) for entry in self._folder.named(p)}
         there = {name_of(entry) for entry in self._folder.named(RECORD)}
         for name in (deleted & left) - there:
-            with self._changing(name):
+            # What is gone from there, another notebook has put back or removed meanwhile.
+            with self._changing(name), contextlib.suppress(FileNotFoundError):
                 self._finish(name)
 
     def empty(self) -> int:
@@ -101,10 +109,11 @@ class Deleted:
                         freed += size
         return freed
 
-    def _finish(self, name: str) -> None:
+    def _finish(self, name: str, digest: str = "") -> None:
         """Moves what belongs to a record that was moved, and to no new one."""
         record = self._folder.record(name)
-        digest = self._place.sure(lambda: records.record(self._place.record(name))).png_sha256
+        if not digest:
+            digest = self._place.sure(lambda: records.record(self._place.record(name))).png_sha256
         for path in (self._folder.picture(name, digest), self._folder.mark(name)):
             with contextlib.suppress(FileNotFoundError):
                 self._folder.moved({path: records.read(path, path.name), record: None}, self.path)

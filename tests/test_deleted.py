@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from itertools import product
 
@@ -86,6 +87,41 @@ def test_what_was_deleted_is_removed_when_that_is_asked_for(gen, image):
     with pytest.raises(StoreError, match=r"no image with the key .* lies in"):
         store.restore(image.recipe.key)
     assert gen(image.recipe).recipe == image.recipe
+
+
+def test_the_star_of_what_was_deleted_before_is_not_that_of_the_next(gen, image):
+    image.delete()
+    gen("a star", seed=1).delete()
+    restored = gen.store.restore(image.recipe.key)
+    assert (restored.starred, restored.note) == (False, "")
+
+
+def test_no_prompt_is_left_of_what_was_removed(gen, image, monkeypatch):
+    monkeypatch.setattr("nbtool.results.index.MANY", 2)
+    store = gen.store
+    gen.grid("a secret", seed=[1, 2])
+    assert len(store.find("secret")) == 2
+    for each in store.find("secret"):
+        each.delete()
+    assert len(store.deleted.find("secret")) == 2
+    indices = [store.path / "nbtool-index-1.json.gz", store.deleted.path / "nbtool-index-1.json.gz"]
+    assert all(b"secret" in gzip.decompress(path.read_bytes()) for path in indices)
+    store.empty_deleted()
+    assert len(store.find()) == 2
+    assert b"secret" not in gzip.decompress(indices[0].read_bytes())
+    assert not indices[1].exists()
+
+
+def test_what_is_deleted_is_not_deleted_once_more(gen, image):
+    gen.grid("a star", seed=[2]).name = "stars"
+    del gen.store.grids["stars"]
+    image.delete()
+    before = contents(gen.store.path)
+    deleted = gen.store.deleted
+    for act in (deleted[image.recipe.key].delete, lambda: deleted.grids.__delitem__("stars")):
+        with pytest.raises(StoreError, match=r"deleted already .* removes"):
+            act()
+    assert contents(gen.store.path) == before
 
 
 def test_what_is_not_there_cannot_be_deleted(gen, image):
@@ -230,6 +266,15 @@ def test_nothing_is_moved_through_a_link_or_in_a_newer_store(gen, image, tmp_pat
         with pytest.raises(StoreError, match="deleted is a symbolic link"):
             act()
     (store.path / "deleted").unlink()
+    (store.path / "deleted").mkdir()
+    (elsewhere / ("0" * 32 + ".json")).write_text("mine")
+    (store.path / "deleted" / "grids").symlink_to(elsewhere)
+    with pytest.raises(StoreError, match="grids is a symbolic link"):
+        store.empty_deleted()
+    assert contents(elsewhere) == {"0" * 32 + ".json": b"mine"}
+    (store.path / "deleted" / "grids").unlink()
+    (elsewhere / ("0" * 32 + ".json")).unlink()
+    (store.path / "deleted").rmdir()
     (store.path / "nbtool-store.json").write_text('{"schema": 2}')
     with pytest.raises(StoreError, match="is not changed: a newer nbtool wrote it"):
         store.delete(key)

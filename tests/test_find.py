@@ -144,6 +144,7 @@ def test_images_that_are_made_one_by_one_are_known_to_the_next_process(
         gzip.compress(b"[]", mtime=0),
         gzip.compress(b'{"a": 1}', mtime=0),
         gzip.compress(b"{", mtime=0)[:-3],
+        gzip.compress(b"{}", mtime=0)[:10] + b"\xff" * 20,
     ],
 )
 def test_an_index_that_is_nonsense_is_made_again(library, indexed, nonsense):

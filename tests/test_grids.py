@@ -227,9 +227,29 @@ def test_a_deleted_grid_comes_back_unless_another_has_its_name(gen):
     with pytest.raises(StoreError, match="another grid"):
         grids.restore("stars")
     del grids["stars"]
+    gen.grid("a star", seed=[5, 6, 7]).name = "stars"
+    del grids["stars"]
+    for n in (3, 1, 2):  # the last that was deleted comes first
+        again = grids.restore("stars")
+        assert len(again) == n
+        again.name = f"{n} stars"
+    for n in (1, 2, 3):
+        grids[f"{n} stars"].name = "stars"
+        del grids["stars"]
     assert gen.store.empty_deleted() > 0
+    assert contents(gen.store.path / "deleted") == {}
     with pytest.raises(KeyError, match="no grid 'stars' lies in"):
         grids.restore("stars")
+
+
+def test_what_is_not_there_makes_no_folder(tmp_path):
+    store = Store(tmp_path / "typo")
+    for ask in (store.grids.__delitem__, store.grids.__getitem__, store.grids.restore):
+        for name in ("stars", 0):
+            with pytest.raises(KeyError, match=r"no grid ('stars'|0)"):
+                ask(name)
+    assert contents(tmp_path) == {}
+    assert not store.path.exists()
 
 
 def test_the_grids_are_listed_with_what_is_there_of_them(gen, monkeypatch):

@@ -20,6 +20,7 @@ from nbtool.results.folder import (
     GRIDS,
     KEY_DIGITS,
     MARK,
+    OLDER_GRID,
     PICTURE,
     RECORD,
     Folder,
@@ -41,6 +42,7 @@ class Deleted:
         return self._place.path
 
     def delete(self, key: str) -> None:
+        self._folder.refuse_deleted()
         with self._changing(key):
             # It may be half moved already.
             if not _is_in(self._folder, key) and not _is_in(self._place, key):
@@ -49,6 +51,8 @@ class Deleted:
             with contextlib.suppress(FileNotFoundError):  # another notebook was first
                 record = self._folder.sure(lambda: records.record(path))
                 digest = record.png_sha256
+                if not self._folder.mark(key).exists():  # one there is of an image before it
+                    self._place.mark(key).unlink(missing_ok=True)
                 if not self._folder.moved({path: record.data}, self.path):
                     raise StoreError(f"{path.stem} is not deleted: it was made anew; look again")
             with contextlib.suppress(FileNotFoundError):  # another notebook removed it for good
@@ -95,12 +99,13 @@ class Deleted:
         """Removes what lies there, as far as it is known; returns how many bytes that were."""
         self.finish()
         freed = 0
-        with self._changing(DELETED):
+        with self._changing(DELETED, self.path / GRIDS):
             # First the records: a picture alone is removed next time, a record alone would be damage.
             grids = Folder(self.path / GRIDS)
             for folder, pattern in (
                 *product([self._place], [RECORD, MARK, PICTURE]),
                 (grids, GRID),
+                (grids, OLDER_GRID),
             ):
                 for entry in folder.named(pattern):
                     with contextlib.suppress(FileNotFoundError):
@@ -119,8 +124,8 @@ class Deleted:
                 self._folder.moved({path: records.read(path, path.name), record: None}, self.path)
 
     @contextlib.contextmanager
-    def _changing(self, what: str) -> Iterator[None]:
-        with self._folder.changing(self.path):
+    def _changing(self, what: str, *within: Path) -> Iterator[None]:
+        with self._folder.changing(self.path, *within):
             try:
                 yield
             except UnusableError as error:

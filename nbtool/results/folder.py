@@ -38,6 +38,7 @@ RECORD = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})\.json")
 PICTURE = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-[0-9a-f]{{8}}\.png")
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
 GRID = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.json")
+OLDER_GRID = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-([0-9]+)\.json")  # deleted before another
 MARK = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.mark\.json")
 
 
@@ -231,6 +232,18 @@ class Folder:
             for path in moved:
                 move(aside[path], path)
         return not new
+
+    def refuse_deleted(self) -> None:
+        """Refuses to delete once more what a store has deleted.
+
+        Raises:
+            StoreError: This is the deleted/ of a store.
+        """
+        if self.path.name == DELETED and (self.path.parent / MARKER).exists():
+            raise StoreError(
+                f"it is deleted already and lies in {self.path}; store.empty_deleted() of the store "
+                f"removes all that lies there for good"
+            )
 
     @property
     def may_be_written(self) -> bool:

@@ -24,6 +24,7 @@ from nbtool.results.folder import (
     GRID,
     GRIDS,
     KEY_DIGITS,
+    OLDER_GRID,
     RECORD,
     Folder,
     move,
@@ -105,17 +106,28 @@ class SavedGrids(Mapping[str, Labelled]):
     def __delitem__(self, name: str) -> None:
         """Takes a grid out of the list; its images stay, and `restore` puts it back.
 
+        Of several of one name that are deleted one after the other, all are kept.
+
         Raises:
             KeyError: There is none.
             StoreError: It could not be moved, or a newer nbtool made the store.
         """
+        self._folder.refuse_deleted()
+        file = self._file(name)
+        if name not in self:
+            raise self._unknown(name)
+        deleted = self._deleted / file.name
         with self._folder.changing(self._path, self._deleted.parent, self._deleted):
             self._deleted.mkdir(parents=True, exist_ok=True)
-            if not move(self._file(name), self._deleted / self._file(name).name):
+            move(deleted, self._older(deleted, 1 + max(self._numbers(deleted), default=0)))
+            if not move(file, deleted):  # another notebook was first
+                self._bring_up(deleted)
                 raise self._unknown(name)
 
     def restore(self, name: str) -> Any:
         """Puts a deleted grid back, and returns it; one that is there too.
+
+        Of several that had the name, the one that was deleted last; the one before it is next.
 
         Raises:
             KeyError: There is none.
@@ -128,6 +140,7 @@ class SavedGrids(Mapping[str, Labelled]):
                     raise self._taken(name)
                 self._path.mkdir(exist_ok=True)
                 move(deleted, self._file(name))
+                self._bring_up(deleted)
             elif name not in self:
                 raise KeyError(f"no grid {shown(name)} lies in {self._deleted}")
         return self[name]
@@ -236,7 +249,22 @@ class SavedGrids(Mapping[str, Labelled]):
         except UnusableError as error:
             return GenerationError(f"{key[:KEY_DIGITS]}: {error}")
 
-    def _file(self, name: str) -> Path:
+    def _numbers(self, deleted: Path) -> list[int]:
+        """Those of the grids of one name that were deleted before the last; the oldest has 1."""
+        found = (OLDER_GRID.fullmatch(e.name) for e in Folder(self._deleted).named(OLDER_GRID))
+        return [int(match[2]) for match in found if match and match[1] == deleted.stem]
+
+    def _older(self, deleted: Path, number: int) -> Path:
+        return deleted.with_name(f"{deleted.stem}-{number}.json")
+
+    def _bring_up(self, deleted: Path) -> None:
+        """Makes the one before the last that was deleted the last."""
+        if numbers := self._numbers(deleted):
+            move(self._older(deleted, max(numbers)), deleted)
+
+    def _file(self, name: object) -> Path:
+        if not isinstance(name, str):
+            raise self._unknown(name)
         letters = unicodedata.normalize("NFC", name).encode("utf-8", "surrogatepass")
         return self._path / f"{hashlib.sha256(letters).hexdigest()[:KEY_DIGITS]}.json"
 
@@ -280,7 +308,7 @@ class SavedGrids(Mapping[str, Labelled]):
             if is_same(self._read(self._file(name)), said):
                 self._file(name).unlink()
 
-    def _unknown(self, name: str) -> KeyError:
+    def _unknown(self, name: object) -> KeyError:
         known = ", ".join(map(shown, self))
         return KeyError(f"{self._folder.path} has no grid {shown(name)}; it has: {known or 'none'}")
 

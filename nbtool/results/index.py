@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,11 +64,20 @@ class Index:
             self._unkept = 0
         return entries, unusable
 
+    def forget(self) -> None:
+        """Removes the file: it may say what is gone. The next look keeps what is there.
+
+        Raises:
+            OSError: It could not be removed.
+        """
+        (self._folder.path / INDEX).unlink(missing_ok=True)
+        self._unkept = len(self._entries)
+
     def _read(self) -> dict[str, Entry]:
         try:
             text = gzip.decompress(files.read(self._folder.path / INDEX))
             return {name: Entry(*entry) for name, entry in json.loads(text).items()}
-        except (OSError, EOFError, ValueError, TypeError, AttributeError):
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, AttributeError):
             return {}
 
     def _keep(self) -> None:

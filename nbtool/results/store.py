@@ -207,7 +207,11 @@ class Store:
         Raises:
             StoreError: It could not be removed.
         """
-        return self._deleted.empty()
+        freed = self._deleted.empty()
+        with self._folder.explained("change"):
+            for index in (self._index, Index(Folder(self._deleted.path))):
+                index.forget()  # prompts that are in it too
+        return freed
 
     @property
     def grids(self) -> SavedGrids:

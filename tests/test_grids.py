@@ -314,6 +314,10 @@ def test_fault_57_what_a_newer_nbtool_kept_is_used_and_kept(gen, kept):
         lambda said: said["images"].pop(),
         lambda said: said.pop("base"),
         lambda said: said.update(name=None, schema=2),
+        lambda said: said.update(created=5),
+        lambda said: said["base"].update(prompt=5),
+        lambda said: said.update(images=[1, 2]),
+        lambda said: said["axes"][0].update(name=5),
     ],
 )
 def test_fault_57_what_only_a_newer_nbtool_can_open_is_named_and_left(gen, kept, change):
@@ -326,6 +330,22 @@ def test_fault_57_what_only_a_newer_nbtool_can_open_is_named_and_left(gen, kept,
     gen("a star", seed=4).delete()
     assert {path for path in contents(gen.store.path) if "deleted" not in path} == set(before)
     assert kept.read_bytes() == before[f"grids/{kept.name}"]
+
+
+@pytest.mark.parametrize("field", ["created", "images"])
+def test_a_grid_that_cannot_be_used_leaves_the_others_in_the_list(gen, kept, field):
+    gen.grid("a star", seed=[4]).name = "suns"
+    edit(kept, lambda said: said.update({field: 5 if field == "created" else [1, 2]}))
+    with pytest.warns(UserWarning, match=rf"a newer nbtool wrote it.*in {field} a text is needed"):
+        assert [record["name"] for record in gen.store.grids.records()] == ["suns"]
+
+
+def test_a_grid_that_says_nothing_of_failures_and_generator_is_opened(gen, kept):
+    edit(kept, lambda said: (said.pop("failed"), said.pop("generator")))
+    assert len(opened(gen)) == 2
+    edit(kept, lambda said: said.update(failed=[1]))
+    with pytest.raises(StoreError, match="failed and generator have names in braces"):
+        opened(gen)
 
 
 def test_a_grid_that_asks_for_a_newer_reader_is_not_written(gen, kept):

@@ -21,6 +21,7 @@ from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Labelled
 from nbtool.results.records import SCHEMA
+from nbtool.text import shown
 
 FIELDS = frozenset(
     {"schema", "name", "created", "base", "axes", "words", "fixed", "drawn", "generator", "images",
@@ -81,13 +82,20 @@ def summary_of(said: Mapping[str, Any]) -> Summary:
     Raises:
         KeyError, TypeError, AttributeError: The file says something else.
     """
-    return Summary(
+    summary = Summary(
         said["name"],
         said["created"],
         said["base"].get("prompt", ""),
         {axis["name"]: len(axis["labels"]) for axis in said["axes"]},
         frozenset(said["images"]),
     )
+    texts = {"created": [summary.created], "prompt": [summary.prompt]}
+    texts |= {"axes": list(summary.axes), "images": list(summary.images)}
+    for field, values in texts.items():
+        for value in values:
+            if not isinstance(value, str):
+                raise TypeError(f"in {field} a text is needed, got {shown(value)}")
+    return summary
 
 
 def sweep_of(said: Mapping[str, Any]) -> Sweep:
@@ -96,6 +104,9 @@ def sweep_of(said: Mapping[str, Any]) -> Sweep:
     Raises:
         RecipeError, KeyError, TypeError, AttributeError: The file says something else.
     """
+    summary_of(said)  # what a list refuses is not opened either
+    if not all(isinstance(said.get(field) or {}, dict) for field in ("failed", "generator")):
+        raise TypeError("failed and generator have names in braces")
     axes = [
         Axis(axis["name"], _labels(axis["labels"]), tuple(map(_edit, axis["edits"])))
         for axis in said["axes"]

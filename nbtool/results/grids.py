@@ -88,9 +88,10 @@ class SavedGrids(Mapping[str, Labelled]):
         except UnusableError as error:
             raise StoreError(f"the grid {shown(name)}: {error}") from None
         indices = itertools.product(*map(range, sweep.shape))
-        cells = zip(indices, self._cells(said["images"], said["failed"]), strict=True)
+        cells = zip(indices, self._cells(said["images"], said.get("failed") or {}), strict=True)
         made = {index: cell for index, cell in cells if cell is not None}
-        origin = Origin(self, said["generator"], sweep.words, sweep.drawn, sweep.fixed, said)
+        generator = said.get("generator") or {}
+        origin = Origin(self, generator, sweep.words, sweep.drawn, sweep.fixed, said)
         return _face[0](sweep.base, sweep.axes, made, origin)
 
     def __iter__(self) -> Iterator[str]:

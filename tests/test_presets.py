@@ -159,12 +159,25 @@ def test_a_mistake_is_named_and_the_others_work(gen, presets):
         assert list(presets) == ["ink", "soft"]
     assert presets.names() == ["ink", "soft", "bad", "newer"]
     assert "'loras'" in repr(presets)
-    presets["newer"] = Preset(prompt="z")
+    with pytest.raises(nbtool.StoreError, match="'newer' is not changed: it has 'loras'"):
+        presets["newer"] = Preset(prompt="z")
     presets.rename("bad", "still bad")
     said["presets"]["still bad"] = said["presets"].pop("bad")
-    said["presets"]["newer"] = {"prompt": "z", "loras": {"a": 1}}
     assert json.loads(presets.path.read_text()) == said
-    del presets["still bad"]
+    presets["still bad"] = Preset(prompt="good now")
+    del presets["newer"]
+    presets["newer"] = Preset(prompt="z")
+    assert list(presets) == ["ink", "soft", "still bad", "newer"]
+
+
+@pytest.mark.parametrize("name", ["self", "cls", "name", "settings", "", "parameters"])
+def test_no_name_in_a_preset_keeps_the_others_from_use(presets, name):
+    said = json.loads(presets.path.read_text())
+    said["presets"]["bad"] = {name: 1}
+    presets.path.write_text(json.dumps(said))
+    with pytest.warns(UserWarning, match=rf"'bad' cannot be used: unknown parameter '{name}'"):
+        assert list(presets) == ["ink", "soft"]
+    assert "not usable" in repr(presets)
 
 
 @pytest.mark.parametrize(

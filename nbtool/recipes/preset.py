@@ -38,7 +38,7 @@ class Preset:
         RecipeError: A name is no such parameter, or a value out of range or of the wrong kind.
     """
 
-    def __init__(self, *, prompt: str = "", negative_prompt: str = "", **settings: Any) -> None:
+    def __init__(self, /, *, prompt: str = "", negative_prompt: str = "", **settings: Any) -> None:
         for name in settings:
             if name in NOT_KEPT:
                 raise RecipeError(f"a preset keeps no {name}; it may have {', '.join(SETTINGS)}")

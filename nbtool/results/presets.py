@@ -80,8 +80,14 @@ class Presets(MutableMapping[str, Preset]):
             presets = _presets_in(said := self._to_change())
             name = named(name, presets) or name
             before = presets.get(name)
-            newer = records.unknown(before, _KNOWN) if isinstance(before, dict) else {}
-            self._write(said, {**presets, name: preset.to_dict() | newer})
+            unknown = records.unknown(before, _KNOWN) if isinstance(before, dict) else {}
+            if unknown:  # kept beside the new ones they would make it unusable as before
+                raise StoreError(
+                    f"the preset {printable(name)!r} is not changed: it has "
+                    f"{', '.join(map(shown, unknown))}, which this nbtool does not know; update "
+                    f"nbtool, or delete the preset first"
+                )
+            self._write(said, {**presets, name: preset.to_dict()})
 
     def __delitem__(self, name: str) -> None:
         """Takes a preset away, one that cannot be used too.

@@ -12,6 +12,7 @@ from PIL import Image
 
 import nbtool
 from nbtool import Provenance, Recipe, Store, StoreError
+from nbtool.panel.library.changes import Changes
 from nbtool.testing import FakeEngine
 
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
@@ -126,12 +127,15 @@ def test_what_is_deleted_is_not_deleted_once_more(gen, image):
 
 def test_what_is_not_there_cannot_be_deleted(gen, image):
     before = contents(gen.store.path)
-    for key in ("", "../" * 8, "\0", "0" * 64, image.recipe.key[:32], image.recipe.key.upper()):
+    known = image.recipe.key
+    for key in ("", "../" * 8, "\0", "0" * 64, known[:32], known.upper(), 5, None):
         with pytest.raises(StoreError, match="holds no image with the key"):
             gen.store.delete(key)
         with pytest.raises(StoreError, match="no image with the key"):
             gen.store.restore(key)
     assert contents(gen.store.path) == before
+    gen.store.delete(image)
+    assert gen.store.restore(image).recipe == image.recipe
     made_nowhere = nbtool.GeneratedImage(image.recipe, image.provenance, png=image.png)
     with pytest.raises(StoreError, match="is not in a store"):
         made_nowhere.delete()
@@ -212,6 +216,16 @@ def test_what_is_removed_for_good_meanwhile_leaves_no_picture_behind(
     monkeypatch.undo()
     assert len(calls) >= number
     assert not [path for path in contents(store.path) if path.startswith(image.recipe.key[:32])]
+
+
+def test_all_that_can_be_put_back_is_beside_what_cannot(gen):
+    grid = gen.grid("a star", seed=range(3))
+    for made in grid:
+        made.delete()
+    next((gen.store.path / "deleted").glob(f"{grid[1].recipe.key[:32]}-*.png")).unlink()
+    with pytest.raises(StoreError, match="its PNG is gone"):
+        Changes(gen.store, lambda what, can_undo: None).restore()
+    assert seeds(gen.store) == [0, 2]
 
 
 def remake(store, recipe):

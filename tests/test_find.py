@@ -73,6 +73,11 @@ def test_images_are_sorted_by_time_and_by_any_parameter(library):
     assert seeds(library.find(sort="newest")) == seeds(library.find(sort="seed")) == [0, 1, 2, 3]
     assert seeds(library.find(sort="prompt")) == [3, 1, 0, 2]
     assert seeds(library.find(sort="eta")) == [3, 2, 1, 0]
+    for wrong in ({"sort": None}, {"sort": 5}):
+        with pytest.raises(RecipeError, match='sort is "oldest", "newest" or a parameter'):
+            library.find(**wrong)
+    with pytest.raises(RecipeError, match="words are a text, got 5"):
+        library.find(5)
     with pytest.raises(RecipeError, match="did you mean 'newest'"):
         library.find(sort="newst")
 
@@ -90,6 +95,13 @@ def test_what_was_found_is_a_sequence_that_reads_what_is_taken(library):
     opened = [name for call, name in drive.calls if call == "open"]
     assert sorted(opened) == sorted(f"{key[:32]}.json" for key in found.keys[1:])
     assert found[:2] == again == list(again) != found
+    assert [image in found[:2] for image in found] == [True, True, False, False]
+    assert [found.index(image) for image in found] == [0, 1, 2, 3]
+    assert found.index(found[3], 1, 4) == 3
+    for missing in (found[3], "fox"):
+        with pytest.raises(ValueError, match="not in"):
+            again.index(missing)
+    assert "fox" not in found
 
 
 def test_what_others_do_meanwhile_is_found_at_the_next_look(library, complete, picture):

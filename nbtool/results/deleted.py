@@ -132,5 +132,5 @@ class Deleted:
                 raise StoreError(f"{what[:KEY_DIGITS]}: {error}") from None
 
 
-def _is_in(folder: Folder, key: str) -> bool:
-    return bool(SHA256.fullmatch(key)) and folder.has(key)
+def _is_in(folder: Folder, key: object) -> bool:
+    return isinstance(key, str) and bool(SHA256.fullmatch(key)) and folder.has(key)

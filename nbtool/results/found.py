@@ -63,6 +63,18 @@ class Found(Sequence[GeneratedImage]):
     def __iter__(self) -> Iterator[GeneratedImage]:
         return self._usable(name for name, _ in self._named)
 
+    def __contains__(self, image: object) -> bool:
+        return _key(image) in self.keys
+
+    def index(self, image: object, start: int = 0, stop: int | None = None) -> int:
+        """Where an image stands.
+
+        Raises:
+            ValueError: It is none of them.
+        """
+        places = slice(start, stop)
+        return range(len(self))[places][self.keys[places].index(_key(image))]
+
     def __eq__(self, other: object) -> bool:
         """Whether it is a sequence of the same images."""
         if not isinstance(other, (Found, list, tuple)):
@@ -94,6 +106,10 @@ def chosen(
         RecipeError: There is no such parameter, order or time.
     """
     asked = json.loads(Recipe(**parameters).to_json())
+    if not isinstance(words, str):
+        raise RecipeError(f"words are a text, got {shown(words)}; a parameter needs its name")
+    if not isinstance(sort, str):
+        raise RecipeError(f'sort is "{OLDEST}", "{NEWEST}" or a parameter, got {shown(sort)}')
     if sort not in (OLDEST, NEWEST, *PARAMETERS):
         raise RecipeError(unknown_name(sort, {OLDEST, NEWEST, *PARAMETERS}, "sort"))
     after = _in_utc(since)

@@ -167,8 +167,10 @@ class Store:
         """The starred images, oldest first."""
         return list(self.find(starred=True))
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str | GeneratedImage) -> None:
         """Takes an image out of the store, with its star and its note; `restore` puts it back.
+
+        It is named by its key, or itself.
 
         It lies in the folder deleted/ until `empty_deleted`. Asked for again, it is made again.
         What another notebook makes anew in that moment stays. Of several of one recipe that are
@@ -177,14 +179,15 @@ class Store:
         Raises:
             StoreError: There is no such image, it could not be moved, or is a newer nbtool's.
         """
-        self._deleted.delete(key)
+        self._deleted.delete(key.recipe.key if isinstance(key, GeneratedImage) else key)
 
-    def restore(self, key: str) -> GeneratedImage:
+    def restore(self, key: str | GeneratedImage) -> GeneratedImage:
         """Puts a deleted image back, with its star and its note, and returns it; one that is there too.
 
         Raises:
             StoreError: There is none, it was made anew since, or could not be moved.
         """
+        key = key.recipe.key if isinstance(key, GeneratedImage) else key
         self._deleted.restore(key)
         return self._one(key[:KEY_DIGITS])
 

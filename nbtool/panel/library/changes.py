@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from nbtool.errors import StoreError
 from nbtool.text import count
 
 if TYPE_CHECKING:
@@ -82,6 +83,17 @@ class Changes:
         self._undos.clear()
 
     def _restore(self, keys: Iterable[str]) -> None:
+        """Puts back what can be.
+
+        Raises:
+            StoreError: Why one could not be, or the first of several.
+        """
+        failed: list[StoreError] = []
         for key in keys:
             if not self._store.has(key):  # else it was made anew since
-                self._store.restore(key)
+                try:
+                    self._store.restore(key)
+                except StoreError as error:
+                    failed.append(error)
+        if failed:
+            raise failed[0]

@@ -163,6 +163,22 @@ def why(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Inside of it no other process is in it, as far as the system and the drive can see to that."""
+    descriptor = None
+    with contextlib.suppress(ImportError, OSError):  # Windows; a drive without locks
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY)  # the folder's own: no file is left behind
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def keep(path: Path, data: bytes) -> None:
     """Writes what is only remembered; where that cannot be done it is lost."""
     with contextlib.suppress(OSError):

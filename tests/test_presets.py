@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 import nbtool
-from nbtool import Preset, cli
+from nbtool import Preset, Store, cli
 from nbtool.testing import FakeEngine
 
 
@@ -145,6 +148,28 @@ def test_they_are_kept_in_order_renamed_and_deleted(presets):
     del presets["ink"]
     assert len(presets) == 2
     assert "softer" in repr(presets)
+
+
+WRITER = """
+import sys, nbtool
+presets = nbtool.Store(sys.argv[1]).presets
+print("ready", flush=True)
+for n in range(20):
+    presets[f"{sys.argv[2]} {n}"] = nbtool.Preset(eta=1)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks the folder with flock")
+def test_two_processes_lose_nothing_of_each_other(tmp_path):
+    store = Store(tmp_path / "images")
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, store.path, "theirs"], stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        for n in range(20):
+            store.presets[f"mine {n}"] = Preset(eta=1)
+    assert other.returncode == 0
+    assert set(store.presets) == {f"{who} {n}" for who in ("mine", "theirs") for n in range(20)}
 
 
 def test_a_mistake_is_named_and_the_others_work(gen, presets):

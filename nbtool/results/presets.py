@@ -76,8 +76,8 @@ class Presets(MutableMapping[str, Preset]):
         if not isinstance(preset, Preset):
             raise RecipeError(f"a nbtool.Preset is kept, got {shown(preset)}")
         check_name(name)
-        with _writing:
-            presets = _presets_in(said := self._to_change())
+        with self._changing() as said:
+            presets = _presets_in(said)
             name = named(name, presets) or name
             before = presets.get(name)
             unknown = records.unknown(before, _KNOWN) if isinstance(before, dict) else {}
@@ -96,8 +96,8 @@ class Presets(MutableMapping[str, Preset]):
             KeyError: There is none.
             StoreError: It cannot be written, or what is there must stay.
         """
-        with _writing:
-            presets = _presets_in(said := self._to_change())
+        with self._changing() as said:
+            presets = _presets_in(said)
             found = named(name, presets)
             if found is None:
                 raise KeyError(f"{self.path} has no preset {name!r}")
@@ -112,8 +112,8 @@ class Presets(MutableMapping[str, Preset]):
             StoreError: It cannot be written, or what is there must stay.
         """
         check_name(new)
-        with _writing:
-            presets = _presets_in(said := self._to_change())
+        with self._changing() as said:
+            presets = _presets_in(said)
             found, taken = named(name, presets), named(new, presets)
             if found is None:
                 raise KeyError(f"{self.path} has no preset {name!r}")
@@ -201,9 +201,14 @@ class Presets(MutableMapping[str, Preset]):
         except UnusableError as error:
             raise StoreError(f"{self.path}: {error}") from None
 
-    def _to_change(self) -> dict[str, Any]:
-        """What the file says, none of which may be lost."""
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[dict[str, Any]]:
+        """What the file says, none of which may be lost; nobody else writes it inside."""
         self._folder.prepare()
+        with _writing, files.alone_in(self._folder.path):
+            yield self._to_change()
+
+    def _to_change(self) -> dict[str, Any]:
         said, mistake = self._read()
         if records.needs_newer(said):
             mistake = f"{self.path}: {NEWER}"

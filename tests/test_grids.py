@@ -242,6 +242,30 @@ def test_a_deleted_grid_comes_back_unless_another_has_its_name(gen):
         grids.restore("stars")
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_kill_while_a_grid_is_deleted_loses_none(gen, monkeypatch, number):
+    grids, real, calls = gen.store.grids, os.replace, []
+    gen.grid("a star", seed=[1]).name = "stars"
+    del grids["stars"]
+    gen.grid("a star", seed=[1, 2]).name = "stars"
+
+    def killed(path, place):
+        calls.append(path)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        real(path, place)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        del grids["stars"]
+    monkeypatch.undo()
+    if "stars" not in grids:
+        grids.restore("stars")
+    assert len(grids["stars"]) == 2
+    grids["stars"].name = "two stars"
+    assert len(grids.restore("stars")) == 1
+
+
 def test_what_is_not_there_makes_no_folder(tmp_path):
     store = Store(tmp_path / "typo")
     for ask in (store.grids.__delitem__, store.grids.__getitem__, store.grids.restore):

@@ -136,6 +136,7 @@ class SavedGrids(Mapping[str, Labelled]):
         """
         with self._folder.changing(self._path, self._deleted.parent, self._deleted):
             deleted = self._deleted / self._file(name).name
+            self._bring_up(deleted)  # a process that was killed may have left it so
             if deleted.exists():
                 if name in self:
                     raise self._taken(name)
@@ -259,8 +260,8 @@ class SavedGrids(Mapping[str, Labelled]):
         return deleted.with_name(f"{deleted.stem}-{number}.json")
 
     def _bring_up(self, deleted: Path) -> None:
-        """Makes the one before the last that was deleted the last."""
-        if numbers := self._numbers(deleted):
+        """Makes the one before the last that was deleted the last, where that one is gone."""
+        if not deleted.exists() and (numbers := self._numbers(deleted)):
             move(self._older(deleted, max(numbers)), deleted)
 
     def _file(self, name: object) -> Path:

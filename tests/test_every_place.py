@@ -225,6 +225,7 @@ OPERATIONS = {
     "count": lambda folder: len(opened(folder)),
     "check": checked,
     "delete": lambda folder: opened(folder).delete(key(0)),
+    "delete one without a mark": lambda folder: opened(folder).delete(key(1)),
     "restore": lambda folder: seeds([opened(folder).restore(key(5))]),
     "empty deleted": lambda folder: (opened(folder).empty_deleted(), len(opened(folder).deleted))[1],
     "deleted": lambda folder: seeds(opened(folder).deleted),
@@ -487,6 +488,7 @@ NOT_REACHED = {
     "downloads; tests/hub has their faults": {"catalogue/hub.py get"},
     "tokenizers, which are read in Rust": {"engines/local/tokens.py _tokenizers"},
     "what a killed process left; test_deleted.py": {"results/deleted.py restore"},
+    "a look from what is deleted; test_deleted.py": {"results/folder.py refuse_deleted"},
     "a click in the panel, which says what went wrong; tests/widgets": {"panel/detail.py _save"},
 }  # fmt: skip
 

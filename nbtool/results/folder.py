@@ -239,7 +239,9 @@ class Folder:
         Raises:
             StoreError: This is the deleted/ of a store.
         """
-        if self.path.name == DELETED and (self.path.parent / MARKER).exists():
+        with self.explained("change"):
+            is_deleted = self.path.name == DELETED and (self.path.parent / MARKER).exists()
+        if is_deleted:
             raise StoreError(
                 f"it is deleted already and lies in {self.path}; store.empty_deleted() of the store "
                 f"removes all that lies there for good"

@@ -196,6 +196,26 @@ def test_a_folder_holds_images_under_names_of_a_pattern(make_grid, tmp_path):
     assert len(list(folder.iterdir())) == 13
 
 
+def test_what_another_writes_into_a_folder_meanwhile_stays(make_grid, tmp_path, monkeypatch):
+    first, second = make_grid("a star", seed=[1, 2])
+    folder = nbtool.save([first], tmp_path / "stars", names="{prompt}")
+    there = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda _: [])  # as it was before the first was there
+    nbtool.save([second], folder, names="{prompt}")
+    replace = os.replace
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(StoreError, match="No space left on device"):
+        nbtool.save([second], folder, names="another")
+    monkeypatch.setattr(os, "replace", replace)
+    assert sorted(there(folder)) == ["a-star-2.png", "a-star.png"]
+    assert Recipe.from_file(folder / "a-star.png") == first.recipe
+    assert Recipe.from_file(folder / "a-star-2.png") == second.recipe
+
+
 def test_images_of_any_origin_are_saved_together(make_grid, tmp_path):
     image = make_grid("a star", seed=[1, 2])[0]
     digest = hashlib.sha256(image.png).hexdigest()

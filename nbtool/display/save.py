@@ -14,7 +14,7 @@ from nbtool import files
 from nbtool._version import __version__
 from nbtool.errors import RecipeError
 from nbtool.results.image import FORMATS, GeneratedImage
-from nbtool.results.names import NUMBERED, SUGGESTED, Names, Pattern, values_of
+from nbtool.results.names import NUMBERED, SUGGESTED, Names, Pattern
 from nbtool.text import shown
 
 if TYPE_CHECKING:
@@ -72,20 +72,20 @@ def save(
 
 
 def save_images(
-    images: Iterable[GeneratedImage],
+    images: GeneratedImage | Iterable[GeneratedImage],
     path: str | os.PathLike[str],
     *,
     names: str | None = None,
     metadata: bool = True,
 ) -> Path:
-    """Writes several images into a folder or a .zip file; returns its path.
+    """Writes images into a folder or a .zip file; returns its path.
 
         nbtool.save(store.find(starred=True), "for-anna/", names="{date}-{prompt:30}-{seed}")
 
     What lies in a folder stays: a name that is taken is counted up.
 
     Args:
-        images: A list of images, what a store found, or a grid.
+        images: An image or a list of them, what a store found, or a grid.
         path: The folder, which is made in one that is there, or a file that ends in .zip.
         names: A pattern. In braces stand any parameter, `date`, `time`, `key` or `index`, and
             `{prompt:30}` is cut to a length, between words. With .jpg or .webp at its end, images
@@ -98,7 +98,7 @@ def save_images(
     """
     way = _way(path, names, metadata=metadata, kinds=SEVERAL)
     found: list[Named] = []
-    for image in images:
+    for image in [images] if isinstance(images, GeneratedImage) else images:
         if not isinstance(image, GeneratedImage):
             raise RecipeError(f"images are saved, got {shown(image)}")
         found.append((image, {}))
@@ -191,7 +191,7 @@ def _files(found: Sequence[Named], way: Way) -> Iterator[tuple[str, bytes]]:
     """The name without its suffix and the bytes of each image, one after the other."""
     format = FORMATS[way.names.suffix.lower()]
     for index, (image, words) in enumerate(found, 1):
-        stem = way.names.stem(values_of(image, words, index=index, of=len(found)))
+        stem = way.names.stem_of(image, words, index=index, of=len(found))
         yield stem, image.encoded(format, metadata=way.metadata)
 
 

@@ -63,7 +63,7 @@ def absolute(path: str | bytes | os.PathLike[Any]) -> Path:
 
 
 @contextlib.contextmanager
-def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
+def writing(path: Path, *, keep: bool = True, new: bool = False) -> Iterator[IO[bytes]]:
     """A file to write into that takes its place at the end, whole, or is not there at all.
 
         with files.writing(path) as file:
@@ -75,24 +75,33 @@ def writing(path: Path, *, keep: bool = True) -> Iterator[IO[bytes]]:
     Args:
         path: Where; what was there is replaced.
         keep: False only tries whether it could be written.
+        new: Nothing is replaced, also not what somebody else writes meanwhile.
 
     Raises:
+        FileExistsError: It is to be new, and something is there.
         OSError: It could not be written, or what is there is no file.
     """
-    _refuse_what_is_no_file(path)
+    if not new:
+        _refuse_what_is_no_file(path)
     # A name may have no more than 255 bytes, and this one's is longer.
     partial = path.with_name(f".{path.name[:MAX_NAME]}.{uuid.uuid4().hex}.partial")
+    left = [partial]
     try:
         with partial.open("xb") as file:
             yield file
             file.flush()
             _sync(file.fileno())
         if keep:
+            if new:  # who makes the file has the name: a rename alone would replace another's
+                with path.open("xb"):
+                    left.append(path)
             _keep_mode(path, partial)
             os.replace(partial, path)
+            left = [partial]
     finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        for one in left:
+            with contextlib.suppress(OSError):
+                one.unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 
@@ -116,13 +125,13 @@ def _keep_mode(path: Path, partial: Path) -> None:
             partial.chmod(stat.S_IMODE(mode))
 
 
-def write(path: Path, data: bytes, *, keep: bool = True) -> None:
+def write(path: Path, data: bytes, *, keep: bool = True, new: bool = False) -> None:
     """Writes a file whole or not at all; see `writing`.
 
     Raises:
         OSError: It could not be written; nothing of it is left.
     """
-    with writing(path, keep=keep) as file:
+    with writing(path, keep=keep, new=new) as file:
         file.write(data)
 
 

@@ -17,6 +17,7 @@ import pytest
 import nbtool
 from nbtool import cli
 from nbtool.cli.options import COMMANDS, parser
+from nbtool.results.grids import SavedGrids
 from nbtool.testing import FakeEngine
 
 
@@ -70,6 +71,13 @@ def test_grid_takes_ranges_lists_and_words(capsys):
         (["grid", "a star", "seed="], "seed= has no value; write seed=7"),
         (["grid", "a star", "-o", "x/", "--names", "{sede}"], "did you mean 'seed'? there are: "),
         (["grid", "a star", "--names", "{seed}"], "say where with -o folder/"),
+        (["grid", "a star", "--name", " "], "--name is a text that is not empty"),
+        (
+            ["grid", "a star", "preset=ink", "-o", "x/", "--names", "{preset}"],
+            "unknown name 'preset'",
+        ),
+        (["grids", "stars", "--names", "{seed}"], "say where with -o folder/"),
+        (["grids", "stars", "--no-metadata"], "say where with -o folder/"),
         (["generate", "a star", "--no-metadata"], "say where with -o FILE"),
         (["images", "--sort", "sede"], "did you mean 'seed'"),
         (["images", "--since", "yesterday"], "since is a date"),
@@ -373,6 +381,16 @@ def test_images_are_searched_sorted_and_written(capsys):
         nbtool.Recipe.from_file("foxes/a-red-1.png")
 
 
+def test_images_that_are_gone_are_not_counted_as_written(capsys):
+    gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
+    gen.grid("a star", seed=[1, 2])[0].path.unlink()
+    capsys.readouterr()
+    with pytest.warns(UserWarning, match="its PNG is missing"):
+        assert run("images", "-o", "stars/") == 0
+    assert capsys.readouterr().out.startswith("1 image of 2 written to ")
+    assert os.listdir("stars") == ["a-star-2.png"]
+
+
 def test_what_a_command_did_is_said(capsys):
     gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
     images = list(gen.grid("a star", seed=[1, 2]))
@@ -397,6 +415,17 @@ def test_a_grid_is_named_and_written_without_metadata_from_the_shell(capsys):
     assert run("grids", "stars", "-o", "again/", "--names", "{c}") == 0
     assert f"images: {Path('again').resolve()}" in capsys.readouterr().out
     assert nbtool.Recipe.from_file("again/red.png").prompt == "a red star"
+
+
+def test_a_grid_is_written_though_another_takes_its_name_meanwhile(capsys, monkeypatch):
+    def taken(*_):
+        raise nbtool.StoreError("another grid has the name")
+
+    monkeypatch.setattr(SavedGrids, "keep", taken)
+    command = ["grid", "a star", "seed=1", "num_inference_steps=1", "-o", "a.png"]
+    assert run(*command, "--name", "stars") == 1
+    assert "another grid has the name" in capsys.readouterr().err
+    assert Path("a.png").exists()
 
 
 def test_every_command_option_and_exit_code_is_described(capsys):

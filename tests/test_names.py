@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.results import names
 from nbtool.results.image import GeneratedImage
 from nbtool.results.names import Names, Pattern, suggested, values_of
 
@@ -69,19 +70,38 @@ def test_fault_33_names_that_windows_has_for_devices(name):
 
 @given(st.lists(st.text(), min_size=1, max_size=4), st.text(max_size=3))
 def test_fault_33_any_text_makes_a_name_for_any_system(prompts, text):
-    names = Names()
+    taken = Names()
     pattern = (
         "{prompt:150}"
         + re.sub(r"[{}/\\\x00-\x1f\x7f]", "", text).encode("utf-8", "replace").decode()
     )
-    given = [names.give(stem(pattern, prompt), ".png") for prompt in prompts]
+    given = [taken.give(stem(pattern, prompt), ".png") for prompt in prompts]
     assert len({name.casefold() for name in given}) == len(prompts)
     for name in given:
-        assert len(name.encode("utf-8")) <= 170
+        assert len(name.encode("utf-8")) <= 143
         assert name.isprintable()
         assert not set(name) & set('<>:"/\\|?*')
         assert name[0] not in ". -"
         assert not re.match(r"(?i)(con|aux|nul|prn|com\d|lpt\d)\s*\.", name)
+
+
+def test_a_long_name_leaves_room_for_a_number_where_drives_take_143_bytes():
+    long = stem("{prompt:400}-{seed}", "日" * 400)
+    assert 120 < len(f"{long}-99999.webp".encode()) <= 143
+
+
+def test_names_that_are_alike_are_counted_on_and_not_tried_again(monkeypatch):
+    compared = names._compared
+    tried = []
+    monkeypatch.setattr(names, "_compared", lambda name: tried.append(name) or compared(name))
+    given = Names(["A-3.png"])
+    assert [given.give(stem, ".png") for stem in "aAaa"] == [
+        "a.png", "A-2.png", "a-4.png", "a-5.png",
+    ]  # fmt: skip
+    tried.clear()
+    for _ in range(100):
+        given.give("a", ".png")
+    assert len(tried) < 500
 
 
 def test_one_image_has_a_suggestion():

@@ -72,6 +72,19 @@ def test_it_goes_before_defaults_and_recipes_and_after_what_is_given_or_varied(g
     assert gen(recipe, preset="ink", seed=1).recipe.prompt == "a {fox}, ink drawing"
 
 
+@pytest.mark.parametrize("words", [{}, {"mood": "dark"}])
+@pytest.mark.parametrize("preset", ["moody", ["ink", "moody"]])
+def test_words_in_it_are_not_left_as_they_are_beside_a_recipe(gen, presets, preset, words):
+    presets["moody"] = Preset(prompt="{prompt}, {mood} ink")
+    recipe = nbtool.Recipe(prompt="a {fox}", seed=1)
+    for asked in (recipe, [recipe, recipe.replace(seed=2)]):
+        with pytest.raises(
+            nbtool.AxisError, match=r"the preset has \{mood\}, .*its prompt instead"
+        ):
+            gen.grid(asked, preset=preset, **words)
+    assert len(gen.store) == 0
+
+
 def test_several_are_an_axis_beside_prompts_words_and_replacements(gen, presets):
     presets["medium"] = Preset(prompt="{prompt} in {medium}")
     grid = gen.grid(

@@ -24,6 +24,7 @@ from nbtool.cli.parameters import several, single
 from nbtool.display import save
 from nbtool.errors import NbtoolError, RecipeError, StoreError, log, logger
 from nbtool.generator import default_store
+from nbtool.recipes.axes import PRESET
 from nbtool.results.image import format_of
 from nbtool.results.records import SHA256
 from nbtool.text import Forgiving, card_text, count, printable
@@ -108,7 +109,11 @@ def _grid(options: argparse.Namespace) -> int:
 def _make_grid(
     options: argparse.Namespace, parameters: dict[str, Any], outputs: Sequence[str]
 ) -> int:
-    _check_outputs(options, outputs, parameters)
+    if options.name is not None and not options.name.strip():
+        raise RecipeError("--name is a text that is not empty")
+    # One preset is no axis, and no recipe names it: no file can be called by it.
+    words = [n for n, value in parameters.items() if n != PRESET or isinstance(value, list)]
+    _check_outputs(options, outputs, words)
     generator = _generator(options)
     if options.name is not None and options.name in generator.store.grids:
         raise RecipeError(f"there is a grid {options.name!r} already; give --name another")
@@ -117,10 +122,10 @@ def _make_grid(
         named = shlex.join(f"{name}={label}" for name, label in zip(grid.axes, labels, strict=True))
         print(f"nbtool: {printable(named)} failed: {error}", file=sys.stderr)
     print(f"{count(len(grid), 'image')} in {generator.store.path}")
-    if options.name is not None:
+    _write(grid, options, outputs)
+    if options.name is not None:  # last: another may have taken the name meanwhile
         grid.name = options.name
         print(f"kept as {printable(options.name)}; nbtool grids lists it")
-    _write(grid, options, outputs)
     return 1 if grid.failed else 0
 
 
@@ -150,8 +155,8 @@ def _images(options: argparse.Namespace) -> int:
         raise RecipeError(f"--limit must be 1 or more, got {options.limit}")
     if options.output is not None:
         save.check(options.output, options.names, kinds=save.SEVERAL)
-    elif options.no_metadata or options.names is not None:
-        raise RecipeError("--names and --no-metadata are for copies: say where with -o folder/")
+    else:
+        _refuse_without_output(options)
     store = default_store(options.store)
     asked = {"model": options.model} if options.model is not None else {}
     found = store.find(
@@ -159,10 +164,11 @@ def _images(options: argparse.Namespace) -> int:
         since=options.since, sort=options.sort, **asked,
     )[: options.limit]  # fmt: skip
     total = len(store)
-    if options.output is not None and len(found):
+    images = list(found) if options.output is not None else []  # without those that are gone
+    if images:
         metadata = not options.no_metadata
-        path = nbtool.save(found, options.output, names=options.names, metadata=metadata)
-        print(f"{count(len(found), 'image')} of {total:,} written to {files.absolute(path)}")
+        path = nbtool.save(images, options.output, names=options.names, metadata=metadata)
+        print(f"{count(len(images), 'image')} of {total:,} written to {files.absolute(path)}")
     elif options.json:
         print(json.dumps([_record(image) for image in found], indent=2))
     elif options.output is None:
@@ -172,9 +178,14 @@ def _images(options: argparse.Namespace) -> int:
             print(f"{'★' if mark.starred else ' '} {image.path}  {image.caption}{note}")
     if not total:
         print(f"no images in {store.path}", file=sys.stderr)
-    elif len(found) < total and (options.output is None or not found):
+    elif len(found) < total and (options.output is None or not images):
         print(f"{len(found):,} of {count(total, 'image')} in {store.path}", file=sys.stderr)
     return 0
+
+
+def _refuse_without_output(options: argparse.Namespace) -> None:
+    if options.no_metadata or options.names is not None:
+        raise RecipeError("--names and --no-metadata are for copies: say where with -o folder/")
 
 
 def _record(image: nbtool.GeneratedImage) -> dict[str, Any]:
@@ -216,6 +227,8 @@ def _grids(options: argparse.Namespace) -> int:
     store = default_store(options.store)
     grids = store.grids
     outputs = options.output or []
+    if not outputs:
+        _refuse_without_output(options)
     if options.name is None:
         if outputs:
             raise RecipeError("which grid is to be written? nbtool grids NAME -o FILE")

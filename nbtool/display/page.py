@@ -17,7 +17,7 @@ from nbtool.display.details import details, request
 from nbtool.display.layout import Layout, arrange
 from nbtool.errors import StoreError
 from nbtool.results.image import GeneratedImage
-from nbtool.results.names import Names, Pattern, values_of
+from nbtool.results.names import Names, Pattern
 from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ def _collected(
                 raise _TooLargeError
             numbers[key] = len(images)
             words = grid.words | grid.texts(index)
-            values = values_of(cell, words, index=len(images) + 1, of=len(grid))
-            file = names.give(pattern.stem(values), f".{kind}")
+            stem = pattern.stem_of(cell, words, index=len(images) + 1, of=len(grid))
+            file = names.give(stem, f".{kind}")
             src = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
             images.append(details(cell, file, metadata=metadata) | {"src": src})
         where.append(numbers[key])

@@ -14,7 +14,7 @@ from nbtool import files
 from nbtool._version import __version__
 from nbtool.errors import RecipeError
 from nbtool.results.image import FORMATS, GeneratedImage
-from nbtool.results.names import NUMBERED, SUGGESTED, Names, Pattern, values_of
+from nbtool.results.names import NUMBERED, SUGGESTED, Names, Pattern
 from nbtool.text import shown
 
 if TYPE_CHECKING:
@@ -72,20 +72,20 @@ def save(
 
 
 def save_images(
-    images: Iterable[GeneratedImage],
+    images: GeneratedImage | Iterable[GeneratedImage],
     path: str | os.PathLike[str],
     *,
     names: str | None = None,
     metadata: bool = True,
 ) -> Path:
-    """Writes several images into a folder or a .zip file; returns its path.
+    """Writes images into a folder or a .zip file; returns its path.
 
         nbtool.save(store.find(starred=True), "for-anna/", names="{date}-{prompt:30}-{seed}")
 
     What lies in a folder stays: a name that is taken is counted up.
 
     Args:
-        images: A list of images, what a store found, or a grid.
+        images: An image or a list of them, what a store found, or a grid.
         path: The folder, which is made in one that is there, or a file that ends in .zip.
         names: A pattern. In braces stand any parameter, `date`, `time`, `key` or `index`, and
             `{prompt:30}` is cut to a length, between words. With .jpg or .webp at its end, images
@@ -98,7 +98,7 @@ def save_images(
     """
     way = _way(path, names, metadata=metadata, kinds=SEVERAL)
     found: list[Named] = []
-    for image in images:
+    for image in [images] if isinstance(images, GeneratedImage) else images:
         if not isinstance(image, GeneratedImage):
             raise RecipeError(f"images are saved, got {shown(image)}")
         found.append((image, {}))
@@ -111,8 +111,9 @@ def save_images(
         files.writing(files.target(path)) as file,
         zipfile.ZipFile(file, "w") as archive,
     ):
-        for name, data in _files(found, way, Names()):
-            archive.writestr(_entry(name), data)
+        taken = Names()
+        for stem, data in _files(found, way):
+            archive.writestr(_entry(taken.give(stem, way.names.suffix)), data)
     return path
 
 
@@ -186,20 +187,29 @@ def _named(grid: Labelled) -> list[Named]:
     return [(cell, words) for cell, words in cells if isinstance(cell, GeneratedImage)]
 
 
-def _files(found: Sequence[Named], way: Way, names: Names) -> Iterator[tuple[str, bytes]]:
-    """A name and the bytes of each image, one after the other."""
+def _files(found: Sequence[Named], way: Way) -> Iterator[tuple[str, bytes]]:
+    """The name without its suffix and the bytes of each image, one after the other."""
     format = FORMATS[way.names.suffix.lower()]
     for index, (image, words) in enumerate(found, 1):
-        stem = way.names.stem(values_of(image, words, index=index, of=len(found)))
-        yield names.give(stem, way.names.suffix), image.encoded(format, metadata=way.metadata)
+        stem = way.names.stem_of(image, words, index=index, of=len(found))
+        yield stem, image.encoded(format, metadata=way.metadata)
 
 
 def _write_folder(found: Sequence[Named], folder: Path, way: Way) -> None:
     with files.explained(f"write {folder}"):
         folder.mkdir(exist_ok=True)
         names = Names(os.listdir(folder))
-        for name, data in _files(found, way, names):
-            files.write(folder / name, data)
+        for stem, data in _files(found, way):
+            _write_new(folder, stem, way.names.suffix, data, names)
+
+
+def _write_new(folder: Path, stem: str, suffix: str, data: bytes, names: Names) -> None:
+    """Writes a file under the first name that is free, also while others write there."""
+    while True:
+        try:
+            return files.write(folder / names.give(stem, suffix), data, new=True)
+        except FileExistsError:
+            continue
 
 
 def _write_sheet(grid: Labelled, file: IO[bytes], way: Way) -> None:
@@ -238,12 +248,13 @@ def _write_zip(grid: Labelled, file: IO[bytes], way: Way) -> None:
         "missing": [],
     }
     with zipfile.ZipFile(file, "w") as archive:
-        written = _files(_named(grid), way, names)
+        written = _files(_named(grid), way)
         for index in grid.indices():
             cell = grid.cell(index)
             labels = grid.labels(index)
             if isinstance(cell, GeneratedImage):
-                name, data = next(written)
+                stem, data = next(written)
+                name = names.give(stem, way.names.suffix)
                 archive.writestr(_entry(name), data)
                 made = {"recipe": cell.recipe.to_dict(), "provenance": cell.provenance.to_dict()}
                 manifest["images"].append({"labels": labels, "file": name} | made)

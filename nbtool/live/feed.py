@@ -251,7 +251,7 @@ class Feed:
             view.send(content | sendable(request(self.grid.recipe(index))) | {"again": again})
             return
         try:
-            stem = Pattern.of_axes(self._grid.axes).stem(self._grid.texts(index))
+            stem = Pattern.of_axes(self._grid.axes).stem_of(cell, self._grid.texts(index))
             content |= sendable(details(cell, f"{stem}.png"))
             view.send(content, [cell.png])
         except Exception as error:

@@ -199,6 +199,8 @@ def sweep(
     texts = [] if literal else list(_texts(asked, negative, preset, *given_axes))
     names = {name for text in texts for name in templates.names(text)}
     templates.check_braces(texts, parameters)
+    if literal:
+        _refuse_words_beside_recipes(preset, given_axes)
 
     found, fixed, words = _sorted_out(parameters, names, texts, options)
     found = [*_checked_axes(axes), *found]
@@ -386,6 +388,17 @@ def _refuse_unfilled(names: set[str]) -> None:
             f"the prompt has {{{name}}}, but nothing fills it; give {name}=[…], "
             f'or {name}="{{{name}}}" for the braces themselves'
         )
+
+
+def _refuse_words_beside_recipes(preset: object, axes: Iterable[object]) -> None:
+    """Refuses presets with words: filling them would fill the recipes' literal prompts as well."""
+    varied = (edit.preset for axis in axes if isinstance(axis, Axis) for edit in axis.edits)
+    for text in _texts(preset, *varied):
+        for name in templates.needed(text):
+            raise AxisError(
+                f"the preset has {{{name}}}, which is not filled beside a recipe; "
+                f"give its prompt instead"
+            )
 
 
 def _words_of(result: Sweep) -> dict[str, list[str]]:

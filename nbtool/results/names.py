@@ -20,7 +20,7 @@ SUGGESTED = "{prompt:40}-{seed}"
 NUMBERED = "image-{index}"
 MADE = ("date", "time", "key", "index")  # besides the parameters and the axes
 MAX_PIECE = 40  # characters of a value, where the pattern says nothing else
-MAX_STEM = 160  # bytes; with a suffix and a number, some drives take 255 and some 143 letters
+MAX_STEM = 128  # bytes; with a number and a suffix there are at most 143, as some drives take
 ENDS = " .,-=_"
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)")
 
@@ -45,6 +45,7 @@ class Pattern:
 
     def __init__(self, pattern: str, words: Iterable[str] = ()) -> None:
         self.pieces = list(_parsed(pattern, {*PARAMETERS, *MADE, *words}))
+        self._by_labels = False
         last = self.pieces[-1]
         dot = "" if last[1] else last[0][last[0].rfind(".") :]
         self.suffix = dot if dot.lower() in FORMATS else ".png"
@@ -57,10 +58,18 @@ class Pattern:
         pattern = cls(NUMBERED)
         if pieces := [(f",{_safe(name)}=", name, 0) for name in names]:
             pattern.pieces = pieces
+            # An axis may be called like what else there is of an image, and its label says more.
+            pattern._by_labels = True
         return pattern
 
+    def stem_of(
+        self, image: GeneratedImage, words: Mapping[str, str], *, index: int = 1, of: int = 1
+    ) -> str:
+        """The name of an image without its suffix; `values_of` says what is given."""
+        return self.stem(words if self._by_labels else values_of(image, words, index=index, of=of))
+
     def stem(self, values: Mapping[str, Any]) -> str:
-        """The name without its suffix, for an image of which `values_of` tells."""
+        """The name without its suffix, of such values as `values_of` tells."""
         written = (
             text + _written(name, values.get(name), width) for text, name, width in self.pieces
         )
@@ -76,14 +85,18 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {_compared(name) for name in taken}
+        self._numbers: dict[str, int] = {}  # the last that was tried, by the name without one
 
     def give(self, stem: str, suffix: str) -> str:
         """The name; with a number where it is taken."""
-        name, number = stem + suffix, 1
+        name = stem + suffix
+        asked = _compared(name)
+        number = self._numbers.get(asked, 1)
         while _compared(name) in self._taken:
             number += 1
             name = f"{stem}-{number}{suffix}"
         self._taken.add(_compared(name))
+        self._numbers[asked] = number
         return name
 
 

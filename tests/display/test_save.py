@@ -96,7 +96,7 @@ def test_fault_36_hostile_labels_make_safe_and_unique_names(make_grid, hostile_t
     grid = make_grid("a {thing}", thing=words, seed=[1])
     with zipfile.ZipFile(grid.save(tmp_path / "grid.zip")) as archive:
         names = archive.namelist()
-    safe = re.compile(r"[^\W_][\w.+=,-]{0,160}\.(png|json)")
+    safe = re.compile(r"[^\W_][\w.+=,-]{0,130}\.(png|json)")
     assert all(safe.fullmatch(name) and ".." not in name for name in names)
     assert len({name.lower() for name in names}) == len(words) + 1
 
@@ -179,6 +179,26 @@ def opened_uri(uri):
     return opened(base64.b64decode(uri.partition(",")[2]))
 
 
+@pytest.mark.parametrize(
+    ("prompt", "axis", "labels"),
+    [
+        ("a {time} sky", {"time": ["dawn", "noon"]}, ("time=dawn", "time=noon")),
+        ("a {key} sky", {"key": ["dawn", "noon"]}, ("key=dawn", "key=noon")),
+        ("a sky", {"guidance_scale": {"low": 1, "high": 7}}, ("guidance_scale=low", "guidance_scale=high")),
+        ("a sky", {"width": nbtool.paired(width=[64, 128], height=[128, 64])}, ("width=64-128", "width=128-64")),
+    ],
+)  # fmt: skip
+def test_names_say_the_labels_alike_everywhere(make_grid, tmp_path, prompt, axis, labels):
+    from nbtool.display.page import viewer_data
+
+    grid = make_grid(prompt, **axis)
+    wanted = [f"{label}.png" for label in labels]
+    assert sorted(os.listdir(grid.save(f"{tmp_path}/grid/"))) == sorted(wanted)
+    with zipfile.ZipFile(grid.save(tmp_path / "grid.zip")) as archive:
+        assert archive.namelist() == [*wanted, "manifest.json"]
+    assert [image["file"] for image in viewer_data(grid)["images"]] == wanted
+
+
 def test_a_folder_holds_images_under_names_of_a_pattern(make_grid, tmp_path):
     words = ["a very large and quite unusual red", "A VERY large and quite unusual red", "con"]
     grid = make_grid("{thing} star", thing=words, seed=[1, 20])
@@ -196,12 +216,33 @@ def test_a_folder_holds_images_under_names_of_a_pattern(make_grid, tmp_path):
     assert len(list(folder.iterdir())) == 13
 
 
+def test_what_another_writes_into_a_folder_meanwhile_stays(make_grid, tmp_path, monkeypatch):
+    first, second = make_grid("a star", seed=[1, 2])
+    folder = nbtool.save([first], tmp_path / "stars", names="{prompt}")
+    there = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda _: [])  # as it was before the first was there
+    nbtool.save([second], folder, names="{prompt}")
+    replace = os.replace
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(StoreError, match="No space left on device"):
+        nbtool.save([second], folder, names="another")
+    monkeypatch.setattr(os, "replace", replace)
+    assert sorted(there(folder)) == ["a-star-2.png", "a-star.png"]
+    assert Recipe.from_file(folder / "a-star.png") == first.recipe
+    assert Recipe.from_file(folder / "a-star-2.png") == second.recipe
+
+
 def test_images_of_any_origin_are_saved_together(make_grid, tmp_path):
     image = make_grid("a star", seed=[1, 2])[0]
     digest = hashlib.sha256(image.png).hexdigest()
     folder = nbtool.save([image, image], tmp_path / "stars", names="{prompt}")
     assert sorted(os.listdir(folder)) == ["a-star-2.png", "a-star.png"]
     assert {hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir()} == {digest}
+    assert os.listdir(nbtool.save(image, tmp_path / "one/")) == ["a-star-1.png"]
     with zipfile.ZipFile(nbtool.save([image], tmp_path / "stars.zip")) as archive:
         assert archive.namelist() == ["a-star-1.png"]
     assert zipfile.ZipFile(nbtool.save([], tmp_path / "none.zip")).namelist() == []

@@ -194,6 +194,18 @@ def test_a_whole_image_comes_as_it_is_with_its_recipe(opened, grid):
     assert "nbtool.Recipe(" in content["python"]
 
 
+def test_a_whole_image_is_named_by_its_labels_or_as_the_only_one(opened, tmp_path):
+    gen = Generator(engine=FakeEngine(), store=tmp_path / "made")
+    for grid, name in {
+        gen.grid("a {time} sky", time=["dawn"], seed=1): "time=dawn.png",
+        gen.grid("a sky", seed=1): "image-1.png",
+    }.items():
+        view = opened(grid)
+        _say(view, kind="whole", cell=0)
+        ((content, _),) = view.sent.wait("whole")
+        assert content["file"] == name
+
+
 def test_a_file_that_is_gone_becomes_a_failed_cell(opened, grid):
     view = opened(grid)
     grid[0, 0].path.unlink()

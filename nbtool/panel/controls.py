@@ -13,14 +13,13 @@ from nbtool.panel.entry import Entry
 from nbtool.panel.fields import Field, tooltip
 from nbtool.panel.fold import Fold
 from nbtool.panel.presets import PresetChoice
-from nbtool.panel.seeding import Seeding
+from nbtool.panel.seeding import MAX_IMAGES, Seeding
 from nbtool.recipes.checks import SIDE_MULTIPLE, whole
 from nbtool.recipes.parameters import ROWS, Row
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import settings
 from nbtool.text import ellipsized
 
-MAX_IMAGES = 1000  # of one click
 OTHER = (0, 0)  # no preset
 TEXTS = {"prompt": (3, "What to draw"), "negative_prompt": (2, "What to stay away from")}
 CENTRAL = ("num_inference_steps", "guidance_scale", "scheduler")
@@ -186,8 +185,9 @@ class Settings:
         self._unasked = self._unasked or bool(self.prompt.value.strip())
         if not self._unasked:
             self.prompt.error = NO_PROMPT
-        self.seed.error = _error(lambda: self.seeding.seeds(1), "seed", "Seed")
         self.count.error = _error(lambda: _COUNT.convert("Images", self.count.value))
+        last = 1 if self.count.error else int(self.count.value)
+        self.seed.error = _error(lambda: self.seeding.seeds(last), "seed", "Seed")
         self.count.disabled = not self.seed.error and len(self.seeding.typed) > 1
         self._summarize()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from nbtool.errors import AxisError, NbtoolError
+from nbtool.errors import AxisError, NbtoolError, RecipeError
 from nbtool.panel.axis_row import AxisRow, around
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import Notice, foresee
@@ -91,7 +91,13 @@ class SweepTab:
         self.rows[0].fill("guidance_scale", "1-7 (+2)")
 
     def run(self) -> None:
-        """Runs what the rows say; returns at once."""
+        """Runs what the rows say; returns at once.
+
+        Raises:
+            RecipeError: Something of it is not right, or a sweep of this tab runs.
+        """
+        if self.job and not self.job.done:
+            raise RecipeError("a sweep runs already; cancel it, or wait until it is done")
         varied = self._axes(wanted=True)
         if not varied:
             raise AxisError("choose at least one parameter to vary")

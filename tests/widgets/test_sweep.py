@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from people import find, press
+from people import find, press, say
 
 import nbtool
 from nbtool.panel.axis_row import around, parse
@@ -191,6 +191,21 @@ def test_presets_are_an_axis_with_the_form_for_what_they_leave_open(panel):
     assert made == [("a circle, ink in Rome", 4), ("a circle", 6)]
     sweep.rows[0].values.value = "ink | inc"
     assert "did you mean 'ink'" in sweep.rows[0].message.text
+
+
+def test_a_second_sweep_is_refused_while_one_runs(panel, engine):
+    fill(panel, ("guidance_scale", "1, 2, 3"))
+    engine.hold(1)
+    press(panel.sweep.widget, "Run")
+    assert engine.wait_for_hold(SECONDS)
+    job, panel.tabs.selected_index = panel.sweep.job, 1
+    say(panel.root, event="go")
+    assert "a sweep runs already; cancel it" in panel.notice.text
+    assert panel.sweep.job is job
+    engine.release()
+    panel.join(SECONDS)
+    say(panel.root, event="go")
+    assert panel.sweep.job is not job
 
 
 def test_one_cancel_stops_both_tabs(opened, engine, tmp_path):

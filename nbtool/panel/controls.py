@@ -83,13 +83,13 @@ class Settings:
             widget.observe(self._summarize, ["value", "error"])
         self._judge()
 
-    def parameters(self) -> dict[str, Any]:
-        """The recipe parameters as they stand, without the seed.
+    def parameters(self, but: Collection[str] = ()) -> dict[str, Any]:
+        """The recipe parameters as they stand, without the seed and those named.
 
         Raises:
             RecipeError: A value is out of range.
         """
-        return {name: field.value for name, field in self.fields.items()}
+        return {name: field.value for name, field in self.fields.items() if name not in but}
 
     def seeds(self) -> tuple[int, ...]:
         """As many seeds as images are asked for: drawn, counted up, or all that are typed.
@@ -102,18 +102,26 @@ class Settings:
     @property
     def wrong(self) -> list[Entry]:
         """The fields that are not right."""
-        shown = [field.widget for field in self.fields.values()]
-        fields = (*shown, self.seed, self.count, self.model)
-        return [field for field in fields if getattr(field, "error", "")]
+        return list(self.wrong_but().values())
 
-    def require(self) -> None:
+    def wrong_but(self, names: Collection[str] = ()) -> dict[str, Entry]:
+        """The fields that are not right, by their names; those named are not used."""
+        fields: dict[str, Any] = {name: field.widget for name, field in self.fields.items()}
+        fields |= {"seed": self.seed, "count": self.count, "model": self.model}
+        return {n: f for n, f in fields.items() if n not in names and getattr(f, "error", None)}
+
+    def require(self, but: Collection[str] = ()) -> None:
         """Leads to the first field that is not right, if there is one.
+
+        Args:
+            but: Names of fields that are not used.
 
         Raises:
             RecipeError: With what is wrong with it.
         """
-        self.require_prompt()
-        for field in self.wrong:
+        if "prompt" not in but:
+            self.require_prompt()
+        for field in self.wrong_but(but).values():
             field.lead()
             raise RecipeError(field.error)
 

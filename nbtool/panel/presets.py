@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 import ipywidgets
@@ -241,13 +242,15 @@ class PresetChoice:
     def _rename(self) -> None:
         name = self._selected()
         new = self.name.value.strip()
-        self._presets.rename(name, new)
+        with self._there(name):
+            self._presets.rename(name, new)
         self._done(f"{name} is called {new} now.", new)
 
     def _delete(self) -> None:
         name = self._selected()
         self._make_sure("delete", f"A second press deletes {name!r}.")
-        del self._presets[name]
+        with self._there(name):
+            del self._presets[name]
         self._done(f"{name} is deleted.", NONE)
 
     def _selected(self) -> str:
@@ -255,6 +258,15 @@ class PresetChoice:
         if not name:
             raise RecipeError("choose a preset first")
         return name
+
+    @contextlib.contextmanager
+    def _there(self, name: str) -> Iterator[None]:
+        """Says of a preset that another took away that it is gone, and looks what there is."""
+        try:
+            yield
+        except KeyError:
+            self._offer(*self._presets.looked(), self.field.value)
+            raise RecipeError(f"the preset {name!r} is not in the store any more") from None
 
     def _make_sure(self, action: str, words: str) -> None:
         """Goes on only where the same was asked for just before.

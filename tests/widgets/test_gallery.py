@@ -240,6 +240,16 @@ def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, ge
     assert len(generator.store.grids["foxes"]) == 3
 
 
+def test_a_closed_panel_looks_at_nothing_any_more(panel, gallery):
+    gallery.section = "queue"
+    until(lambda: gallery._desk.queue._loop.running)
+    panel.close()
+    assert not gallery.is_open("queue")
+    assert gallery._desk.queue._loop.join(SECONDS)
+    closed = (gallery, panel.generate.detail.stage, panel.prompt_help, panel.root)
+    assert [part.comm for part in closed] == [None] * 4
+
+
 def test_the_queue_has_every_job_and_moves_or_cancels_it(panel, gallery, generator, engine):
     engine.hold(2)
     jobs = [generator.submit(f"job {n}", seed=range(3)) for n in range(3)]

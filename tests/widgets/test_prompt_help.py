@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from people import find, press
+from people import find, press, say
 from PIL import Image
 
 import nbtool
@@ -214,6 +214,25 @@ def test_what_was_typed_stays_when_the_list_of_presets_changes(panel, ink):
     ink.look()
     panel.join(SECONDS)
     assert (ink.field.value, steps.value, ink.prompt.value) == ("", 2, "half a sen")
+
+
+def test_what_others_did_to_the_presets_is_seen_when_one_comes_back(panel, ink):
+    form, presets = panel.generate.widget, panel.generator.store.presets
+    presets["ink"] = nbtool.Preset(prompt="{prompt}, red ink", num_inference_steps=1)
+    say(panel.generate.gallery, kind="look")
+    panel.join(SECONDS)
+    assert find(form, "Steps").value == 1
+    assert "red ink · sets Steps 1" in ink.notice.text
+    panel.settings.prompt.value = "a star"
+    press(form, "Generate")
+    panel.join(SECONDS)
+    assert panel.generate.gallery.image.recipe.prompt == "a star, red ink"
+    del presets["ink"]
+    ink.name.value = "pen"
+    press(form, "Rename preset")
+    panel.join(SECONDS)
+    assert "the preset 'ink' is not in the store any more" in ink.notice.text
+    assert (list(ink.known), ink.field.value) == ([], "")
 
 
 def test_a_preset_is_not_saved_without_a_setting_that_is_wrong(panel, ink):

@@ -233,6 +233,9 @@ def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, ge
     assert "another grid" in panel.notice.text
     do("rename sweep", name=name, to=" foxes ")
     assert {sweep["name"] for sweep in gallery.sweeps} == {"foxes", f"{name} (2)"}
+    gallery.keep_sweep(generator.grid("a red fox", seed=[1, 2, 3]))  # as after Resume
+    panel.join(SECONDS)
+    assert {sweep["name"] for sweep in gallery.sweeps} == {"foxes", f"{name} (2)"}
     do("delete sweep", name="foxes")
     assert (gallery.opened, gallery.sweep.children) == ("", ())
     assert "foxes" not in generator.store.grids

@@ -78,6 +78,15 @@ def test_the_longest_word_and_the_preset_count(panel):
     assert panel.prompt_help.counted != before
 
 
+def test_what_goes_wrong_with_counting_is_said(panel, monkeypatch):
+    def refused(_):
+        raise ValueError("no count")
+
+    monkeypatch.setattr("nbtool.panel.prompt_help.PromptHelp.count", refused)
+    panel.settings.negative.value = "red"
+    assert "no count" in panel.notice.text
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
 def test_a_dropped_picture_gives_its_settings(panel, tmp_path, suffix):
     image = panel.generator("a red fox", seed=7, guidance_scale=2, eta=0.5)

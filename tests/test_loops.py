@@ -209,6 +209,23 @@ def test_a_last_look_that_fails_is_taken_once_more(tmp_path):
     assert looks.count(True) == len(told) == 2
 
 
+def test_a_job_that_comes_during_the_last_look_is_looked_at_alone(tmp_path):
+    """Else what was shown of the others would be shown as new once more."""
+    make, looks = made_by(FakeEngine(), tmp_path), []
+    second = make(2)
+
+    def look(jobs, over):
+        if over and not any(ended for _, ended in looks):
+            follower.follow(second)
+        looks.append((jobs, over))
+
+    follower = Follower(look, throw)
+    first = make(1)
+    follower.follow(first)
+    follower.join(SECONDS)
+    assert [jobs for jobs, over in looks if over] == [(first,), (second,)]
+
+
 def test_a_view_that_once_could_not_be_told_of_the_end_is_told_again(tmp_path, monkeypatch):
     job = made_by(FakeEngine(), tmp_path)([1, 2])
     job.join(SECONDS)

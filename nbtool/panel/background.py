@@ -133,7 +133,7 @@ class Follower:
             looked = True
         finally:
             with self._lock:  # a last look that failed is taken once more
-                if over and len(self._jobs) == len(jobs) and (looked or self._failed):
-                    self._jobs.clear()
+                if over and (looked or self._failed):
+                    del self._jobs[: len(jobs)]  # others may have come meanwhile
             self._failed = not looked
         return 0

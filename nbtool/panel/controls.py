@@ -13,14 +13,13 @@ from nbtool.panel.entry import Entry
 from nbtool.panel.fields import Field, tooltip
 from nbtool.panel.fold import Fold
 from nbtool.panel.presets import PresetChoice
-from nbtool.panel.seeding import Seeding
+from nbtool.panel.seeding import MAX_IMAGES, Seeding
 from nbtool.recipes.checks import SIDE_MULTIPLE, whole
 from nbtool.recipes.parameters import ROWS, Row
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import settings
 from nbtool.text import ellipsized
 
-MAX_IMAGES = 1000  # of one click
 OTHER = (0, 0)  # no preset
 TEXTS = {"prompt": (3, "What to draw"), "negative_prompt": (2, "What to stay away from")}
 CENTRAL = ("num_inference_steps", "guidance_scale", "scheduler")
@@ -84,13 +83,13 @@ class Settings:
             widget.observe(self._summarize, ["value", "error"])
         self._judge()
 
-    def parameters(self) -> dict[str, Any]:
-        """The recipe parameters as they stand, without the seed.
+    def parameters(self, but: Collection[str] = ()) -> dict[str, Any]:
+        """The recipe parameters as they stand, without the seed and those named.
 
         Raises:
             RecipeError: A value is out of range.
         """
-        return {name: field.value for name, field in self.fields.items()}
+        return {name: field.value for name, field in self.fields.items() if name not in but}
 
     def seeds(self) -> tuple[int, ...]:
         """As many seeds as images are asked for: drawn, counted up, or all that are typed.
@@ -103,18 +102,26 @@ class Settings:
     @property
     def wrong(self) -> list[Entry]:
         """The fields that are not right."""
-        shown = [field.widget for field in self.fields.values()]
-        fields = (*shown, self.seed, self.count, self.model)
-        return [field for field in fields if getattr(field, "error", "")]
+        return list(self.wrong_but().values())
 
-    def require(self) -> None:
+    def wrong_but(self, names: Collection[str] = ()) -> dict[str, Entry]:
+        """The fields that are not right, by their names; those named are not used."""
+        fields: dict[str, Any] = {name: field.widget for name, field in self.fields.items()}
+        fields |= {"seed": self.seed, "count": self.count, "model": self.model}
+        return {n: f for n, f in fields.items() if n not in names and getattr(f, "error", None)}
+
+    def require(self, but: Collection[str] = ()) -> None:
         """Leads to the first field that is not right, if there is one.
+
+        Args:
+            but: Names of fields that are not used.
 
         Raises:
             RecipeError: With what is wrong with it.
         """
-        self.require_prompt()
-        for field in self.wrong:
+        if "prompt" not in but:
+            self.require_prompt()
+        for field in self.wrong_but(but).values():
             field.lead()
             raise RecipeError(field.error)
 
@@ -186,8 +193,9 @@ class Settings:
         self._unasked = self._unasked or bool(self.prompt.value.strip())
         if not self._unasked:
             self.prompt.error = NO_PROMPT
-        self.seed.error = _error(lambda: self.seeding.seeds(1), "seed", "Seed")
         self.count.error = _error(lambda: _COUNT.convert("Images", self.count.value))
+        last = 1 if self.count.error else int(self.count.value)
+        self.seed.error = _error(lambda: self.seeding.seeds(last), "seed", "Seed")
         self.count.disabled = not self.seed.error and len(self.seeding.typed) > 1
         self._summarize()
 

@@ -59,7 +59,9 @@ def _number(text: str) -> float | str:
     for kind in (int, float):
         try:
             number = kind(text)
+            return number if math.isfinite(number) else text
         except ValueError:
             continue
-        return number if math.isfinite(number) else text
+        except OverflowError:  # a whole number beyond all that are not
+            return text
     return text

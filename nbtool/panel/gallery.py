@@ -77,6 +77,7 @@ class Gallery(anywidget.AnyWidget):
         self._looked_at: GeneratedImage | None = None
         self._previews: dict[str, Image] = {}  # as they were sent
         self._marked: Callable[[], None] = lambda: None
+        self._looks: Callable[[], None] = lambda: None
         self._tiles = Tiles(self, self._find)
         self._searching = Latest(notice.fail)
         self._desk = Desk(self, store, notice, copy)
@@ -118,6 +119,10 @@ class Gallery(anywidget.AnyWidget):
     def on_marked(self, marked: Callable[[], None]) -> None:
         """What is done when images got a star or a note here."""
         self._marked = marked
+
+    def on_look(self, look: Callable[[], None]) -> None:
+        """What is done besides when somebody comes back, who may have changed the store."""
+        self._looks = look
 
     def keep_sweep(self, grid: Labelled) -> None:
         """Keeps the grid of a sweep under a name that it suggests itself; returns at once."""
@@ -237,6 +242,7 @@ class Gallery(anywidget.AnyWidget):
             self._tiles.ask(str(content.get("cell", "")))
         elif kind == "look":
             self._search(again=True)
+            self._looks()
         else:
             self._desk.hear(str(kind), content)
 

@@ -67,6 +67,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
             [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
         )
         self.generate.detail.on(self.generate.detail.sweep, self._sweep_around)
+        self.generate.gallery.on_look(self.settings.preset.look)
         self.root.on_go(self.notice.click(self._go))
         super().__init__([self.root, self.tabs])
         self.add_class("nbtool-panel")
@@ -81,6 +82,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         """Cancels all that runs, on both tabs."""
         self.generate.stop()
         self.sweep.stop()
+
+    def close(self) -> None:
+        """Takes it off the page; what it looks at ends, what runs goes on."""
+        for part in (self.generate.gallery, self.generate.detail.stage, self.prompt_help):
+            part.close()
+        self.root.close()
+        super().close()
 
     def join(self, timeout: float | None = None) -> None:
         """Waits until nothing is under way: model, gallery, images, plans.

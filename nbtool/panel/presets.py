@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 import ipywidgets
@@ -55,6 +56,7 @@ class PresetChoice:
         self._session: Shared | None = None
         self._filled: dict[str, tuple[Any, Any]] = {}  # what fields had before, and were given
         self._asked = ""  # what is done if it is asked for once more
+        self._offering = False  # the list is changed, nobody chooses
         self.edit = ipywidgets.ToggleButton(
             description="Edit presets", tooltip="Keep these settings, rename, delete"
         )
@@ -106,13 +108,19 @@ class PresetChoice:
         self._filled.clear()
         self.field.value = NONE
 
+    def refill(self, names: Collection[str]) -> None:
+        """Fills in the settings of the preset once more where fields were given other values."""
+        settings = self.chosen.settings if self.chosen else {}
+        for name in settings.keys() & {*names}:
+            self._give(name, settings[name])
+
     def look(self) -> None:
         """Offers what the store has now; looks in the background."""
         presets = self._presets
 
         def look() -> Callable[[], None]:
             usable, problems = presets.looked()
-            return lambda: self._offer(usable, problems)
+            return lambda: self._offer(usable, problems, self.field.value)
 
         self._looking(look)
 
@@ -129,31 +137,54 @@ class PresetChoice:
     def _presets(self) -> Presets:
         return self._of.generator.store.presets
 
-    def _offer(self, known: Mapping[str, Preset], problems: list[str]) -> None:
-        chosen = self.field.value
+    def _offer(self, known: Mapping[str, Preset], problems: list[str], chosen: str) -> None:
+        """Offers these; what was typed since one was chosen stays, in the form and the editor."""
+        before = self.chosen
         self.known = dict(known)
         options = [("none", NONE), *((name, name) for name in known)]
-        if options != list(self.field.options):
-            self.field.options = options
+        self._offering = True  # other options choose the first of them for a moment
+        try:
+            if known.get(chosen) != before:
+                self.field.value = NONE  # so that all who go by the preset hear of the change
+            if options != list(self.field.options):
+                self.field.options = options
             self.field.value = chosen if chosen in known else NONE
+        finally:
+            self._offering = False
+        if self.chosen != before:
+            self._fill_in(but=self._touched())
         if problems:
             self.notice.alarm("\n".join(problems))
 
     def _choose(self) -> None:
-        """Fills in the settings of the preset, after taking back those of the last."""
-        fields = self._of.settings.fields
-        for name, (before, given) in self._filled.items():
-            if fields[name].widget.value == given:
-                fields[name].widget.value = before
-        self._filled.clear()
-        preset = self.chosen
-        for name, value in (preset.settings if preset else {}).items():
-            before = fields[name].widget.value
-            fields[name].value = value
-            self._filled[name] = before, fields[name].widget.value
-        self._say_what_it_adds()
+        if self._offering:
+            return
+        self._fill_in()
         if self.edit.value:
             self._show()
+
+    def _fill_in(self, but: Collection[str] = ()) -> None:
+        """Fills in the settings of the preset, after taking back those of the last."""
+        fields, touched = self._of.settings.fields, self._touched()
+        for name, (before, _) in self._filled.items():
+            if name not in touched:
+                fields[name].widget.value = before
+        self._filled.clear()
+        for name, value in (self.chosen.settings if self.chosen else {}).items():
+            if name not in but:
+                self._give(name, value)
+        self._say_what_it_adds()
+
+    def _touched(self) -> set[str]:
+        """The settings that were changed since the preset gave them."""
+        fields = self._of.settings.fields
+        return {n for n, (_, given) in self._filled.items() if fields[n].widget.value != given}
+
+    def _give(self, name: str, value: Any) -> None:
+        field = self._of.settings.fields[name]
+        before = field.widget.value
+        field.value = value
+        self._filled[name] = before, field.widget.value
 
     def _say_what_it_adds(self) -> None:
         preset = self.chosen
@@ -194,6 +225,9 @@ class PresetChoice:
         name = self.name.value.strip()
         check_name(name)
         fields = self._of.settings.fields
+        for setting, tick in self.ticks.items():
+            if tick.value and (error := fields[setting].error):
+                raise RecipeError(error)
         kept = [n for n, tick in self.ticks.items() if tick.value and not tick.disabled]
         preset = Preset(
             prompt=self.prompt.value.strip(),
@@ -208,13 +242,15 @@ class PresetChoice:
     def _rename(self) -> None:
         name = self._selected()
         new = self.name.value.strip()
-        self._presets.rename(name, new)
+        with self._there(name):
+            self._presets.rename(name, new)
         self._done(f"{name} is called {new} now.", new)
 
     def _delete(self) -> None:
         name = self._selected()
         self._make_sure("delete", f"A second press deletes {name!r}.")
-        del self._presets[name]
+        with self._there(name):
+            del self._presets[name]
         self._done(f"{name} is deleted.", NONE)
 
     def _selected(self) -> str:
@@ -222,6 +258,15 @@ class PresetChoice:
         if not name:
             raise RecipeError("choose a preset first")
         return name
+
+    @contextlib.contextmanager
+    def _there(self, name: str) -> Iterator[None]:
+        """Says of a preset that another took away that it is gone, and looks what there is."""
+        try:
+            yield
+        except KeyError:
+            self._offer(*self._presets.looked(), self.field.value)
+            raise RecipeError(f"the preset {name!r} is not in the store any more") from None
 
     def _make_sure(self, action: str, words: str) -> None:
         """Goes on only where the same was asked for just before.
@@ -236,8 +281,7 @@ class PresetChoice:
     def _done(self, words: str, chosen: str) -> None:
         self._asked = ""
         usable, problems = self._presets.looked()
-        self._offer(usable, problems)
-        self.field.value = chosen
+        self._offer(usable, problems, chosen)
         if not problems:
             self.notice.say(words)
 

@@ -58,7 +58,7 @@ class PromptHelp(anywidget.AnyWidget):
         self._coming: tuple[str, str, int] | None = None  # id, name and size of a file
         self._first = ""  # that there were others
         self._pieces = io.BytesIO()
-        session.on_change(self._changed)
+        session.on_change(session.notice.guarded(self._changed))
         self.on_msg(self._said)
 
     def count(self) -> None:
@@ -124,7 +124,7 @@ class PromptHelp(anywidget.AnyWidget):
         log("tokens cannot be counted", error)
         self._show({})
 
-    def _changed(self, *_: Any) -> None:
+    def _changed(self) -> None:
         self._typed = None
         self.count()
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from nbtool.errors import RecipeError
 from nbtool.panel.entry import Entry
 from nbtool.panel.mark import Mark
-from nbtool.recipes import axes
+from nbtool.recipes import axes, given
 from nbtool.recipes.parameters import ROWS, checked
 from nbtool.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_IMAGES = 1000  # of one click
 ANEW = ("", "-1")  # as other programs write a seed that is drawn
 
 
@@ -40,12 +43,15 @@ class Seeding:
         """The seeds that are locked, none while the die is pressed.
 
         Raises:
-            RecipeError: What is typed is no seed and no range of seeds.
+            RecipeError: What is typed is no seed and no range of seeds, or too many.
         """
         text = str(self.entry.value).strip()
         if self.die.value or not text:
             return ()
-        return tuple(axes.sweep(Recipe(), (), {"seed": text}, {}).axes[0].labels)
+        read = _read(text)
+        if isinstance(read, str):
+            raise RecipeError(read)
+        return read
 
     def seeds(self, count: int) -> tuple[int, ...]:
         """As many as asked for: drawn, or counted up from the one locked; or the several typed.
@@ -99,3 +105,14 @@ class Seeding:
     def _look(self, *, drawn: bool) -> None:
         self.entry.quiet = drawn
         self.die.show("", drawn)
+
+
+@lru_cache(maxsize=8)  # it is asked for at each change of the form, and a long range takes a while
+def _read(text: str) -> tuple[int, ...] | str:
+    """The seeds that a text says, or what is wrong with it."""
+    try:
+        if (number := len(given.taken("seed", text).values)) > MAX_IMAGES:
+            return f"seed: at most {MAX_IMAGES:,} images of one click, got {number:,} seeds"
+        return tuple(axes.sweep(Recipe(), (), {"seed": text}, {}).axes[0].labels)
+    except RecipeError as error:
+        return str(error)

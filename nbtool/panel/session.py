@@ -116,11 +116,13 @@ class Session:
     def _settle(self, maker: Maker, own: Mapping[str, Any]) -> None:
         """Called in the background; touches only traits."""
         self.settings.offer_sizes(own["width"], own["height"])
-        self._maker, self.is_open = maker, True
+        was_open, self._maker, self.is_open = self.is_open, maker, True
         defaults = self._first.defaults
         left = {name: value for name, value in defaults.items() if name not in maker.defaults}
         values = {n: AT_REST[n] for n in left} | {**own, **maker.defaults}
         self.settings.fill(values, but=self._typed)
+        if was_open:
+            self.settings.preset.refill(values)
         self._typed.clear()
         self._show_model()
         if left:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from nbtool.errors import AxisError, NbtoolError
+from nbtool.errors import AxisError, NbtoolError, RecipeError
 from nbtool.panel.axis_row import AxisRow, around
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import Notice, foresee
@@ -91,12 +91,17 @@ class SweepTab:
         self.rows[0].fill("guidance_scale", "1-7 (+2)")
 
     def run(self) -> None:
-        """Runs what the rows say; returns at once."""
+        """Runs what the rows say; returns at once.
+
+        Raises:
+            RecipeError: Something of it is not right, or a sweep of this tab runs.
+        """
+        if self.job and not self.job.done:
+            raise RecipeError("a sweep runs already; cancel it, or wait until it is done")
         varied = self._axes(wanted=True)
         if not varied:
             raise AxisError("choose at least one parameter to vary")
-        if all(axis.name != "prompt" for axis in varied):
-            self._session.settings.require_prompt()
+        self._session.settings.require(but=_unused(varied))
         call = self._call(varied)
         if (seed := call[2].get("seed")) is not None:
             self._session.settings.seeding.ran((seed,))
@@ -138,9 +143,14 @@ class SweepTab:
             raise
         words = ((name, axis) for axis in varied for name in axis.edits[0].words)
         self._told({name: [edit.words[name] for edit in axis.edits] for name, axis in words})
-        self.base.say(f"Stays as on the Generate tab: {self._rest(varied)}")
+        wrong = settings.wrong_but(_unused(varied))
+        self.base.say(f"Stays as on the Generate tab: {self._rest(varied, wrong)}")
         if not varied:
             self.outlook.say("Choose what to vary.")
+            return
+        if wrong:
+            fields = ", ".join(field.description for field in wrong.values())
+            self.outlook.say(f"To be put right first on the Generate tab: {fields}")
             return
         prompt, objects, parameters = self._call(varied)
         generator = self._session.generator
@@ -185,19 +195,19 @@ class SweepTab:
     def _call(self, varied: Sequence[Axis]) -> Asked:
         """The arguments of `Generator.submit`."""
         settings = self._session.settings
-        parameters = settings.preset.asked | settings.parameters()
         taken = _taken(varied)
-        for name in taken:
-            parameters.pop(name, None)
+        parameters = settings.parameters(but=taken)
+        if PRESET not in taken:
+            parameters |= settings.preset.asked
         prompt = parameters.pop("prompt", "")
         if "seed" not in taken:
-            parameters["seed"] = settings.seeds()[0]
+            parameters["seed"] = settings.seeding.seeds(1)[0]
         return prompt, list(varied), parameters
 
-    def _rest(self, varied: Sequence[Axis]) -> str:
-        """What is not varied, in words."""
-        settings, taken = self._session.settings, _taken(varied)
-        parameters = {n: v for n, v in settings.parameters().items() if n not in taken}
+    def _rest(self, varied: Sequence[Axis], wrong: Collection[str]) -> str:
+        """What is not varied, in words; what is wrong is left out."""
+        settings, taken = self._session.settings, _taken(varied).union(wrong)
+        parameters = settings.parameters(but=taken)
         recipe = Recipe(**parameters)
         parts = [str(recipe)] if "prompt" not in taken else []
         if PRESET not in taken and settings.preset.chosen:
@@ -311,13 +321,18 @@ def _taken(varied: Sequence[Axis]) -> set[str]:
     return taken
 
 
+def _unused(varied: Sequence[Axis]) -> set[str]:
+    """The fields of the form that a sweep of these axes does not go by."""
+    return _taken(varied) | {"count"}
+
+
 def _completed(axis: Axis, form: Mapping[str, Field], varied: Collection[str]) -> Axis:
     """The same; what one of its presets sets, the others have as the form does."""
     presets = [edit.preset or Preset() for edit in axis.edits]
     names = {name for preset in presets for name in preset.settings} - set(varied)
     if not names:
         return axis
-    rest = {name: form[name].value for name in names}
+    rest = {n: form[n].value for n in names if any(n not in p.settings for p in presets)}
     whole = [Preset(**{**rest, **preset.without(varied).to_dict()}) for preset in presets]
     edits = (edit._replace(preset=one) for edit, one in zip(axis.edits, whole, strict=True))
     return dataclasses.replace(axis, edits=tuple(edits))

@@ -233,11 +233,24 @@ def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, ge
     assert "another grid" in panel.notice.text
     do("rename sweep", name=name, to=" foxes ")
     assert {sweep["name"] for sweep in gallery.sweeps} == {"foxes", f"{name} (2)"}
+    gallery.keep_sweep(generator.grid("a red fox", seed=[1, 2, 3]))  # as after Resume
+    panel.join(SECONDS)
+    assert {sweep["name"] for sweep in gallery.sweeps} == {"foxes", f"{name} (2)"}
     do("delete sweep", name="foxes")
     assert (gallery.opened, gallery.sweep.children) == ("", ())
     assert "foxes" not in generator.store.grids
     do("undo")
     assert len(generator.store.grids["foxes"]) == 3
+
+
+def test_a_closed_panel_looks_at_nothing_any_more(panel, gallery):
+    gallery.section = "queue"
+    until(lambda: gallery._desk.queue._loop.running)
+    panel.close()
+    assert not gallery.is_open("queue")
+    assert gallery._desk.queue._loop.join(SECONDS)
+    closed = (gallery, panel.generate.detail.stage, panel.prompt_help, panel.root)
+    assert [part.comm for part in closed] == [None] * 4
 
 
 def test_the_queue_has_every_job_and_moves_or_cancels_it(panel, gallery, generator, engine):

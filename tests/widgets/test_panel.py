@@ -173,6 +173,8 @@ def test_several_seeds_are_taken_as_they_are_typed(panel):
         ("count", 0, "Images must be a whole number from 1 to 1000"),
         ("count", "many", "Images must be a whole number from 1 to 1000, got 'many'"),
         ("prompt", " ", "Write what to draw"),
+        ("steps", "9" * 400, "Steps must be a whole number from 1 to 1000"),
+        ("seed", "1-1001", "Seed: at most 1,000 images of one click, got 1,001 seeds"),
         *(("seed", seed, "Seed") for seed in ("abc", "-5", "1.5", str(2**70), "1 4", "4-")),
     ],
 )
@@ -193,6 +195,22 @@ def test_a_bad_value_is_said_at_its_field_until_it_is_right_and_is_not_run(
     assert panel.generate.outlook.text == f"To be put right first: {this.description}"
     assert generate(panel, **{name: good or "5"})
     assert (this.error, panel.notice.text) == ("", "")
+
+
+def test_seeds_that_are_counted_up_past_the_last_are_said_at_the_field(panel):
+    seed = field(panel, "seed")
+    seed.value = str(2**64 - 2)
+    assert seed.error == ""
+    field(panel, "count").value = 5
+    assert "Seed must be" in seed.error
+    assert generate(panel) == []
+
+
+def test_typed_seeds_are_read_once(panel, monkeypatch):
+    field(panel, "seed").value = "1-4, 11"
+    monkeypatch.setattr("nbtool.recipes.given.parse_range", refuse(errno.EIO))
+    field(panel, "steps").value = 3
+    assert len(generate(panel)) == 5
 
 
 def test_it_says_what_will_happen(panel):

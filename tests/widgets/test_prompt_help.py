@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from people import find, press
+from people import find, press, say
 from PIL import Image
 
 import nbtool
@@ -76,6 +76,15 @@ def test_the_longest_word_and_the_preset_count(panel):
     settings.preset.field.value = "ink"
     panel.join(SECONDS)
     assert panel.prompt_help.counted != before
+
+
+def test_what_goes_wrong_with_counting_is_said(panel, monkeypatch):
+    def refused(_):
+        raise ValueError("no count")
+
+    monkeypatch.setattr("nbtool.panel.prompt_help.PromptHelp.count", refused)
+    panel.settings.negative.value = "red"
+    assert "no count" in panel.notice.text
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
@@ -178,3 +187,76 @@ def test_presets_that_cannot_be_used_are_told_of(panel):
     panel.settings.preset.look()
     panel.join(SECONDS)
     assert "line 1" in panel.settings.preset.notice.text
+
+
+@pytest.fixture
+def ink(panel):
+    """The choice of presets, with one of them chosen."""
+    panel.generator.store.presets["ink"] = nbtool.Preset(prompt="ink", num_inference_steps=3)
+    choice = panel.settings.preset
+    choice.look()
+    panel.join(SECONDS)
+    choice.field.value = "ink"
+    choice.edit.value = True
+    panel.join(SECONDS)
+    return choice
+
+
+def test_what_was_typed_stays_when_the_list_of_presets_changes(panel, ink):
+    form, presets = panel.generate.widget, panel.generator.store.presets
+    steps = find(form, "Steps")
+    assert steps.value == 3
+    steps.value = 5
+    ink.prompt.value = "half a sen"
+    presets["photo"] = nbtool.Preset(prompt="photo")
+    ink.look()
+    panel.join(SECONDS)
+    assert (list(ink.known), ink.field.value) == (["ink", "photo"], "ink")
+    assert (steps.value, ink.prompt.value) == (5, "half a sen")
+    for name, button in (("blue ink", "Save preset"), ("red ink", "Rename preset")):
+        ink.name.value = name
+        press(form, button)
+        assert (steps.value, ink.prompt.value) == (5, "half a sen")
+    assert ink.field.value == "red ink"
+    steps.value = 3  # as the preset has it
+    del presets["red ink"]
+    ink.look()
+    panel.join(SECONDS)
+    assert (ink.field.value, steps.value, ink.prompt.value) == ("", 2, "half a sen")
+
+
+def test_what_others_did_to_the_presets_is_seen_when_one_comes_back(panel, ink):
+    form, presets = panel.generate.widget, panel.generator.store.presets
+    presets["ink"] = nbtool.Preset(prompt="{prompt}, red ink", num_inference_steps=1)
+    say(panel.generate.gallery, kind="look")
+    panel.join(SECONDS)
+    assert find(form, "Steps").value == 1
+    assert "red ink · sets Steps 1" in ink.notice.text
+    panel.settings.prompt.value = "a star"
+    press(form, "Generate")
+    panel.join(SECONDS)
+    assert panel.generate.gallery.image.recipe.prompt == "a star, red ink"
+    del presets["ink"]
+    ink.name.value = "pen"
+    press(form, "Rename preset")
+    panel.join(SECONDS)
+    assert "the preset 'ink' is not in the store any more" in ink.notice.text
+    assert (list(ink.known), ink.field.value) == ([], "")
+
+
+def test_a_preset_is_not_saved_without_a_setting_that_is_wrong(panel, ink):
+    find(panel.generate.widget, "Steps").value = "many"
+    press(panel.generate.widget, "Save preset")
+    assert "Steps must be a whole number from 1 to 1000, got 'many'" in ink.notice.text
+    assert panel.generator.store.presets["ink"].settings == {"num_inference_steps": 3}
+
+
+def test_another_model_leaves_the_settings_of_the_preset(panel, ink, monkeypatch):
+    monkeypatch.setattr("nbtool.catalogue._added", {})
+    nbtool.add_model("another", str(nbtool.catalogue.find("shapes").folder), side=64)
+    panel.settings.model.value = "another"
+    panel.join(SECONDS)
+    steps = find(panel.generate.widget, "Steps")
+    assert (panel.generator.engine.name, steps.value) == ("another", 3)
+    ink.field.value = ""
+    assert steps.value == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from people import find, press
+from people import find, press, say
 
 import nbtool
 from nbtool.panel.axis_row import around, parse
@@ -191,6 +191,55 @@ def test_presets_are_an_axis_with_the_form_for_what_they_leave_open(panel):
     assert made == [("a circle, ink in Rome", 4), ("a circle", 6)]
     sweep.rows[0].values.value = "ink | inc"
     assert "did you mean 'ink'" in sweep.rows[0].message.text
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("Images", ("guidance_scale", "1, 2")),
+        ("Steps", ("num_inference_steps", "2, 3")),
+        ("Seed", ("seed", "1, 2")),
+        ("Prompt", ("prompt", "a star | a moon")),
+    ],
+)
+def test_a_sweep_goes_on_without_what_it_does_not_use(panel, name, rows):
+    find(panel.generate.widget, name).value = "" if name == "Prompt" else "x y"
+    sweep = fill(panel, rows)
+    assert "2 cells: 2 images" in sweep.outlook.text
+    press(sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert sweep.job.progress.made == 2
+
+
+@pytest.mark.parametrize("name", ["Steps", "Seed"])
+def test_a_sweep_leads_to_what_is_wrong_with_what_it_uses(panel, name):
+    entry, led = find(panel.generate.widget, name), []
+    entry.send = led.append
+    sweep = fill(panel, ("guidance_scale", "1, 2"))
+    panel.settings.prompt.value = "a moon"
+    entry.value = "xx"
+    panel.join(SECONDS)
+    assert "a moon · " in sweep.base.text
+    assert sweep.outlook.text == f"To be put right first on the Generate tab: {name}"
+    press(sweep.widget, "Run")
+    assert (panel.notice.text, led) == (entry.error, [{"lead": True}])
+    assert name in entry.error
+    assert sweep.job is None
+
+
+def test_a_second_sweep_is_refused_while_one_runs(panel, engine):
+    fill(panel, ("guidance_scale", "1, 2, 3"))
+    engine.hold(1)
+    press(panel.sweep.widget, "Run")
+    assert engine.wait_for_hold(SECONDS)
+    job, panel.tabs.selected_index = panel.sweep.job, 1
+    say(panel.root, event="go")
+    assert "a sweep runs already; cancel it" in panel.notice.text
+    assert panel.sweep.job is job
+    engine.release()
+    panel.join(SECONDS)
+    say(panel.root, event="go")
+    assert panel.sweep.job is not job
 
 
 def test_one_cancel_stops_both_tabs(opened, engine, tmp_path):

@@ -9,6 +9,7 @@ import ipywidgets
 
 from nbtool.errors import StoreError
 from nbtool.live.feed import sendable
+from nbtool.results.grid_records import said_of
 from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class Sweeps:
             StoreError: It cannot be written.
         """
         wanted = suggested(grid)
-        for number in range(1, MAX_TRIES):
-            name = wanted if number == 1 else f"{wanted} ({number})"
+        images = frozenset(said_of(grid)["images"])
+        same = [kept.name for kept in self._store.grids.summaries() if kept.images == images]
+        for name in [*same, wanted, *(f"{wanted} ({n})" for n in range(2, MAX_TRIES))]:
             try:
                 grid.name = name
             except StoreError:

@@ -19,11 +19,13 @@ function render({ model, el }) {
   let touched = false; // something is typed that was not sent yet
 
   const send = (value) => {
+    const retyped = touched && model.get("quiet");
     touched = false;
     field.value = value;
-    if (String(model.get("value")) === value) return;
-    model.set("value", value);
-    model.save_changes();
+    if (String(model.get("value")) !== value) {
+      model.set("value", value);
+      model.save_changes();
+    } else if (retyped) model.send({ retyped }); // what was only shown is meant now
   };
   const step = (by) => {
     const size = model.get("step");
@@ -51,6 +53,12 @@ function render({ model, el }) {
   }
   field.addEventListener("input", () => { touched = true; });
   field.addEventListener("change", () => send(field.value));
+  field.addEventListener("blur", () => {
+    if (!touched) return; // else it was typed and taken back, which is no change to a browser
+    if (model.get("quiet")) return send(field.value);
+    touched = false;
+    show();
+  });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !many) send(field.value);
   });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ class Entry(anywidget.AnyWidget):
     quiet = traitlets.Bool().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
     offers = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def on_retyped(self, call: Callable[[], None]) -> None:
+        """Calls when the value that is only shown is typed once more: it stays, but is meant now."""
+        self.on_msg(lambda _, content, __: call() if content.get("retyped") else None)
 
     def lead(self) -> None:
         """Takes whoever works in the panel to the field."""

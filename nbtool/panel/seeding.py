@@ -37,6 +37,7 @@ class Seeding:
         self._showing = False  # a seed is shown, not typed
         self._look(drawn=True)
         self.entry.observe(self._typed, "value")
+        self.entry.on_retyped(self._typed)
 
     @property
     def typed(self) -> tuple[int, ...]:
@@ -86,7 +87,7 @@ class Seeding:
             self._showing = False
         self._look(drawn=drawn)
 
-    def _typed(self, _: Any) -> None:
+    def _typed(self, _: Any = None) -> None:
         if self._showing:
             return
         if str(self.entry.value).strip() in ANEW:

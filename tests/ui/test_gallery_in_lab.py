@@ -85,8 +85,12 @@ def test_images_are_chosen_marked_deleted_and_brought_back(gallery):
     gallery.choose(2, key="Shift")
     gallery.button("Note").click()
     page.keyboard.type("the clean ones")
-    page.keyboard.press("Enter")
+    gallery.choose(5)  # what is written stays about those before
+    gallery.button("Keep the note").click()
     expect(gallery.tiles.nth(2)).to_have_attribute("aria-label", re.compile("Note: the clean ones"))
+    assert store[gallery.tiles.nth(5).get_attribute("data-key")].note == ""
+    gallery.choose(0)
+    gallery.choose(2, key="Shift")
     gone = [gallery.tiles.nth(n).get_attribute("data-key") for n in range(3)]
     page.keyboard.press("Delete")
     expect(gallery.done).to_contain_text("3 images deleted")
@@ -117,6 +121,8 @@ def test_all_images_are_there_as_one_scrolls_and_are_searched(gallery):
     )
     assert gallery.tiles.count() < 200
     expect(gallery.root.get_by_role("grid")).to_have_attribute("aria-rowcount", re.compile(r"\d+"))
+    expect(gallery.panel.get_by_label("Model", exact=True)).to_have_count(1)
+    expect(gallery.root.get_by_label("Made with")).to_have_count(1)
     search = gallery.root.get_by_label("Search the images")
     search.fill("no such words")
     expect(gallery.root.get_by_text("No image matches.")).to_be_visible()
@@ -133,6 +139,11 @@ def test_all_images_are_there_as_one_scrolls_and_are_searched(gallery):
     expect(dialog.get_by_text("1 of 2")).to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(dialog.get_by_text("2 of 2")).to_be_visible()
+    download = dialog.get_by_role("link", name="Download PNG")
+    before = download.get_attribute("href")
+    page.keyboard.press("s")
+    expect(download).not_to_have_attribute("href", before)
+    assert download.evaluate("link => fetch(link.href).then(({ ok }) => ok)")
     page.keyboard.press("Escape")
     expect(gallery.tiles.nth(1)).to_be_focused()
     page.set_viewport_size({"width": 480, "height": 900})
@@ -148,6 +159,11 @@ def test_sweeps_are_opened_and_jobs_cancelled(gallery):
     gallery.button("Sweeps").click()
     gallery.button("Open: <b>foxes</b>").click()
     expect(gallery.panel.locator(".nbtool-view img")).to_have_count(4)
+    gallery.button("Rename: <b>foxes</b>").click()
+    notebook.execute("gallery = panel.generate.gallery; gallery.sweeps = gallery.sweeps * 2")
+    page.keyboard.press("Escape")  # what came meanwhile is seen now
+    expect(gallery.root.get_by_role("listitem")).to_have_count(2)
+    notebook.execute("gallery.sweeps = gallery.sweeps[:1]")
     gallery.button("Rename: <b>foxes</b>").click()
     page.keyboard.type("foxes and hats")
     page.keyboard.press("Enter")

@@ -63,6 +63,12 @@ def test_several_axes_lie_on_one_side_by_choice_by_drag_and_by_keys(opened, grid
     )
     page.reload()
     expect(page.locator(".side .label.inner")).to_have_text(["red", "blue"] * 3)
+    page.evaluate(
+        "kept => { location.hash = encodeURIComponent(JSON.stringify(kept)); }",
+        {"rows": 1, "cols": [2], "blocks": [], "hidden": [[], [], []]},  # rows are a list
+    )
+    page.reload()
+    expect(page.locator(".side .label.inner")).to_have_text(["0", "1", "2"])
 
 
 def test_values_are_hidden_said_and_brought_back(opened, grid):

@@ -69,6 +69,10 @@ def keys(images):
     return [image.recipe.key for image in images]
 
 
+def _refused(path, *_, **__):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+
 def prompts(gallery):
     return [image.recipe.prompt for image in gallery.images.values()]
 
@@ -159,7 +163,8 @@ def test_several_are_deleted_put_back_and_removed_for_good(panel, gallery, gener
     assert gallery.deleted["images"] == 3
     generator("a green owl", seed=3)  # asked for anew, it is made again
     do("undo")
-    assert gallery.said == {"text": "3 images put back", "undo": False}
+    said = "2 images put back; 1 was made anew meanwhile"
+    assert gallery.said == {"text": said, "undo": False}
     assert set(listed(gallery)) == set(keys(images))
     assert images[1].note == "kept with it"
     do("delete", images[2])
@@ -187,11 +192,8 @@ def test_several_are_starred_and_noted_and_a_note_comes_back(panel, gallery, ima
 
 
 def test_what_the_disk_refuses_is_said_and_nothing_is_lost(panel, gallery, images, do, monkeypatch):
-    def refused(path, *_, **__):
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", refused)
+        patch.setattr(os, "replace", _refused)
         for kind, more in (("delete", {}), ("star", {"starred": True}), ("note", {"note": "no"})):
             do(kind, images[0], **more)
             assert "Read-only file system" in panel.notice.text
@@ -199,6 +201,46 @@ def test_what_the_disk_refuses_is_said_and_nothing_is_lost(panel, gallery, image
     assert gallery.said == {}
     do("star", images[0], starred=True)
     assert images[0].starred
+
+
+def test_what_cannot_be_undone_any_more_is_said_and_blocks_nothing(
+    panel, generator, images, do, monkeypatch
+):
+    gallery, deleted = panel.generate.gallery, generator.store.path / "deleted"
+    do("delete", *images[:2])
+    generator.grid("a pin", seed=[1, 2]).name = "pins"
+    do("delete sweep", name="pins")
+    for path in (deleted / images[0].path.name, *(deleted / "grids").iterdir()):
+        path.unlink()
+    do("undo")
+    assert gallery.said == {"text": "That cannot be undone any more", "undo": True}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", _refused)
+        do("undo")
+    assert "Read-only file system" in panel.notice.text
+    do("undo")
+    assert gallery.said["text"].startswith("1 image put back; 1 could not be: ")
+    assert images[1].recipe.key in listed(gallery)
+    assert not gallery.said["undo"]
+
+
+def test_all_that_can_be_is_put_back(gallery, images, do):
+    do("delete", *images[:3])
+    deleted = images[1].path.parent / "deleted"
+    (deleted / images[1].path.name).unlink()
+    do("restore")
+    assert gallery.said["text"].startswith("2 images put back; 1 could not be: ")
+    assert "its PNG is gone" in gallery.said["text"]
+    assert {images[0].recipe.key, images[2].recipe.key} <= set(listed(gallery))
+
+
+def test_all_tiles_of_a_large_screen_are_sent(panel, gallery, images):
+    sent = []
+    gallery.send = lambda content, *_: sent.extend(content["words"])
+    say(gallery, kind="want", cells=[*(f"{n:064x}" for n in range(300)), *keys(images)], edge=192)
+    panel.join(SECONDS)
+    del gallery.send
+    assert set(keys(images)) <= set(sent)
 
 
 def test_a_tile_says_that_its_file_is_gone_and_the_others_come(panel, images):

@@ -151,6 +151,8 @@ def test_seeds_are_new_each_time_until_one_is_typed_or_the_last_is_locked(panel)
     assert (die(panel).value, generate(panel)[0].seed) == (False, 7)
     field(panel, "seed").value = ""
     assert die(panel).value
+    say(field(panel, "seed"), retyped=True)
+    assert die(panel).value  # nothing is typed
     die(panel).value = False
     assert field(panel, "seed").value == "7"  # the last there is an image of
 

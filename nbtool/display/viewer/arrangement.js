@@ -90,7 +90,7 @@ class Arrangement {
 
 // Whether something that was kept is an arrangement of these axes.
 function valid(kept, axes) {
-  const placed = PLACES.flatMap((place) => kept[place] ?? [null]);
+  const placed = PLACES.flatMap((place) => (Array.isArray(kept[place]) ? kept[place] : [null]));
   const known = placed.every((axis) => Number.isInteger(axis) && axis in axes) && new Set(placed).size === placed.length;
   const some = (positions, axis) => Array.isArray(positions)
     && positions.every((position) => Number.isInteger(position) && position in axes[axis].labels)

@@ -52,9 +52,10 @@ class Enlarged {
     return this.element.open;
   }
 
-  async show(id) {
+  // `known` is seen until there is more.
+  async show(id, known = null) {
     this.id = id;
-    this.whole = null;
+    this.whole = known;
     if (!this.open) {
       this.element.showModal();
       this.close.focus({ focusVisible: false });

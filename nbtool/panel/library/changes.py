@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nbtool.errors import StoreError
@@ -11,7 +11,7 @@ from nbtool.text import count
 if TYPE_CHECKING:
     from nbtool.results.store import Store
 
-Undo = Callable[[], None]
+Undo = Callable[[], str]
 
 
 class Changes:
@@ -25,7 +25,7 @@ class Changes:
     def __init__(self, store: Store, say: Callable[[str, bool], None]) -> None:
         self._store = store
         self._say = say
-        self._undos: list[tuple[str, Undo]] = []  # with what is said then
+        self._undos: list[Undo] = []
 
     def star(self, keys: Iterable[str], *, starred: bool) -> None:
         for key in keys:
@@ -38,11 +38,11 @@ class Changes:
             self._store.set_mark(key, note=note)
         what = f"The note of {count(len(keys), 'image')}"
 
-        def undo() -> None:
-            for key, old in before.items():
-                self._store.set_mark(key, note=old)
+        def undo() -> str:
+            lost = _each(before, lambda key: self._store.set_mark(key, note=before[key]))
+            return "; ".join([f"{what} is as before", *_but(lost)])
 
-        self.did(f"{what} is {'kept' if note else 'gone'}", f"{what} is as before", undo)
+        self.did(f"{what} is {'kept' if note else 'gone'}", undo)
 
     def delete(self, keys: Iterable[str], gone: Callable[[Sequence[str]], None]) -> None:
         """Takes images out of the store; `gone` is told which, also where some had to stay."""
@@ -55,45 +55,73 @@ class Changes:
             if deleted:
                 gone(deleted)
                 what = count(len(deleted), "image")
-                self.did(f"{what} deleted", f"{what} put back", lambda: self._restore(deleted))
+                self.did(f"{what} deleted", lambda: self._restore(deleted))
 
     def restore(self) -> None:
         """Puts back all that was deleted and not removed."""
-        keys = self._store.deleted.find().keys
-        self._restore(keys)
-        self._say(f"{count(len(keys), 'image')} put back", False)
+        self._say(self._restore(self._store.deleted.find().keys), False)
 
-    def did(self, what: str, undone: str, undo: Undo) -> None:
-        """Says what was done, and keeps how it is undone."""
-        self._undos.append((undone, undo))
+    def did(self, what: str, undo: Undo) -> None:
+        """Says what was done, and keeps how it is undone; `undo` returns what is said then."""
+        self._undos.append(undo)
         self._say(what, True)
 
     def undo(self) -> None:
-        """Takes back what was done last; what cannot be now is tried again by the next call."""
+        """Takes back what was done last; what the disk refuses is tried again by the next call."""
         if not self._undos:
             self._say("There is nothing to undo", False)
             return
-        undone, undo = self._undos[-1]
-        undo()
-        self._undos.pop()
+        undo = self._undos.pop()
+        try:
+            undone = undo()
+        except (StoreError, KeyError) as error:
+            if _refused(error):
+                self._undos.append(undo)
+            else:  # what was done before it can be undone still
+                self._say("That cannot be undone any more", bool(self._undos))
+            raise
         self._say(undone, bool(self._undos))
 
     def forget(self) -> None:
         """Nothing before can be undone any more."""
         self._undos.clear()
 
-    def _restore(self, keys: Iterable[str]) -> None:
-        """Puts back what can be.
+    def _restore(self, keys: Collection[str]) -> str:
+        deleted, anew = self._store.deleted, 0
 
-        Raises:
-            StoreError: Why one could not be, or the first of several.
-        """
-        failed: list[StoreError] = []
-        for key in keys:
-            if not self._store.has(key):  # else it was made anew since
-                try:
-                    self._store.restore(key)
-                except StoreError as error:
-                    failed.append(error)
-        if failed:
-            raise failed[0]
+        def restore(key: str) -> None:
+            nonlocal anew
+            if not self._store.has(key):
+                self._store.restore(key)
+            elif deleted.has(key):  # else it was put back before
+                anew += 1
+
+        lost = _each(keys, restore)
+        said = [f"{count(len(keys) - anew - len(lost), 'image')} put back"]
+        said += [f"{anew:,} {'was' if anew == 1 else 'were'} made anew meanwhile"] if anew else []
+        return "; ".join([*said, *_but(lost)])
+
+
+def _each(keys: Iterable[str], act: Callable[[str], object]) -> list[str]:
+    """Why it could not be done with some; raises what the disk refused, after all were tried."""
+    reasons, refused = [], None
+    for key in keys:
+        try:
+            act(key)
+        except StoreError as error:
+            if _refused(error):
+                refused = error
+            else:
+                reasons.append(str(error))
+    if refused:
+        raise refused
+    return reasons
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether the disk refused it, which it may not the next time."""
+    return isinstance(error, OSError) and isinstance(error.__cause__, OSError)
+
+
+def _but(reasons: list[str]) -> list[str]:
+    return [f"{len(reasons):,} could not be: {reasons[0]}"] if reasons else []

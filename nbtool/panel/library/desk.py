@@ -109,7 +109,7 @@ class Desk:
         self.queue.join(timeout)
 
     def _say(self, text: str, undo: bool = False) -> None:
-        self._wall.said = {"text": text, "undo": undo}
+        self._wall.said = {"text": sendable(text), "undo": undo}
 
     def _use(self, said: Mapping[str, Any]) -> None:
         for key in texts(said.get("cells"))[:1]:
@@ -180,7 +180,12 @@ class Desk:
         undo = self.sweeps.delete(name)
         if self._wall.opened == name:
             self._open_sweep("")
-        self._changes.did("1 sweep deleted; its images stay", "1 sweep put back", undo)
+
+        def put_back() -> str:
+            undo()
+            return "1 sweep put back"
+
+        self._changes.did("1 sweep deleted; its images stay", put_back)
         self._list_sweeps()
 
     def _show_queue(self, queue: list[dict[str, Any]]) -> None:

@@ -159,6 +159,9 @@ class Gallery {
       }
       this.shelf.told.clear();
       this.tiles.draw();
+      // What it shows and offers as a download is of a file that was dropped.
+      const { open, id, whole } = this.enlarged;
+      if (open && content.keys.includes(id)) this.enlarged.show(id, whole);
     }
   }
 

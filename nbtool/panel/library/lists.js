@@ -17,7 +17,8 @@ class Sweeps {
 
   show() {
     const sweeps = this.model.get("sweeps");
-    if (this.renamed && this.list.contains(document.activeElement)) return; // it is being written
+    this.missed = Boolean(this.renamed) && this.list.contains(document.activeElement);
+    if (this.missed) return; // it is being written
     this.empty.hidden = sweeps.length > 0;
     this.list.hidden = !sweeps.length;
     const at = focusedPlace(this.list);
@@ -45,6 +46,7 @@ class Sweeps {
       if (this.renamed !== name) return;
       this.renamed = null;
       field.replaceWith(title);
+      if (this.missed) this.show();
     };
     this.renamed = name;
     title.replaceWith(field);

@@ -7,7 +7,7 @@ class Search {
   constructor(model) {
     this.model = model;
     this.words = make("input", { type: "search", "aria-label": "Search the images", placeholder: "Words in prompt, note, model" });
-    this.models = make("select", { "aria-label": "Model" });
+    this.models = make("select", { "aria-label": "Made with" }); // "Model" is a field of the form
     this.starred = this.toggle("★ starred", "starred only");
     this.today = this.toggle("today", "made today only");
     this.sort = make("select", { "aria-label": "Order" },

@@ -17,7 +17,7 @@ from nbtool.results.image import GeneratedImage
 from nbtool.text import ellipsized
 
 CHUNK = 24  # tiles in one message
-MAX_WANTED = 240  # tiles that are still to be sent: those of what was scrolled away are dropped
+MAX_WANTED = 1024  # tiles that are still to be sent: those of what was scrolled away are dropped
 MAX_CAPTION = 300  # characters
 GREY = (128, 128, 128)
 

@@ -39,17 +39,20 @@ class Tools {
     this.paths.setAttribute("aria-label", this.paths.textContent);
     this.use.hidden = keys.length !== 1;
     this.noted = keys.length === 1 ? words[0]?.note ?? "" : "";
-    this.text.placeholder = keys.length > 1 ? `The same note for ${keys.length} images` : "A note to keep with it";
   }
 
+  // What is written is of the images that were chosen then, whatever is chosen meanwhile.
   open() {
+    const { chosen } = this.host;
+    this.about = chosen;
+    this.text.placeholder = chosen.length > 1 ? `The same note for ${chosen.length} images` : "A note to keep with it";
     this.form.hidden = false;
     this.text.value = this.noted;
     this.text.focus();
   }
 
   keep() {
-    this.host.send("note", { note: this.text.value });
+    this.host.send("note", { note: this.text.value }, this.about);
     this.leave();
   }
 

@@ -83,7 +83,7 @@ def test_images_are_chosen_marked_deleted_and_brought_back(gallery):
     expect(gallery.tiles.nth(3)).to_have_attribute("aria-label", re.compile("^Starred"))
     gallery.choose(0)
     gallery.choose(2, key="Shift")
-    gallery.button("Note").click()
+    gallery.button("Add a note").click()
     page.keyboard.type("the clean ones")
     gallery.choose(5)  # what is written stays about those before
     gallery.button("Keep the note").click()

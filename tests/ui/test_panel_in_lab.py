@@ -15,7 +15,9 @@ from playwright.sync_api import expect
 import nbtool
 
 PANEL = "import nbtool\npanel = nbtool.Panel()\npanel"
-DECODED = "images => Promise.all(images.map(image => image.decode())).then(() => true)"
+# A preview gives way to the image while one looks: then it is the new picture that is waited for.
+DECODED = """images => Promise.all(
+  images.map(image => image.decode().catch(() => image.decode()))).then(() => true)"""
 # Two frames: what follows a change of size is done.
 SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 ON_ONE_SCREEN = """panel => {
@@ -250,7 +252,7 @@ def test_a_sweep_fills_a_grid_and_is_resumed(notebook, panel):
     expect(panel.root.locator(".nbtool-sweep .nbtool-outlook")).to_contain_text(
         "6 × 3 = 18 cells: 18 images"
     )
-    results = panel.root.locator(".nbtool-results")
+    results = panel.root.locator(".nbtool-sweep .nbtool-results")
     with notebook.held():
         panel.button("Run").click()
         expect(results.locator("img").first).to_be_visible()

@@ -5,7 +5,7 @@ class Tools {
     this.host = host;
     this.count = make("span", { class: "nbtool-count-chosen" });
     this.star = button("☆ Star", "Star", () => host.star(!this.starred));
-    this.note = button("Note", "Note", () => this.open());
+    this.note = button("Note", "Add a note", () => this.open());
     this.use = button("Use these settings", "Use these settings", () => host.send("use"));
     this.paths = button("Copy path", "Copy path", () => host.send("paths"));
     this.remove = button("Delete", "Delete", () => host.send("delete"));

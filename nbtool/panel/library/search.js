@@ -74,7 +74,8 @@ class Search {
     const asked = this.model.get("asked");
     const models = this.model.get("models");
     const options = ["", ...new Set([...models, ...(asked.model ? [asked.model] : [])])];
-    if (options.join("\n") !== [...this.models.options].map((one) => one.value).join("\n"))
+    const before = [...this.models.options].map((one) => one.value);
+    if (!before.length || options.join("\n") !== before.join("\n"))
       this.models.replaceChildren(...options.map((value) => make("option", { value }, value || "all models")));
     if (!this.timer && !this.words.matches(":focus")) this.words.value = asked.words ?? "";
     this.models.value = asked.model ?? "";

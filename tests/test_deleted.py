@@ -12,7 +12,7 @@ from PIL import Image
 
 import nbtool
 from nbtool import Provenance, Recipe, Store, StoreError
-from nbtool.panel.library.changes import Changes
+from nbtool.panel.collection.changes import Changes
 from nbtool.testing import FakeEngine
 
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")

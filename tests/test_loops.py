@@ -17,8 +17,8 @@ from nbtool.catalogue import hub
 from nbtool.engines.local.worker import worker
 from nbtool.live.view import GridView
 from nbtool.panel.background import Follower, InTurn, Latest
-from nbtool.panel.library.queue import Queue
-from nbtool.panel.library.tiles import Tiles
+from nbtool.panel.collection.queue import Queue
+from nbtool.panel.collection.tiles import Tiles
 from nbtool.testing import FakeEngine
 
 PACKAGE = Path(nbtool.__file__).parent

@@ -15,11 +15,11 @@ import traitlets
 from nbtool.display import faces
 from nbtool.live.feed import sendable
 from nbtool.live.thumbnails import jpeg
-from nbtool.panel import library
+from nbtool.panel import collection
 from nbtool.panel.background import Latest
-from nbtool.panel.library.desk import Desk, texts
-from nbtool.panel.library.listed import Asked, Listed
-from nbtool.panel.library.tiles import Tiles
+from nbtool.panel.collection.desk import Desk, texts
+from nbtool.panel.collection.listed import Asked, Listed
+from nbtool.panel.collection.tiles import Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +51,8 @@ class Gallery(anywidget.AnyWidget):
         sweep: Where a saved sweep is seen that was opened.
     """
 
-    _esm = library.module()
-    _css = library.style()
+    _esm = collection.module()
+    _css = collection.style()
     recent = traitlets.List(traitlets.Unicode()).tag(sync=True)  # keys, in front of those below
     making = traitlets.List(traitlets.Unicode()).tag(sync=True)  # those of them that are not done
     stored = traitlets.Bytes().tag(sync=True)  # keys, 32 bytes each

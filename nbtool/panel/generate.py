@@ -10,9 +10,9 @@ import ipywidgets
 
 from nbtool.errors import log
 from nbtool.panel.background import Follower, Latest
+from nbtool.panel.collection.listed import MAKING
 from nbtool.panel.detail import Detail
 from nbtool.panel.gallery import Gallery
-from nbtool.panel.library.listed import MAKING
 from nbtool.panel.notice import Notice, ProgressLine, foresee, together
 from nbtool.recipes import axes
 from nbtool.results.image import GeneratedImage

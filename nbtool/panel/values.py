@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ MAX_DRAWN = 1_000  # seeds
 Write = Callable[[str], None]
 
 
-class Values:
+class Values(ABC):
     """Fields for one kind of values. What they write is not read back while they do.
 
     Args:
@@ -48,14 +49,17 @@ class Values:
             finally:
                 self._busy = False
 
+    @abstractmethod
     def _made(self) -> Any:
-        raise NotImplementedError
+        """The fields."""
 
+    @abstractmethod
     def _show(self, text: str) -> None:
-        raise NotImplementedError
+        """Fills them from a text."""
 
+    @abstractmethod
     def _text(self) -> str:
-        raise NotImplementedError
+        """What they say."""
 
 
 class Range(Values):

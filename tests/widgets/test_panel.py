@@ -653,7 +653,7 @@ def test_fault_42_what_goes_wrong_in_a_callback_is_shown_and_the_buttons_work_ag
         raise OSError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr("nbtool.panel.library.listed.Listed.came", broken)
+        patch.setattr("nbtool.panel.collection.listed.Listed.came", broken)
         generate(panel)
         assert "OSError: no room" in panel.notice.text
         assert find(panel.generate.widget, "Cancel").disabled

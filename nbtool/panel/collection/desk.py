@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtool.live.feed import sendable
 from nbtool.panel.background import InTurn
-from nbtool.panel.library.changes import Changes
-from nbtool.panel.library.queue import Queue
-from nbtool.panel.library.sweeps import Sweeps
+from nbtool.panel.collection.changes import Changes
+from nbtool.panel.collection.queue import Queue
+from nbtool.panel.collection.sweeps import Sweeps
 from nbtool.text import count
 
 if TYPE_CHECKING:

@@ -119,6 +119,11 @@ class AxisRow:
         if self.name.value != chosen:
             self._renamed()
 
+    def offer_presets(self) -> None:
+        """Offers the presets there are now, where they are what is varied."""
+        if self.name.value == PRESET:
+            self._show_fields()
+
     def place(self, number: int, of: int) -> None:
         """Says where the row stands."""
         named = f": {dict(map(reversed, self.name.options))[self.name.value]}"

@@ -77,6 +77,7 @@ class Settings:
         self.below_prompt = ipywidgets.VBox()
         self.below_prompt.add_class("nbtool-below-prompt")
         self.asking = ipywidgets.VBox([self.prompt, self.below_prompt])
+        self.asking.add_class("nbtool-asking")
         self.folds, self._in_words = self._arranged()
         self.on_change(self._judge)
         for widget in (self.model, self.exact):
@@ -196,7 +197,7 @@ class Settings:
         self.count.error = _error(lambda: _COUNT.convert("Images", self.count.value))
         last = 1 if self.count.error else int(self.count.value)
         self.seed.error = _error(lambda: self.seeding.seeds(last), "seed", "Seed")
-        self.count.disabled = not self.seed.error and len(self.seeding.typed) > 1
+        self.count.disabled = self.seeding.are_several
         self._summarize()
 
     def _summarize(self, _: Any = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from nbtool.panel.mark import Mark
 from nbtool.panel.stage import Stage
 from nbtool.recipes.checks import TEXT
 from nbtool.recipes.parameters import ROWS
-from nbtool.results.names import suggested
+from nbtool.results.names import Names, suggested
 from nbtool.text import digits, duration, printable
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Detail:
         self.save = _button("Save", "Write the file")
         self.python.on_click(notice.click(self._copy_python))
         self.save.on_click(notice.click(self._save))
+        self.bare.observe(notice.guarded(self._rename), "value")
         self._tools = self._arranged()
         self.widget = ipywidgets.VBox([self.stage, self._tools])
         self.widget.add_class("nbtool-detail")
@@ -98,7 +100,7 @@ class Detail:
             self.recipe.value = _words(image) if image else ""
             self.show_marks()
             if image:
-                self.file.value = suggested(image)
+                self.file.value = suggested(image, metadata=not self.bare.value)
                 self.fold.summary = image.caption
             self.place()
             self.stage.key = image.recipe.key if image else ""
@@ -160,14 +162,23 @@ class Detail:
             self._copy(as_python(self.image.recipe))
             self._notice.say("The code is on the clipboard.")
 
+    def _rename(self) -> None:
+        """Suggests another name, where that for the other kind of file stands there as suggested."""
+        told = not self.bare.value
+        if self.image and self.file.value == suggested(self.image, metadata=not told):
+            self.file.value = suggested(self.image, metadata=told)
+
     def _save(self) -> None:
         if not self.image:
             return
         path = files.expanded(self.file.value.strip())
+        told = not self.bare.value
         with files.explained(f"write {path}"):
             if path.exists():
-                raise StoreError(f"{path} is there already; give another name")
-        saved = files.absolute(self.image.save(path, metadata=not self.bare.value))
+                if told or self.file.value != suggested(self.image, metadata=False):
+                    raise StoreError(f"{path} is there already; give another name")
+                path = path.with_name(Names(os.listdir(path.parent)).give(path.stem, path.suffix))
+        saved = files.absolute(self.image.save(path, metadata=told))
         self._notice.say(f"Saved as {saved}{', without metadata' if self.bare.value else ''}")
 
     def _arranged(self) -> Any:

@@ -57,6 +57,7 @@ class PresetChoice:
         self._filled: dict[str, tuple[Any, Any]] = {}  # what fields had before, and were given
         self._asked = ""  # what is done if it is asked for once more
         self._offering = False  # the list is changed, nobody chooses
+        self._offered: Callable[[], None] = lambda: None
         self.edit = ipywidgets.ToggleButton(
             description="Edit presets", tooltip="Keep these settings, rename, delete"
         )
@@ -92,6 +93,10 @@ class PresetChoice:
         self._looking = Latest(self.notice.fail)
         session.on_change(self._label)
         self.look()
+
+    def on_offered(self, action: Callable[[], None]) -> None:
+        """What is done when there are other presets than before."""
+        self._offered = action
 
     @property
     def chosen(self) -> Preset | None:
@@ -139,7 +144,7 @@ class PresetChoice:
 
     def _offer(self, known: Mapping[str, Preset], problems: list[str], chosen: str) -> None:
         """Offers these; what was typed since one was chosen stays, in the form and the editor."""
-        before = self.chosen
+        before, all_before = self.chosen, self.known
         self.known = dict(known)
         options = [("none", NONE), *((name, name) for name in known)]
         self._offering = True  # other options choose the first of them for a moment
@@ -153,6 +158,8 @@ class PresetChoice:
             self._offering = False
         if self.chosen != before:
             self._fill_in(but=self._touched())
+        if self.known != all_before:
+            self._offered()
         if problems:
             self.notice.alarm("\n".join(problems))
 

@@ -54,6 +54,11 @@ class Seeding:
             raise RecipeError(read)
         return read
 
+    @property
+    def are_several(self) -> bool:
+        """Whether several seeds are typed."""
+        return not self.entry.error and len(self.typed) > 1
+
     def seeds(self, count: int) -> tuple[int, ...]:
         """As many as asked for: drawn, or counted up from the one locked; or the several typed.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbtool.errors import AxisError, NbtoolError, RecipeError
-from nbtool.panel.axis_row import AxisRow, around
+from nbtool.panel.axis_row import AxisRow, around, parse
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import Notice, foresee
 from nbtool.recipes.axes import PRESET
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_AXES = 6
 SIZE = ("width", "height")  # shown as one
+SEED = "seed"
 
 Asked = tuple[Any, list[Axis], dict[str, Any]]  # prompt, axis objects, parameters
 
@@ -86,6 +87,7 @@ class SweepTab:
         self.cancel.on_click(notice.click(self.stop))
         self.resume.on_click(notice.click(self._resume))
         session.on_change(self.outlook.guarded(self.foresee))
+        session.settings.preset.on_offered(self.outlook.guarded(self._offer_presets))
         self.widget = self._arranged()
         self._add()
         self.rows[0].fill("guidance_scale", "1-7 (+2)")
@@ -103,7 +105,7 @@ class SweepTab:
             raise AxisError("choose at least one parameter to vary")
         self._session.settings.require(but=_unused(varied))
         call = self._call(varied)
-        if (seed := call[2].get("seed")) is not None:
+        if (seed := call[2].get(SEED)) is not None:
             self._session.settings.seeding.ran((seed,))
         self._submit(self._session.generator, call)
 
@@ -170,7 +172,7 @@ class SweepTab:
             work.join(timeout)
 
     def _axes(self, *, wanted: bool = False) -> list[Axis]:
-        """The axes that the rows say, in their order.
+        """The axes that the rows say, in their order; then the form's seeds, if there are several.
 
         Args:
             wanted: Whether they are to be run.
@@ -189,7 +191,10 @@ class SweepTab:
             varied[axis.name] = axis
         if twice:
             raise AxisError(f"{twice[0]} is varied twice; take one of the two away")
-        form = self._session.settings.fields
+        settings = self._session.settings
+        if SEED not in varied and settings.seeding.are_several:
+            varied[SEED] = parse(SEED, settings.seed.value)
+        form = settings.fields
         return [_completed(axis, form, varied) for axis in varied.values()]
 
     def _call(self, varied: Sequence[Axis]) -> Asked:
@@ -200,8 +205,8 @@ class SweepTab:
         if PRESET not in taken:
             parameters |= settings.preset.asked
         prompt = parameters.pop("prompt", "")
-        if "seed" not in taken:
-            parameters["seed"] = settings.seeding.seeds(1)[0]
+        if SEED not in taken:
+            parameters[SEED] = settings.seeding.seeds(1)[0]
         return prompt, list(varied), parameters
 
     def _rest(self, varied: Sequence[Axis], wrong: Collection[str]) -> str:
@@ -215,9 +220,11 @@ class SweepTab:
         parts += in_words(recipe)
         if len(sides := [name for name in SIZE if name in parameters]) == 1:
             parts.append(f"{sides[0]} {parameters[sides[0]]}")
-        if "seed" not in taken:
+        if SEED not in taken:
             typed = settings.seeding.typed
             parts.append(f"seed {typed[0]}" if typed else "seed new each time")
+        elif not any(row.name.value == SEED for row in self.rows):
+            parts.append(f"each of the seeds {settings.seed.value.strip()}")
         return " · ".join(parts)
 
     def _submit(self, generator: Maker, call: Asked) -> None:
@@ -273,6 +280,11 @@ class SweepTab:
         row.remove.on_click(self._session.notice.click(lambda: self._remove(row)))
         self.rows.append(row)
         self._show_rows()
+
+    def _offer_presets(self) -> None:
+        for row in self.rows:
+            row.offer_presets()
+        self.foresee()
 
     def _edited(self) -> None:
         self._session.answered()

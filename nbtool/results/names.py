@@ -18,6 +18,7 @@ from nbtool.text import digits, shown
 
 SUGGESTED = "{prompt:40}-{seed}"
 NUMBERED = "image-{index}"
+UNTOLD = "image"
 MADE = ("date", "time", "key", "index")  # besides the parameters and the axes
 MAX_PIECE = 40  # characters of a value, where the pattern says nothing else
 MAX_STEM = 128  # bytes; with a number and a suffix there are at most 143, as some drives take
@@ -122,9 +123,9 @@ def values_of(
     return given | dict(words or {}) | numbers | made
 
 
-def suggested(image: GeneratedImage) -> str:
-    """A name for a file of one image alone."""
-    return Pattern(SUGGESTED).stem(values_of(image)) + ".png"
+def suggested(image: GeneratedImage, *, metadata: bool = True) -> str:
+    """A name for a file of one image alone; without metadata it tells nothing of it."""
+    return f"{Pattern(SUGGESTED).stem(values_of(image)) if metadata else UNTOLD}.png"
 
 
 def _parsed(pattern: str, known: set[str]) -> Iterator[Piece]:

@@ -343,6 +343,29 @@ def test_save_writes_a_file_with_the_recipe_and_overwrites_none(panel, tmp_path)
         nbtool.Recipe.from_file(tmp_path / "bare.png")
 
 
+def test_a_name_that_is_suggested_tells_of_no_prompt_without_metadata(panel, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    generate(panel, prompt="a secret fox", count=2)
+    name, bare = (find(panel.generate.widget, each) for each in ("Save as", "without metadata"))
+    told = name.value
+    assert told.startswith("a-secret-fox-")
+    bare.value = True
+    assert name.value == "image.png"
+    for _ in range(3):
+        press(panel.generate.widget, "Save")
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "image.png", "image-2.png", "image-3.png",
+    }  # fmt: skip
+    gallery = panel.generate.gallery
+    gallery.selected = next(key for key in gallery.images if key != gallery.selected)
+    assert name.value == "image.png"
+    bare.value = False
+    assert name.value.startswith("a-secret-fox-")
+    name.value = "mine.png"
+    bare.value = True
+    assert name.value == "mine.png"
+
+
 def test_copy_as_python_sends_code_that_makes_the_image_again(panel, monkeypatch):
     image = generate(panel, prompt=HOSTILE)[0]
     sent = []

@@ -193,6 +193,43 @@ def test_presets_are_an_axis_with_the_form_for_what_they_leave_open(panel):
     assert "did you mean 'ink'" in sweep.rows[0].message.text
 
 
+def test_presets_that_come_and_go_are_seen_in_the_fields_that_are_open(panel):
+    presets, settings = panel.generator.store.presets, panel.settings.preset
+    (row,) = fill(panel, ("preset", "ink | none")).rows
+    row.fill_in.value = True
+    assert "unknown preset 'ink'" in row.message.text
+    settings.edit.value = True
+    panel.join(SECONDS)
+    settings.name.value, settings.prompt.value = "ink", "{prompt}, ink drawing"
+    press(settings.widget, "Save preset")
+    assert find(row.widget, "ink").value
+    assert row.message.text == "2 values: ink, none"
+    del presets["ink"]
+    settings.look()
+    panel.join(SECONDS)
+    assert "unknown preset 'ink'" in row.message.text
+    with pytest.raises(ValueError, match="not enough values"):
+        find(row.widget, "ink")
+
+
+def test_several_seeds_of_the_form_are_an_axis_unless_a_row_has_them(panel):
+    seed = find(panel.generate.widget, "Seed")
+    sweep = fill(panel, ("guidance_scale", "2, 4"))
+    seed.value = "1-3, 9"
+    panel.join(SECONDS)
+    assert sweep.outlook.text.startswith("2 × 4 = 8 cells")
+    assert "each of the seeds 1-3, 9" in sweep.base.text
+    press(sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert sweep.job.grid.axes == {"guidance_scale": (2, 4), "seed": (1, 2, 3, 9)}
+    sweep = fill(panel, ("seed", "5, 6"))
+    assert sweep.outlook.text.startswith("2 cells")
+    assert "each of the seeds" not in sweep.base.text
+    seed.value = "7"
+    fill(panel, ("guidance_scale", "2, 4"))
+    assert "seed 7" in sweep.base.text
+
+
 @pytest.mark.parametrize(
     ("name", "rows"),
     [

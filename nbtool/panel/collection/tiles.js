@@ -100,7 +100,6 @@ class TileGrid {
     for (const number of wanted) this.fill(number);
     if (focused && !this.grid.contains(document.activeElement)) this.focus();
     this.ask(from * columns, to * columns);
-    this.host.act("sight");
   }
 
   // First what is in sight, then what is around it.
@@ -195,6 +194,13 @@ class TileGrid {
     this.draw();
     this.refresh();
     this.grid.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true });
+  }
+
+  // Brings an image into sight; the keyboard stays where it is.
+  reveal(key) {
+    const top = Math.floor(this.choice.places.get(key) / this.columns) * this.pitch;
+    const { scrollTop, clientHeight } = this.element;
+    if (top < scrollTop || top + this.size > scrollTop + clientHeight) this.element.scrollTop = top;
   }
 
   // The key that an arrow or another key leads to.

@@ -10,7 +10,7 @@ from pathlib import Path
 from nbtool.display import viewer
 
 PARTS = (
-    *("choice", "tiles", "keyboard", "dragging", "search", "tools", "folder", "lists"),
+    *("choice", "tiles", "keyboard", "dragging", "search", "tools", "folder", "deleted", "lists"),
     *("browsing", "counting", "sections", "gallery"),
 )
 

@@ -13,8 +13,9 @@ class Counting {
 
   show() {
     const none = !this.choice.order.length;
-    const narrowed = narrows(this.model.get("found"));
-    write(this.nothing, narrowed ? "No image matches." : "Your images appear here.");
+    const found = this.model.get("found");
+    const narrowed = narrows(found);
+    write(this.nothing, narrowed ? this.missing(found) : "Your images appear here.");
     this.nothing.hidden = !none;
     this.all.hidden = !none || !narrowed;
     this.tiles.element.hidden = none;
@@ -22,13 +23,20 @@ class Counting {
     this.saying = setTimeout(() => write(this.element, this.summary(narrowed)), SAYING);
   }
 
+  missing(found) {
+    if (!found.deleted) return "No image matches.";
+    return narrows({ ...found, deleted: false }) ? "No deleted image matches." : "Nothing is deleted.";
+  }
+
   summary(narrowed) {
     if (this.model.get("section") !== "images") return "";
+    const { deleted } = this.model.get("found");
     const [count, total] = [this.choice.order.length, this.model.get("total")].map((n) => n.toLocaleString("en"));
     const chosen = this.choice.keys.size ? ` · ${this.choice.keys.size.toLocaleString("en")} chosen` : "";
-    if (!this.choice.order.length) return narrowed ? `0 of ${total}` : "";
+    if (!this.choice.order.length) return narrowed && !deleted ? `0 of ${total}` : "";
     const [first, last] = this.tiles.size ? this.tiles.sight() : [0, 0];
     const sight = last > first ? `${(first + 1).toLocaleString("en")}–${last.toLocaleString("en")} of ${count}` : count;
+    if (deleted) return `${sight} deleted${chosen}`;
     return `${sight}${narrowed ? ` · ${total} in all` : ""}${chosen}`;
   }
 

@@ -17,7 +17,7 @@ class Gallery {
     this.search = new Search(model);
     this.tools = new Tools(this, model.get("folder"));
     this.said = new Said(model);
-    this.trash = new Trash(model);
+    this.trash = new Trash(this);
     this.sweeps = new Sweeps(model);
     this.queue = new Queue(model);
     this.enlarged = new Enlarged(new Browsing(this));
@@ -35,6 +35,7 @@ class Gallery {
     this.listen();
     this.arrive();
     this.turn();
+    this.take();
     this.order();
   }
 
@@ -43,9 +44,10 @@ class Gallery {
     this.heard = {
       "change:recent": () => this.order(), "change:stored": () => this.order(),
       "change:making": () => this.settle(), "change:selected": () => this.follow(),
-      "change:total": () => this.counting.show(), "change:found": () => this.counting.show(),
+      "change:total": () => this.counting.show(), "change:found": () => this.reset(),
       "change:asked": () => this.search.show(), "change:models": () => this.search.show(),
-      "change:said": () => this.said.show(), "change:deleted": () => this.trash.show(),
+      "change:ahead": () => this.take(),
+      "change:said": () => this.said.show(), "change:deleted": () => this.weigh(),
       "change:sweeps": () => this.sweeps.show(), "change:opened": () => this.sweeps.show(),
       "change:queue": () => this.jobs(), "change:section": () => this.turn(),
       "msg:custom": (content) => this.receive(content),
@@ -85,6 +87,24 @@ class Gallery {
   jobs() {
     this.queue.show();
     this.sections.count();
+  }
+
+  // Others are looked through: what can be done with them is another thing.
+  reset() {
+    this.changed();
+    this.trash.show();
+    this.enlarged.update();
+  }
+
+  // More or less was deleted than before.
+  weigh() {
+    this.trash.show();
+    this.search.show();
+  }
+
+  // Whether it is what was deleted that is looked through.
+  get deleted() {
+    return Boolean(this.model.get("found").deleted);
   }
 
   // Keys and their order.
@@ -158,6 +178,14 @@ class Gallery {
 
   // What comes from Python.
 
+  // The first tiles come unasked.
+  take() {
+    const { files, ...content } = this.model.get("ahead");
+    if (!files) return;
+    this.shelf.received(content, files);
+    this.receive(content);
+  }
+
   receive(content) {
     if (content.words) {
       for (const [key, words] of Object.entries(content.words)) this.facts.set(key, words);
@@ -213,7 +241,8 @@ class Gallery {
   }
 
   focus() {
-    this.tiles.focus();
+    if (this.choice.order.length) this.tiles.focus();
+    else this.counting.all.focus();
   }
 
   star(starred) {

@@ -53,6 +53,7 @@ class Keyboard {
     else if (combined) return false;
     else if (key === "Escape" && choice.keys.size) choice.none();
     else if (key === "Enter" && !gallery.making(current)) gallery.enlarged.show(current);
+    else if (gallery.deleted) return false;
     else if ((key === "Delete" || key === "Backspace") && gallery.chosen.length) gallery.send("delete");
     else if (key.toLowerCase() === "s" && at.length)
       gallery.send("star", { starred: !at.every((one) => gallery.words(one)?.starred) }, at);

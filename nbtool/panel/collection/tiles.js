@@ -1,6 +1,6 @@
 // The tiles: a grid of which only the rows in sight, and a few around them, are in the page. What
-// is asked of it: host.words(key), host.picture(key), host.making(key), host.see(keys, edge) and
-// what happens, host.act(name, key, event).
+// is asked of it: host.words(key), host.picture(key), host.making(key), host.deleted, host.see(keys,
+// edge) and what happens, host.act(name, key, event).
 
 const TILE = 96; // pixels, at least
 const TILE_GAP = 6;
@@ -159,7 +159,7 @@ class TileGrid {
     tile.setAttribute("aria-label", label || "Image");
     tile.title = label;
     write(words, said?.gone ? "✕" : said?.note ? "✎" : "");
-    star.hidden = making || !said || Boolean(said.gone);
+    star.hidden = making || host.deleted || !said || Boolean(said.gone);
     star.setAttribute("aria-pressed", Boolean(said?.starred));
     star.title = said?.starred ? "Take the star away (S)" : "Star (S)";
     write(star, said?.starred ? "★" : "☆");
@@ -167,6 +167,7 @@ class TileGrid {
 
   // Those of these keys that are in the page, as they are now.
   refresh(keys) {
+    this.grid.ariaLabel = this.host.deleted ? "Deleted images" : "Images of the store";
     const wanted = keys && new Set(keys);
     for (const row of this.rows.values())
       for (const tile of row.children)

@@ -186,7 +186,7 @@ class Detail:
         self.fold = Fold(
             "This image", self.recipe, _row(self.file, self.bare, self.save, self.python)
         )
-        tools = ipywidgets.VBox([use, self.fold.widget])
+        tools = ipywidgets.VBox([use, self.fold.widget], layout=ipywidgets.Layout())  # its own
         tools.add_class("nbtool-tools")
         return tools
 

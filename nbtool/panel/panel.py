@@ -9,6 +9,7 @@ import ipywidgets
 
 from nbtool.environment import prepare_widgets
 from nbtool.panel.generate import GenerateTab
+from nbtool.panel.looks import shared_looks
 from nbtool.panel.maker import Maker, default_maker
 from nbtool.panel.prompt_help import PromptHelp
 from nbtool.panel.root import Root
@@ -47,25 +48,26 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         name = f"nbtool-still-{uuid.uuid4().hex[:12]}"
         self._still = name
         self._handle: Any = None
-        self._session = Session(generator)
-        self.settings = self._session.settings
-        self.notice = self._session.notice
-        self._session.join(READY)
-        self.root = Root(still=name)
-        self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
-        self.prompt_help = PromptHelp(self._session)
-        self.settings.preset.attach(self._session)
-        self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]
-        self.sweep = SweepTab(
-            self._session,
-            begun=self.generate.gallery.keep_sweep,
-            ended=self._sweep_ended,
-            cancel=self.generate.cancel,
-            told=self.prompt_help.fill_with,
-        )
-        self.tabs = ipywidgets.Tab(
-            [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
-        )
+        with shared_looks():
+            self._session = Session(generator)
+            self.settings = self._session.settings
+            self.notice = self._session.notice
+            self._session.join(READY)
+            self.root = Root(still=name)
+            self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
+            self.prompt_help = PromptHelp(self._session)
+            self.settings.preset.attach(self._session)
+            self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]
+            self.sweep = SweepTab(
+                self._session,
+                begun=self.generate.gallery.keep_sweep,
+                ended=self._sweep_ended,
+                cancel=self.generate.cancel,
+                told=self.prompt_help.fill_with,
+            )
+            self.tabs = ipywidgets.Tab(
+                [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
+            )
         self.generate.detail.on(self.generate.detail.sweep, self._sweep_around)
         self.generate.gallery.on_look(self.settings.preset.look)
         self.root.on_go(self.notice.click(self._go))

@@ -302,7 +302,7 @@ class PresetChoice:
         says = ipywidgets.Label("With these settings, as the form has them:")
         editor = ipywidgets.VBox([self.name, self.prompt, self.negative, says, ticks, *rows])
         editor.add_class("nbtool-preset-editor")
-        editor.layout.display = "none"
+        editor.layout = ipywidgets.Layout(display="none")  # its own
         whole = ipywidgets.VBox([line, self.notice.widget, editor])
         whole.add_class("nbtool-preset")
         return whole, editor

@@ -101,11 +101,58 @@ def test_images_are_chosen_marked_deleted_and_brought_back(gallery):
     gallery.button("Undo").click()
     expect(gallery.count).to_contain_text(f"of {IMAGES + 4}")
     assert [store[key].note for key in gone] == ["the clean ones"] * 3
+    _looks_through_what_was_deleted(gallery, store)
     link = gallery.root.get_by_role("link", name="Show in files")
     gallery.choose(0)
     link.click()
     page.get_by_role("button", name="Run Once").click()  # asked where the notebook is not trusted
     expect(page.locator(".jp-FileBrowser-crumbs")).to_contain_text("nbtool-images")
+
+
+def _looks_through_what_was_deleted(gallery, store):
+    """Deletes four, puts one back by mouse and one by keys, and removes the rest for good."""
+    page = gallery.page
+    gallery.choose(0)
+    gallery.choose(3, key="Shift")
+    gone = [gallery.tiles.nth(n).get_attribute("data-key") for n in range(4)]
+    page.keyboard.press("Delete")
+    gallery.button("Look through deleted images").click()
+    expect(gallery.root.get_by_role("grid", name="Deleted images")).to_be_visible()
+    gallery.button("Back to all images").click()
+    expect(gallery.root.get_by_label("Search the images")).to_be_focused()
+    expect(gallery.count).to_contain_text(f"of {IMAGES}")
+    gallery.button("Look through deleted images").click()
+    expect(gallery.count).to_have_text("1–4 of 4 deleted")
+    expect(gallery.tiles).to_have_count(4)
+    expect(gallery.tiles.first.locator("img")).to_be_visible()
+    expect(gallery.button("what was deleted")).to_have_attribute("aria-pressed", "true")
+    gallery.choose(0)
+    page.keyboard.press("Delete")  # means nothing here
+    page.keyboard.press("s")
+    expect(gallery.button("Put back")).to_be_visible()
+    expect(gallery.button("Delete")).to_be_hidden()
+    assert gallery.is_accessible()
+    gallery.button("Put back").click()
+    expect(gallery.tiles).to_have_count(3)
+    expect(gallery.tiles.first).to_be_focused()
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog.nbtool-enlarged[open]")
+    dialog.get_by_role("button", name="Put back").click()
+    expect(dialog.get_by_text("1 of 2")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(gallery.tiles).to_have_count(2)
+    assert [store.has(key) for key in gone] == [True, True, False, False]
+    gallery.button("Remove deleted images for good").click()
+    expect(gallery.button("Keep")).to_be_focused()
+    assert gallery.is_accessible()
+    page.keyboard.press("Escape")
+    expect(gallery.button("Remove deleted images for good")).to_be_focused()
+    page.keyboard.press("Enter")
+    gallery.button("Remove for good").click()
+    expect(gallery.done).to_contain_text("2 images removed for good")
+    expect(gallery.button("what was deleted")).to_be_hidden()
+    expect(gallery.count).to_contain_text(f"of {IMAGES + 2}")
+    assert len(store.deleted) == 0
 
 
 def test_all_images_are_there_as_one_scrolls_and_are_searched(gallery):

@@ -168,7 +168,7 @@ def test_several_are_deleted_put_back_and_removed_for_good(panel, gallery, gener
     assert set(listed(gallery)) == set(keys(images))
     assert images[1].note == "kept with it"
     do("delete", images[2])
-    do("restore")
+    do("restore all")
     assert images[2].recipe.key in listed(gallery)
     do("delete", images[2])
     do("empty")
@@ -228,10 +228,58 @@ def test_all_that_can_be_is_put_back(gallery, images, do):
     do("delete", *images[:3])
     deleted = images[1].path.parent / "deleted"
     (deleted / images[1].path.name).unlink()
-    do("restore")
+    do("restore all")
     assert gallery.said["text"].startswith("2 images put back; 1 could not be: ")
     assert "its PNG is gone" in gallery.said["text"]
     assert {images[0].recipe.key, images[2].recipe.key} <= set(listed(gallery))
+
+
+def test_what_was_deleted_is_looked_through_and_some_of_it_put_back(
+    panel, gallery, generator, images, do
+):
+    images[1].starred = True
+    do("delete", *images[:3])
+    gallery.asked = {"deleted": True, "sort": "oldest"}
+    panel.join(SECONDS)
+    assert listed(gallery) == keys(images[:3])[::-1]
+    assert (gallery.total, gallery.found["deleted"]) == (2, True)
+    assert tile(panel, images[1].recipe.key)["starred"]
+    gallery.selected = images[1].recipe.key
+    assert panel.generate.detail.stage.picture == images[1].png
+    do("restore", images[1])
+    assert gallery.said["text"] == "1 image put back"
+    assert listed(gallery) == [images[2].recipe.key, images[0].recipe.key]
+    assert images[1].recipe.key in generator.store
+    say(panel.generate.detail.star, key=images[1].recipe.key, value=False)  # what is looked at
+    assert not images[1].starred
+    generator("while one looks through it", seed=9)
+    panel.generate._submit("and from the panel", seed=9)
+    panel.join(SECONDS)
+    assert listed(gallery) == [images[2].recipe.key, images[0].recipe.key]
+    gallery.asked = {"deleted": True, "words": "owl"}
+    panel.join(SECONDS)
+    assert prompts(gallery) == ["a green owl"]
+
+
+def test_who_looks_through_what_is_removed_is_back_at_all_images(panel, gallery, images, do):
+    do("delete", *images[:2])
+    gallery.asked = {"deleted": True}
+    panel.join(SECONDS)
+    gallery.selected = images[0].recipe.key
+    do("empty")
+    assert "2 images removed for good" in gallery.said["text"]
+    assert listed(gallery) == keys(images[2:])
+    assert (gallery.asked, gallery.deleted["images"]) == ({}, 0)
+    assert gallery.selected == images[2].recipe.key
+    assert panel.generate.detail.stage.picture == images[2].png
+
+
+def test_the_first_tiles_come_unasked_until_they_are_others(panel, gallery, images, do):
+    assert gallery.ahead["cells"] == keys(images)
+    assert gallery.ahead["words"][images[0].recipe.key]["caption"].startswith("a green owl")
+    assert len(gallery.ahead["files"]) == len(gallery.ahead["types"]) == 5
+    do("star", images[0], starred=True)
+    assert gallery.ahead == {}
 
 
 def test_all_tiles_of_a_large_screen_are_sent(panel, gallery, images):

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from nbtool.display import viewer
 
-PARTS = ("choice", "tiles", "search", "tools", "folder", "lists", "gallery")
+PARTS = (
+    *("choice", "tiles", "keyboard", "dragging", "search", "tools", "folder", "deleted", "lists"),
+    *("browsing", "counting", "sections", "gallery"),
+)
 
 
 def module() -> str:

@@ -57,9 +57,9 @@ class Changes:
                 what = count(len(deleted), "image")
                 self.did(f"{what} deleted", lambda: self._restore(deleted))
 
-    def restore(self) -> None:
-        """Puts back all that was deleted and not removed."""
-        self._say(self._restore(self._store.deleted.find().keys), False)
+    def restore(self, keys: Sequence[str]) -> None:
+        """Puts back what was deleted and not removed."""
+        self._say(self._restore(keys), False)
 
     def did(self, what: str, undo: Undo) -> None:
         """Says what was done, and keeps how it is undone; `undo` returns what is said then."""

@@ -25,7 +25,6 @@ class Wall(Protocol):
     selected: Any
     said: Any
     deleted: Any
-    models: Any
     sweeps: Any
     opened: Any
     queue: Any
@@ -45,6 +44,9 @@ class Wall(Protocol):
 
     def gone(self, keys: Sequence[str]) -> None:
         """Some images were taken out of the store."""
+
+    def removed(self, keys: Sequence[str]) -> None:
+        """What was deleted is gone for good."""
 
 
 class Desk:
@@ -75,7 +77,8 @@ class Desk:
             "note": self._note,
             "delete": lambda said: self._changes.delete(texts(said.get("cells")), wall.gone),
             "undo": lambda _: self._take_back(self._changes.undo),
-            "restore": lambda _: self._take_back(self._changes.restore),
+            "restore": lambda said: self._restore(texts(said.get("cells"))),
+            "restore all": lambda _: self._restore(self._store.deleted.find().keys),
             "empty": lambda _: self._empty(),
             "sweeps": lambda _: self._list_sweeps(),
             "open sweep": lambda said: self._open_sweep(said["name"]),
@@ -100,7 +103,7 @@ class Desk:
         self._in_turn(keep)
 
     def describe(self) -> None:
-        """Says which models there are, and how much was deleted; returns at once."""
+        """Says how much was deleted; returns at once."""
         self._in_turn(self._describe)
 
     def join(self, timeout: float | None = None) -> None:
@@ -136,6 +139,9 @@ class Desk:
         finally:
             self._wall.marked(keys)
 
+    def _restore(self, keys: Sequence[str]) -> None:
+        self._take_back(lambda: self._changes.restore(keys))
+
     def _take_back(self, act: Callable[[], None]) -> None:
         try:
             act()
@@ -145,15 +151,15 @@ class Desk:
             self._list_sweeps()
 
     def _empty(self) -> None:
-        images = len(self._store.deleted)
+        keys = self._store.deleted.find().keys
         freed = self._store.empty_deleted()
         self._changes.forget()
-        self._say(f"{count(images, 'image')} removed for good; {size_of(freed)} are free again")
+        self._say(f"{count(len(keys), 'image')} removed for good; {size_of(freed)} are free again")
+        self._wall.removed(keys)
         self._describe()
 
     def _describe(self) -> None:
         deleted = self._store.deleted
-        self._wall.models = sendable(self._store.models)
         self._wall.deleted = {"images": len(deleted), "size": size_of(deleted.size)}
 
     def _list_sweeps(self) -> None:

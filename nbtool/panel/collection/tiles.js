@@ -1,6 +1,6 @@
 // The tiles: a grid of which only the rows in sight, and a few around them, are in the page. What
-// is asked of it: host.words(key), host.picture(key), host.making(key), host.see(keys, edge) and
-// what happens, host.act(name, key, event).
+// is asked of it: host.words(key), host.picture(key), host.making(key), host.deleted, host.see(keys,
+// edge) and what happens, host.act(name, key, event).
 
 const TILE = 96; // pixels, at least
 const TILE_GAP = 6;
@@ -100,7 +100,6 @@ class TileGrid {
     for (const number of wanted) this.fill(number);
     if (focused && !this.grid.contains(document.activeElement)) this.focus();
     this.ask(from * columns, to * columns);
-    this.host.act("sight");
   }
 
   // First what is in sight, then what is around it.
@@ -160,7 +159,7 @@ class TileGrid {
     tile.setAttribute("aria-label", label || "Image");
     tile.title = label;
     write(words, said?.gone ? "✕" : said?.note ? "✎" : "");
-    star.hidden = making || !said || Boolean(said.gone);
+    star.hidden = making || host.deleted || !said || Boolean(said.gone);
     star.setAttribute("aria-pressed", Boolean(said?.starred));
     star.title = said?.starred ? "Take the star away (S)" : "Star (S)";
     write(star, said?.starred ? "★" : "☆");
@@ -168,6 +167,7 @@ class TileGrid {
 
   // Those of these keys that are in the page, as they are now.
   refresh(keys) {
+    this.grid.ariaLabel = this.host.deleted ? "Deleted images" : "Images of the store";
     const wanted = keys && new Set(keys);
     for (const row of this.rows.values())
       for (const tile of row.children)
@@ -195,6 +195,13 @@ class TileGrid {
     this.draw();
     this.refresh();
     this.grid.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true });
+  }
+
+  // Brings an image into sight; the keyboard stays where it is.
+  reveal(key) {
+    const top = Math.floor(this.choice.places.get(key) / this.columns) * this.pitch;
+    const { scrollTop, clientHeight } = this.element;
+    if (top < scrollTop || top + this.size > scrollTop + clientHeight) this.element.scrollTop = top;
   }
 
   // The key that an arrow or another key leads to.

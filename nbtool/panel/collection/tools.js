@@ -7,12 +7,14 @@ class Tools {
     this.star = button("☆ Star", "Star", () => host.star(!this.starred));
     this.note = button("Note", "Add a note", () => this.open());
     this.use = button("Use these settings", "Use these settings", () => host.send("use"));
+    this.back = button("Put back", "Put back", () => host.send("restore"));
     this.paths = button("Copy path", "Copy path", () => host.send("paths"));
     this.remove = button("Delete", "Delete", () => host.send("delete"));
     this.none = button("✕", "Choose none (Esc)", () => host.none());
-    const link = folderLink(folder);
+    this.link = folderLink(folder);
     this.element = make("div", { class: "nbtool-chosen", role: "toolbar", "aria-label": "Chosen images" },
-      this.count, this.star, this.note, this.use, this.paths, ...(link ? [link] : []), this.remove, this.none);
+      this.count, this.star, this.note, this.back, this.use, this.paths, ...(this.link ? [this.link] : []),
+      this.remove, this.none);
     this.element.hidden = true;
     this.text = make("input", { type: "text", "aria-label": "Note of the chosen images" });
     this.form = make("div", { class: "nbtool-noting" }, this.text,
@@ -28,8 +30,11 @@ class Tools {
   }
 
   show(keys) {
+    const { deleted } = this.host;
+    const left = !keys.length && this.element.contains(document.activeElement);
     this.element.hidden = !keys.length;
-    if (!keys.length) this.form.hidden = true;
+    if (!keys.length || deleted) this.form.hidden = true;
+    if (left) this.host.focus();
     const words = keys.map((key) => this.host.words(key));
     this.starred = keys.length > 0 && words.every((said) => said?.starred);
     write(this.count, `${keys.length.toLocaleString("en")} chosen`);
@@ -38,6 +43,9 @@ class Tools {
     write(this.paths, keys.length > 1 ? "Copy paths" : "Copy path");
     this.paths.setAttribute("aria-label", this.paths.textContent);
     this.use.hidden = keys.length !== 1;
+    this.back.hidden = !deleted;
+    for (const one of [this.star, this.note, this.remove]) one.hidden = deleted;
+    if (this.link) this.link.hidden = deleted;
     this.noted = keys.length === 1 ? words[0]?.note ?? "" : "";
   }
 
@@ -77,40 +85,5 @@ class Said {
     write(this.text, text ?? "");
     this.undo.hidden = !undo;
     this.element.classList.toggle("nbtool-nothing", !text);
-  }
-}
-
-// What lies in deleted/, and the way to be rid of it: asked once more before it is gone.
-class Trash {
-  constructor(model) {
-    this.model = model;
-    this.text = make("span");
-    this.back = button("Put back", "Put back deleted images", () => model.send({ kind: "restore" }));
-    this.empty = button("Remove for good …", "Remove deleted images for good", () => this.ask(true));
-    this.yes = button("Remove", "Remove for good", () => {
-      model.send({ kind: "empty" });
-      this.ask(false);
-    });
-    this.no = button("Keep", "Keep", () => this.ask(false));
-    this.element = make("div", { class: "nbtool-trash" }, this.text, this.back, this.empty, this.yes, this.no);
-    this.asking = false;
-    this.show();
-  }
-
-  ask(asking) {
-    const was = this.asking;
-    this.asking = asking;
-    this.show();
-    if (asking) this.no.focus();
-    else if (was && !this.element.hidden) this.empty.focus();
-  }
-
-  show() {
-    const { images = 0, size = "" } = this.model.get("deleted");
-    this.element.hidden = !images;
-    const what = `${images.toLocaleString("en")} deleted ${images === 1 ? "image" : "images"}, ${size}`;
-    write(this.text, this.asking ? `Remove ${what}, for good?` : what);
-    this.empty.hidden = this.back.hidden = this.asking;
-    this.yes.hidden = this.no.hidden = !this.asking;
   }
 }

@@ -12,7 +12,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from drives import Drive, contents
+from drives import Drive, contents, meanwhile
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -24,17 +24,8 @@ from nbtool.testing import FakeEngine
 
 UNREADABLE = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.EACCES, errno.ENAMETOOLONG)
 NEWER = {"loras": {"outline": 0.8, "a": [1, True, None]}}
+pytestmark = pytest.mark.usefixtures("quiet")
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
-
-
-@pytest.fixture(autouse=True)
-def _quietly(monkeypatch):
-    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-
-
-@pytest.fixture
-def gen(tmp_path):
-    return nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
 
 
 @pytest.fixture
@@ -168,7 +159,7 @@ def remake(folder, recipe):
     ),
     ids=str,
 )
-def test_what_another_notebook_has_just_committed_is_not_moved(image, monkeypatch, tmp_path, scene):
+def test_what_another_notebook_has_just_committed_is_not_moved(image, tmp_path, scene):
     damage, again, (call, number) = scene
     store, recipe = image.store, image.recipe
     backup = shutil.copytree(store.path, tmp_path / "backup")
@@ -176,23 +167,15 @@ def test_what_another_notebook_has_just_committed_is_not_moved(image, monkeypatc
         image.path.unlink()
     else:
         (image.path if damage == "PNG" else record_of(image)).write_bytes(b"damaged")
-    real, calls = getattr(os, call), []
 
-    def and_meanwhile(*args, **options):
-        calls.append(args)
-        if len(calls) == number:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, call, real)
-                if again == "made":
-                    remake(store.path, recipe)
-                else:
-                    shutil.copytree(backup, store.path, dirs_exist_ok=True)
-        return real(*args, **options)
+    def commit():
+        if again == "made":
+            remake(store.path, recipe)
+        else:
+            shutil.copytree(backup, store.path, dirs_exist_ok=True)
 
-    monkeypatch.setattr(os, call, and_meanwhile)
-    store.get(recipe.key)
-    monkeypatch.undo()
-    assert len(calls) >= number
+    with meanwhile(commit, call, number):
+        store.get(recipe.key)
     made = store[recipe.key].provenance.created
     assert made == ("of another notebook" if again == "made" else image.provenance.created)
 

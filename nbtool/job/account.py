@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nbtool.errors import stopped_by
+from nbtool.errors import GenerationError, stopped_by
 from nbtool.job.ending import Ending
 from nbtool.results.labelled import Cell
 from nbtool.results.progress import Progress
@@ -164,6 +164,19 @@ class Account:
             self._settled.append((key, cell))
             self.let_go(key)
             self.update(**{name: getattr(self._counts, name) + n for name, n in counts.items()})
+
+    def fill(self, cells: Mapping[Index, Cell]) -> None:
+        """This came of cells later, in the place of what came first; also after the end."""
+        keys = {index: key for key, places in self.cells.items() for index in places}
+        with self.changed:
+            for index, cell in cells.items():
+                before = self._results.get(keys[index])
+                self._results[keys[index]] = cell
+                self._settled.append((keys[index], cell))
+                if isinstance(before, GenerationError) and not isinstance(cell, GenerationError):
+                    counts = self._counts
+                    self._counts = replace(counts, failed=counts.failed - 1, made=counts.made + 1)
+            self.changed.notify_all()
 
     def let_go(self, key: str) -> None:
         """An image is not in the making here any more, whatever is still heard of it."""

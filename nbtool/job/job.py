@@ -141,6 +141,10 @@ class Job:
         """
         return self._account.changes(seen)
 
+    def fill(self, cells: Mapping[Index, Cell]) -> None:
+        """Takes what came of cells later, such as of one that failed and was tried again."""
+        self._account.fill(cells)
+
     def view(self, *, rows: str | None = None, cols: str | None = None) -> GridView | Grid:
         """The grid as a widget that fills while the job runs; see `Grid.view`."""
         if environment.why_no_widgets():
@@ -181,7 +185,7 @@ class Job:
         others go on after it.
         """
         if line.move_up(self):
-            self._work.move()
+            self._work.reorder()
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for the end, or `timeout` seconds; raises nothing."""

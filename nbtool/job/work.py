@@ -77,7 +77,7 @@ class Work:
             self._store.prepare()
             self._prepared = True
 
-    def move(self) -> None:
+    def reorder(self) -> None:
         """Goes on with the priority that its turn has now, once what is in the making is done."""
         self._moved = True
 

@@ -11,6 +11,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from drives import Drive, contents, meanwhile
 from PIL import Image
@@ -620,3 +621,15 @@ def test_a_jpeg_keeps_the_colour_of_every_pixel(image, tmp_path):
 def test_a_store_is_asked_by_key_and_says_so(gen, image):
     with pytest.raises(KeyError, match=r"asked by key, got 0; list\(store\)"):
         gen.store[0]
+    for ask in (gen.store.get, gen.store.has, gen.store.mark, gen.store.set_mark):
+        for wrong in (5, None, b"x", image):
+            with pytest.raises(StoreError, match=r"by an image's key, such as image\.recipe\.key"):
+                ask(wrong)
+    assert 5 not in gen.store.listing()
+
+
+@pytest.mark.parametrize("wrong", ["x", None, 1.5, -1, [1]])
+def test_how_many_of_the_latest_is_a_number(gen, image, wrong):
+    with pytest.raises(RecipeError, match="latest takes how many images, a whole number, got"):
+        gen.store.latest(wrong)
+    assert len(gen.store.latest(np.int64(1))) == 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, environment
 from nbtool.display import progress
-from nbtool.engines.base import Engine, Exacting, Renewing
+from nbtool.engines.base import Engine, Exacting, Renewing, is_exact
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
@@ -251,7 +251,7 @@ class Generator:
     @property
     def exact(self) -> bool:
         """Whether an image's bits depend on nothing that it is made together with."""
-        return isinstance(self.engine, Exacting) and self.engine.exact
+        return is_exact(self.engine)
 
     def with_exact(self, exact: bool) -> Generator:
         """The same generator, exact or not.

@@ -31,7 +31,7 @@ from nbtool.catalogue import identity, weights
 from nbtool.catalogue.hub import Repository
 from nbtool.engines.local import LocalEngine, tuning
 from nbtool.engines.local.classes import Classes
-from nbtool.results import index
+from nbtool.results import alone, index
 from nbtool.testing import FakeEngine
 
 CODES = (errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOSPC, errno.EMFILE)
@@ -79,6 +79,29 @@ def kept_preset(folder):
     presets = opened(folder).presets
     presets["photo"] = nbtool.Preset(prompt="35mm photo")
     return dict(presets)
+
+
+def kept_preset_without_locks(folder):
+    """On a drive that has none."""
+    with pytest.MonkeyPatch.context() as patch:
+        if os.name != "nt":  # which has none anyway
+            patch.setattr("fcntl.flock", refuse)
+        patch.setattr(alone, "PATIENCE", 0)
+        return kept_preset(folder)
+
+
+def saved_without_hard_links(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "link", refuse)
+        return saved_in_a_folder(folder)
+
+
+def refuse(*_):
+    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+
+def saved_in_a_folder(folder):
+    return nbtool.save(opened(folder).find(), folder / "saved" / "several", metadata=False).name
 
 
 def saved(folder, name):
@@ -243,6 +266,7 @@ OPERATIONS = {
     "unmark": lambda folder: marked(folder, starred=False, note=""),
     "use a preset": lambda folder: generator(folder)("a star", seed=7, preset="ink").recipe,
     "keep a preset": kept_preset,
+    "keep a preset without locks": kept_preset_without_locks,
     "pixels": lambda folder: [image.image.tobytes() for image in opened(folder)],
     "keep a tuning": tuned,
     "keep a width": compared,
@@ -272,9 +296,8 @@ OPERATIONS = {
     "write into a folder that is gone": functools.partial(
         refused, path="gone", words="the folder is gone"
     ),
-    "save images in a folder": lambda folder: nbtool.save(
-        opened(folder).find(), folder / "saved" / "several", metadata=False
-    ).name,
+    "save images in a folder": saved_in_a_folder,
+    "save images in a folder without hard links": saved_without_hard_links,
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)
@@ -321,6 +344,7 @@ def made(tmp_path_factory):
         named(folder, name)
     del opened(folder).grids["deleted"]
     opened(folder).presets["ink"] = nbtool.Preset(prompt="{prompt}, ink drawing")
+    (folder / "images" / alone.LOCK).mkdir()  # left of a process that was killed
     (folder / "saved").mkdir()
     for name in ("jpg", "webp"):
         (folder / "saved" / f"image.{name}").write_bytes(b"before")

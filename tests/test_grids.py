@@ -22,13 +22,8 @@ NAMES = [
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
 
 
-@pytest.fixture(autouse=True)
-def _quietly(monkeypatch):
-    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-
-
 @pytest.fixture
-def gen(tmp_path):
+def gen(tmp_path, quiet):
     engine = FakeEngine(fails=lambda recipe: "too red" if recipe.seed == 3 else "")
     return nbtool.Generator(engine=engine, store=tmp_path / "images", guidance_scale=2)
 

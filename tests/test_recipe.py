@@ -330,3 +330,6 @@ def test_fault_57_what_a_newer_nbtool_wrote_is_part_of_a_recipe(complete):
     complete.require_known()
     with pytest.raises(RecipeError, match="did you mean 'prompt'"):
         Recipe.from_dict(given | {"promt": "x"})
+    for wrong in (5, None, "a star", ["prompt"]):
+        with pytest.raises(RecipeError, match="a recipe is read from a dict of parameters, got"):
+            Recipe.from_dict(wrong)

@@ -12,6 +12,7 @@ from nbtool.errors import AxisError, unknown_name
 from nbtool.recipes.axes import Index
 from nbtool.recipes.labels import named, shown
 from nbtool.text import printable
+from nbtool.text import shown as said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -133,6 +134,8 @@ def arrange(
 
 
 def _axis(name: str, axes: Mapping[str, Any]) -> str:
+    if not isinstance(name, str):
+        raise AxisError(f"rows and cols are names of axes, got {said(name)}")
     if (known := named(name, axes)) is None:
         raise AxisError(unknown_name(name, axes, "axis") if axes else "this grid has no axes")
     return known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import json
 import re
 from functools import partial
@@ -21,12 +22,13 @@ from nbtool.results.names import Names, Pattern
 from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nbtool.recipes.axis import Axis
     from nbtool.results.labelled import Labelled
 
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
+MAX_NOT_MADE = 1000  # cells without an image of which the page says what was asked for
 MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become
 COPIES = "The images on this page are WebP copies, to keep the page small."
 NOTE = "The images on this page are WebP copies without recipes inside, to keep the page small."
@@ -96,12 +98,15 @@ def viewer_data(
     }
     if not metadata:
         return data | {"title": "Images", "version": ""}
-    data["requests"] = {
-        n: request(grid.recipe(index))
-        for n, (index, found) in enumerate(zip(grid.indices(), where, strict=True))
-        if isinstance(found, str)
-    }
-    return data
+    return data | {"requests": _requests(grid, where)}
+
+
+def _requests(grid: Labelled, where: Sequence[int | str | None]) -> dict[int, dict[str, Any]]:
+    """What was asked for in the cells that have no image, by number."""
+    failed = {n for n, found in enumerate(where) if isinstance(found, str)}
+    not_made = (n for n, found in enumerate(where) if found is None)
+    wanted = failed.union(itertools.islice(not_made, MAX_NOT_MADE))
+    return {n: request(grid.recipe(i)) for n, i in enumerate(grid.indices()) if n in wanted}
 
 
 def described(grid: Labelled, layout: Layout, size: tuple[int, int]) -> dict[str, Any]:

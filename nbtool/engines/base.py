@@ -153,3 +153,8 @@ class Exacting(Protocol):
     """An engine that can make images that depend on nothing they are made together with."""
 
     exact: bool
+
+
+def is_exact(engine: Engine) -> bool:
+    """Whether its images depend on nothing that they are made together with."""
+    return isinstance(engine, Exacting) and engine.exact

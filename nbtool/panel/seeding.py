@@ -117,8 +117,8 @@ class Seeding:
 def _read(text: str) -> tuple[int, ...] | str:
     """The seeds that a text says, or what is wrong with it."""
     try:
-        if (number := len(given.taken("seed", text).values)) > MAX_IMAGES:
-            return f"seed: at most {MAX_IMAGES:,} images of one click, got {number:,} seeds"
+        if len(given.numbers("seed", text, MAX_IMAGES + 1)) > MAX_IMAGES:
+            return f"seed: at most {MAX_IMAGES:,} images of one click; give fewer seeds"
         return tuple(axes.sweep(Recipe(), (), {"seed": text}, {}).axes[0].labels)
     except RecipeError as error:
         return str(error)

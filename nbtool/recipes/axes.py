@@ -16,11 +16,12 @@ from nbtool.errors import AxisError, RecipeError, unknown_name
 from nbtool.recipes import given, templates
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.checks import as_integer, is_bool
-from nbtool.recipes.given import MAX_VALUES, Several
+from nbtool.recipes.given import Several
 from nbtool.recipes.labels import canonical
 from nbtool.recipes.parameters import PARAMETERS, check_names, checked
 from nbtool.recipes.preset import TEXTS as PROMPTS
 from nbtool.recipes.preset import Preset, chosen
+from nbtool.recipes.ranges import MAX_VALUES
 from nbtool.recipes.recipe import Recipe
 from nbtool.recipes.templates import Swap
 from nbtool.text import shown

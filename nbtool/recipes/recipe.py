@@ -139,6 +139,10 @@ class Recipe(Parameters):
         Raises:
             RecipeError: A name is unknown or a value out of range or of the wrong kind.
         """
+        if not isinstance(parameters, Mapping):
+            raise RecipeError(
+                f"a recipe is read from a dict of parameters, got {shown(parameters)}"
+            )
         check_names(parameters)
         return cls(**parameters)
 

@@ -100,8 +100,15 @@ class Labelled(Sequence[GeneratedImage]):
         return words
 
     def cell(self, index: Index) -> Cell | None:
-        """What stands at a full index: an image, why it failed, or None when it was not made."""
-        return self._cells.get(index)
+        """What stands at a full index: an image, why it failed, or None when it was not made.
+
+        Raises:
+            AxisError: It is no index.
+        """
+        try:
+            return self._cells.get(index)
+        except TypeError:  # it cannot be hashed
+            raise self._no_index(index) from None
 
     def fill(self, cells: Mapping[Index, Cell]) -> None:
         """Takes what came of cells later."""
@@ -113,24 +120,28 @@ class Labelled(Sequence[GeneratedImage]):
 
     def labels(self, index: Index) -> dict[str, Any]:
         """The label on each axis of a full index."""
-        return {axis.name: axis.labels[i] for axis, i in zip(self._axes, index, strict=True)}
+        return {axis.name: axis.labels[i] for axis, i in self._along(index)}
 
     def texts(self, index: Index) -> dict[str, str]:
         """The same as people read them: no two labels of an axis look alike."""
-        return {axis.name: axis.texts[i] for axis, i in zip(self._axes, index, strict=True)}
+        return {axis.name: axis.texts[i] for axis, i in self._along(index)}
 
     def captions(self, index: Index) -> list[str]:
         """What each axis says of a full index: "Guidance 5"."""
-        return [axis.captions[i] for axis, i in zip(self._axes, index, strict=True)]
+        return [axis.captions[i] for axis, i in self._along(index)]
 
     def recipe(self, index: Index) -> Recipe:
-        """The recipe of a cell, of one that was not made as far as the grid knows it."""
-        cell = self._cells.get(index)
+        """The recipe of a cell, of one that was not made as far as the grid knows it.
+
+        Raises:
+            AxisError: It is no index.
+        """
+        cell = self.cell(index)
         if isinstance(cell, GeneratedImage):
             return cell.recipe
         if isinstance(cell, GenerationError) and cell.recipe is not None:
             return cast("Recipe", cell.recipe)
-        return self.sweep.recipe(index)
+        return self.sweep.recipe(tuple(i for _, i in self._along(index)))
 
     def __iter__(self) -> Iterator[GeneratedImage]:
         cells = (self._cells.get(index) for index in self.indices())
@@ -301,6 +312,22 @@ class Labelled(Sequence[GeneratedImage]):
             if name in axis.parameters:
                 return axis
         raise self._no_axis(name)
+
+    def _along(self, index: Index) -> list[tuple[Axis, int]]:
+        """Every axis with the position on it.
+
+        Raises:
+            AxisError: It is no index.
+        """
+        try:
+            places = zip(self._axes, index, strict=True)
+            return [(axis, range(len(axis))[i]) for axis, i in places]
+        except (TypeError, ValueError, IndexError):
+            raise self._no_index(index) from None
+
+    def _no_index(self, index: object) -> AxisError:
+        shape = ", ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)
+        return AxisError(f"an index has a place on each axis ({shape}), got {shown(index)}")
 
     def _no_axis(self, name: str) -> AxisError:
         return AxisError(unknown_name(name, map(printable, self.axes), "axis"))

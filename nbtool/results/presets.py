@@ -21,6 +21,7 @@ from nbtool.errors import RecipeError, StoreError
 from nbtool.recipes.labels import named
 from nbtool.recipes.preset import SETTINGS, TEXTS, Preset, is_none
 from nbtool.results import records
+from nbtool.results.alone import alone_in
 from nbtool.results.folder import PRESETS, Folder
 from nbtool.results.records import NEWER, SCHEMA, DamagedError, UnusableError
 from nbtool.text import card, card_text, count, ellipsized, printable, shown, warn
@@ -98,9 +99,7 @@ class Presets(MutableMapping[str, Preset]):
         """
         with self._changing() as said:
             presets = _presets_in(said)
-            found = named(name, presets)
-            if found is None:
-                raise KeyError(f"{self.path} has no preset {name!r}")
+            found = self._found(name, presets)
             self._write(said, {n: preset for n, preset in presets.items() if n != found})
 
     def rename(self, name: str, new: str) -> None:
@@ -114,9 +113,7 @@ class Presets(MutableMapping[str, Preset]):
         check_name(new)
         with self._changing() as said:
             presets = _presets_in(said)
-            found, taken = named(name, presets), named(new, presets)
-            if found is None:
-                raise KeyError(f"{self.path} has no preset {name!r}")
+            found, taken = self._found(name, presets), named(new, presets)
             if taken not in (None, found):
                 raise RecipeError(f"there is a preset {new!r} already; take another name")
             self._write(said, {new if n == found else n: one for n, one in presets.items()})
@@ -174,6 +171,17 @@ class Presets(MutableMapping[str, Preset]):
         rows |= {printable(n): ellipsized(_words(one), MAX_LISTED) for n, one in usable.items()}
         return rows | {f"not usable {n}": text for n, text in enumerate(problems, 1)}
 
+    def _found(self, name: object, presets: Mapping[str, Any]) -> str:
+        """The name as the file has it.
+
+        Raises:
+            KeyError: There is none.
+        """
+        found = named(name, presets) if isinstance(name, str) else None
+        if found is None:
+            raise KeyError(f"{self.path} has no preset {shown(name)}")
+        return found
+
     def _understood(self, name: str, said: object) -> Preset:
         try:
             if not isinstance(said, dict):
@@ -205,7 +213,7 @@ class Presets(MutableMapping[str, Preset]):
     def _changing(self) -> Iterator[dict[str, Any]]:
         """What the file says, none of which may be lost; nobody else writes it inside."""
         self._folder.prepare()
-        with _writing, files.alone_in(self._folder.path):
+        with _writing, self._folder.explained("write in"), alone_in(self._folder.path):
             yield self._to_change()
 
     def _to_change(self) -> dict[str, Any]:

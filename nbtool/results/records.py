@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbtool import files, metadata
-from nbtool.errors import MetadataError, RecipeError
+from nbtool.errors import MetadataError, RecipeError, StoreError
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.provenance import KINDS, Provenance
 from nbtool.recipes.recipe import Recipe, key_of
@@ -35,6 +35,18 @@ NEWER = "a newer nbtool wrote it; update nbtool"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FIELDS = frozenset({"schema", "key", "recipe", "provenance", "png_sha256"})
 _WRONG = (KeyError, TypeError, AttributeError, RecipeError)  # what a field that is wrong raises
+
+
+def check_key(key: object) -> None:
+    """Refuses what can be the key of no image.
+
+    Raises:
+        StoreError: It is no text.
+    """
+    if not isinstance(key, str):
+        raise StoreError(
+            f"a store is asked by an image's key, such as image.recipe.key, got {shown(key)}"
+        )
 
 
 class UnusableError(Exception):

@@ -33,7 +33,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import files
 from nbtool.environment import default_folder
-from nbtool.errors import StoreError
+from nbtool.errors import RecipeError, StoreError
+from nbtool.recipes.checks import as_integer
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
@@ -54,7 +55,7 @@ from nbtool.results.records import (
     Record,
     UnusableError,
 )
-from nbtool.text import warn
+from nbtool.text import shown, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,8 +69,8 @@ class Listing:
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
 
-    def __contains__(self, key: str) -> bool:
-        return key[:KEY_DIGITS] in self._names
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key[:KEY_DIGITS] in self._names
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Listing) and self._names == other._names
@@ -146,7 +147,11 @@ class Store:
         """The star and the note of an image; those of one that has neither are empty.
 
         One that cannot be read is named in a warning, and taken for empty.
+
+        Raises:
+            StoreError: It is no key.
         """
+        records.check_key(key)
         return self._marks.mark(key)
 
     def set_mark(self, key: str, *, starred: bool | None = None, note: str | None = None) -> Mark:
@@ -156,6 +161,7 @@ class Store:
             StoreError: There is no such image; what it has cannot be read now, or is a newer
                 nbtool's; or it could not be written.
         """
+        records.check_key(key)
         return self._marks.set_mark(key, starred=starred, note=note)
 
     def marks(self) -> dict[str, Mark]:
@@ -235,7 +241,11 @@ class Store:
 
         A damaged one is set aside, one that cannot be read now is left as it is; either is named
         in a warning, and counts as not there.
+
+        Raises:
+            StoreError: It is no key.
         """
+        records.check_key(key)
         if not SHA256.fullmatch(key):
             return None
         try:
@@ -250,8 +260,9 @@ class Store:
         """True when an image of this key was committed; `get` would verify it too.
 
         Raises:
-            StoreError: The folder cannot be read now.
+            StoreError: It is no key, or the folder cannot be read now.
         """
+        records.check_key(key)
         return self._folder.has(key)
 
     def listing(self) -> Listing:
@@ -259,8 +270,16 @@ class Store:
         return Listing(map(name_of, self._folder.named(RECORD)))
 
     def latest(self, count: int) -> list[GeneratedImage]:
-        """The images that were made last, newest first, without a look at their pixels."""
-        return list(itertools.islice(self.find(sort=NEWEST), count))
+        """The images that were made last, newest first, without a look at their pixels.
+
+        Raises:
+            RecipeError: It is no number of images.
+            StoreError: The folder cannot be read.
+        """
+        most = as_integer(count)
+        if most is None or most < 0:
+            raise RecipeError(f"latest takes how many images, a whole number, got {shown(count)}")
+        return list(itertools.islice(self.find(sort=NEWEST), most))
 
     def __getitem__(self, key: str) -> GeneratedImage:
         """The image of a key, verified against its hash.

@@ -56,6 +56,15 @@ def test_the_page_holds_every_cell_and_the_files_as_they_are(grid):
     assert data["summary"].startswith("6 images · 1 failed · 1 not made")
 
 
+def test_the_page_says_what_was_asked_for_in_cells_without_an_image(grid, monkeypatch):
+    requests = _data(page(grid))["requests"]
+    assert requests.keys() == {"1", "6"}
+    assert ["Seed", "2", "seed"] in requests["6"]["recipe"]
+    assert "seed=2," in requests["6"]["python"]
+    monkeypatch.setattr(module, "MAX_NOT_MADE", 0)  # a cancelled sweep has very many
+    assert _data(page(grid))["requests"].keys() == {"1"}
+
+
 def test_cells_of_one_recipe_share_one_image(make_grid):
     grid = make_grid("a star", seed=[1, 2])
     same = grid.isel(seed=[0, 1])

@@ -54,7 +54,7 @@ class PageModel {
       if (idle) setTimeout(() => this.answer());
     } else if (content.kind === "whole") {
       const { cell } = content;
-      if (typeof this.cells[cell] === "string") {
+      if (typeof this.cells[cell] !== "number") {
         setTimeout(() => this.tell("msg:custom", { ...this.requests[cell], kind: "whole", cell }, []));
         return;
       }

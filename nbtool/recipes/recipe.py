@@ -150,26 +150,26 @@ class Recipe(Parameters):
                 raise RecipeError(
                     f"{name} needs {what} to act on; give {wanted}=…, or leave it out"
                 )
-        if self.refine and self.mask_padding is not None:
-            raise RecipeError(
-                "refine and mask_padding do not go together; refine the image: img.refine(…)"
-            )
+        _ = self.last_pass.width  # which may be larger than there are
 
     @property
     def needs(self) -> tuple[Recipe, ...]:
         """The recipes whose images it is made from, as far as these are not to be had yet."""
-        wanted = [one.recipe for one in self.pictures if one.recipe and not one.is_here]
-        first = self.first_pass
-        if first is not None and not self._first_picture(first).is_here:
-            wanted.append(first)
+        wanted = [one.recipe for one in self.sources if one.recipe and not one.is_here]
         return tuple(dict.fromkeys(wanted))
 
     @property
-    def origins(self) -> tuple[Recipe, ...]:
-        """The recipes that its pictures were made by, and its first pass."""
-        made = [one.recipe for one in self.pictures if one.recipe]
+    def sources(self) -> tuple[Picture, ...]:
+        """All that it is made from at once: its pictures, or the image of its first pass."""
         first = self.first_pass
-        return tuple(dict.fromkeys(made + ([first] if first else [])))
+        return (self._first_picture(first),) if first else self.pictures
+
+    @property
+    def chain(self) -> list[Recipe]:
+        """The recipes on the way to it, from words or the first picture on; it comes last."""
+        before = [one.recipe for one in self.sources if one.recipe]
+        way = dict.fromkeys(step for recipe in before for step in recipe.chain)
+        return [*way, self]
 
     @property
     def first_pass(self) -> Recipe | None:
@@ -213,7 +213,7 @@ class Recipe(Parameters):
         values = vars(self)
         known = {name: values[name] for name, rest in AT_REST.items() if values[name] != rest}
         for name in COMPOSED & known.keys():
-            known[name] = _said(known[name])
+            known[name] = recorded(known[name])
         return known | self.unknown if "_unknown" in values else known
 
     def in_words(self) -> dict[str, Any]:
@@ -341,7 +341,7 @@ class Recipe(Parameters):
 
 
 def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recipe:
-    """The recipe that makes an image anew from another, enlarged.
+    """The recipe that makes an image anew from another, enlarged: the whole of it, without masks.
 
     Args:
         first: What made the other.
@@ -357,18 +357,22 @@ def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recip
         width=width,
         height=height,
         resize_mode="stretch",
+        mask_image=None,
+        mask_blur=0,
+        mask_padding=None,
         refine=None,
     )
 
 
 def _enlarged(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """A size made larger, in steps of what the sides have in common, so that models take it."""
-    multiple = next((m for m in (32, 16) if not any(side % m for side in size)), SIDE_MULTIPLE)
+    """A size made larger, in steps that models take which took it as it was."""
+    coarse = 2 * SIDE_MULTIPLE
+    multiple = SIDE_MULTIPLE if any(side % coarse for side in size) else coarse
     width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
     return width, height
 
 
-def _said(value: Picture | Pictures | Refine) -> Any:
+def recorded(value: Picture | Pictures | Refine) -> Any:
     """What a dictionary has of a value that has parts."""
     return [one.to_dict() for one in value] if isinstance(value, Pictures) else value.to_dict()
 

@@ -15,8 +15,10 @@ from nbtool import metadata as texts
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
 from nbtool.recipes.parameters import READ, infotext_terms
+from nbtool.recipes.picture import Picture
 from nbtool.recipes.provenance import Provenance
-from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.recipe import Recipe, second_pass
+from nbtool.recipes.refining import refine
 from nbtool.results import records
 from nbtool.results.folder import DELETED
 from nbtool.silence import mild
@@ -181,12 +183,38 @@ class GeneratedImage:
 
     def vary(self, /, **changes: Any) -> GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
+        return self._generated(self.recipe.replace(**changes))
+
+    def _generated(self, recipe: Recipe) -> GeneratedImage:
         if self.generate is None:
             raise GenerationError(
                 f"this image was read from a store, without a generator; use gen = "
                 f"{self.recipe.generator} and gen(image.recipe.replace(…))"
             )
-        return self.generate(self.recipe.replace(**changes))
+        return self.generate(recipe)
+
+    def refine(self, /, **values: Any) -> GeneratedImage:
+        """A new image: this one enlarged, and made anew from there; see `nbtool.refine`.
+
+        What is not said of the second pass is as in the first.
+
+            img.refine(scale=1.5, strength=0.4)
+
+        Raises:
+            RecipeError: A value is unknown, out of range, or several.
+        """
+        refined = self.recipe.replace(refine=refine(**values))
+        if self.recipe.refine:  # a third pass
+            refined = second_pass(self.recipe, refined.refine, Picture(self.recipe))
+        return self._generated(refined)
+
+    @property
+    def chain(self) -> list[Recipe]:
+        """The recipes on the way from words, or from a first picture, to this image; its own is last.
+
+        Earlier images need not be there any more.
+        """
+        return self.recipe.chain
 
     @property
     def caption(self) -> str:

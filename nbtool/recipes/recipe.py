@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nbtool import metadata
+from nbtool import files, metadata
 from nbtool.errors import MetadataError, RecipeError
+from nbtool.pictures import reading
+from nbtool.recipes import origins
 from nbtool.recipes.checks import SIDE_MULTIPLE
 from nbtool.recipes.parameters import (
     AT_REST,
@@ -24,12 +27,13 @@ from nbtool.recipes.parameters import (
     checked,
     documented,
 )
-from nbtool.recipes.picture import Picture, Pictures, each
+from nbtool.recipes.picture import Load, Picture, Pictures, each
 from nbtool.recipes.provenance import widths_of
 from nbtool.recipes.refinement import Refine
 from nbtool.text import printable, shown
 
 TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
+BESIDE = ".input-"  # in the names of pictures that lie beside a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +322,8 @@ class Recipe(Parameters):
                 one that only a newer nbtool knows.
             StoreError: No file can have such a name.
         """
-        return cls._found(metadata.read(path), str(path))
+        found, carried = metadata.read_whole(path)
+        return cls._found(found, str(path), carried, files.expanded(path))
 
     @classmethod
     def from_image(cls, data: bytes, name: str = "the image") -> Recipe:
@@ -327,17 +332,43 @@ class Recipe(Parameters):
         Raises:
             MetadataError: As `from_file`.
         """
-        return cls._found(metadata.read_from(io.BytesIO(data), name), name)
+        found = metadata.read_from(io.BytesIO(data), name)
+        return cls._found(found, name, metadata.carried_in(data))
 
     @classmethod
-    def _found(cls, found: Mapping[str, Any], name: str) -> Recipe:
+    def _found(
+        cls,
+        found: Mapping[str, Any],
+        name: str,
+        carried: metadata.Carried,
+        path: Path | None = None,
+    ) -> Recipe:
         try:
             recipe = cls.from_record(found["recipe"])
         except RecipeError as error:
             raise MetadataError(f"{name}: its recipe cannot be used: {error}") from None
         if recipe.unknown:
             raise MetadataError(f"{name} was made by {_newer(recipe.unknown)}")
-        return recipe.with_past(widths_of(found.get("provenance")))
+        places = partial(_places, carried=carried, path=path)
+        said = found.get("inputs")
+        if carried.origins:
+            with contextlib.suppress(MetadataError):
+                said = metadata.strict_json(carried.origins)
+        known: Recipe = origins.bound(recipe, said, places, cls.from_record)
+        return known.with_past(widths_of(found.get("provenance")))
+
+
+def beside(path: Path, digest: str) -> Path:
+    """Where a picture lies that a file cannot carry: beside it."""
+    return path.with_name(f"{path.stem}{BESIDE}{digest[:8]}.png")
+
+
+def _places(picture: Picture, carried: metadata.Carried, path: Path | None) -> Iterator[Load]:
+    """Where a file has the pixels of a picture: in itself, or beside it."""
+    if data := carried.pictures.get(picture.digest):
+        yield lambda: reading.read(data).image
+    if path is not None and picture.digest:
+        yield lambda: reading.read(beside(path, picture.digest)).image
 
 
 def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recipe:

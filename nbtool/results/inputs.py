@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from nbtool import files
 from nbtool.errors import RecipeError, StoreError
 from nbtool.pictures import reading
-from nbtool.recipes.origins import Origin, origins_in
-from nbtool.recipes.picture import Picture, png
+from nbtool.recipes.origins import bound
+from nbtool.recipes.picture import Load, Picture, png
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
 from nbtool.results.folder import DELETED, INPUT, INPUTS, KEY_DIGITS, Folder, is_old, name_of
@@ -79,20 +79,14 @@ class Inputs:
             recipe: The recipe.
             said: What `origins_of` said of it.
         """
-        known = partial(self._known, origins=origins_in(said))
-        return recipe.with_pictures(known)
+        found: Recipe = bound(recipe, said, self._places, Recipe.from_record)
+        return found
 
-    def _known(self, picture: Picture, origins: Mapping[str, Origin]) -> Picture:
-        if picture.is_deferred:
-            recipe = picture.recipe.with_pictures(partial(self._known, origins=origins))
-            return picture.with_recipe(recipe).bound(partial(self._made, recipe.key))
-        name, recipe = origins.get(picture.digest, Origin())
-        recipe = recipe or picture.recipe
-        if recipe is not None:
-            earlier = {digest: o for digest, o in origins.items() if digest != picture.digest}
-            recipe = recipe.with_pictures(partial(self._known, origins=earlier))
-            picture = picture.bound(partial(self._made, recipe.key)).with_recipe(recipe)
-        return picture.bound(partial(self.load, picture.digest)).called(picture.name or name)
+    def _places(self, picture: Picture) -> Iterator[Load]:
+        if not picture.is_deferred:
+            yield partial(self.load, picture.digest)
+        if picture.recipe is not None:
+            yield partial(self._made, picture.recipe.key)
 
     def remove_unused(self, texts: Iterable[bytes]) -> int:
         """Removes what no text names; returns how many bytes that were.

@@ -1,0 +1,108 @@
+"""What a recipe asks of a model with its pictures, and why the model cannot do it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbtool.catalogue.verbs import ASKED_BY, CALLED, EDIT, IMAGE, INPAINT, TEXT, Way, Ways
+from nbtool.errors import RecipeError
+from nbtool.recipes.picture import each
+from nbtool.recipes.recipe import Recipe
+from nbtool.text import count
+
+_INSTEAD = "nbtool.models() shows what each model can do"
+
+
+def verb(ways: Ways, recipe: Recipe) -> str:
+    """What a recipe asks for, of a model that can do these.
+
+    A picture without a mask is edited by a model that does not do image to image.
+    """
+    asked = recipe.verb
+    return EDIT if asked == IMAGE and IMAGE not in ways and EDIT in ways else asked
+
+
+def way(name: str, ways: Ways, recipe: Recipe) -> Way:
+    """How a model makes what a recipe asks for.
+
+    Args:
+        name: Of the model.
+        ways: What it can do.
+        recipe: What is asked for.
+
+    Raises:
+        RecipeError: It cannot; with the reason, and what would do.
+    """
+    asked = verb(ways, recipe)
+    if asked not in ways:
+        raise RecipeError(_cannot(name, ways, asked))
+    found = ways[asked]
+    _check_pictures(name, found, recipe)
+    if found.strength is None and recipe.strength is not None:
+        raise RecipeError(
+            f"{name} edits by words and takes no strength, got {recipe.strength}; leave it out, and "
+            f"say in the prompt what is to change"
+        )
+    if found.strength is not None:
+        _check_steps(found, recipe)
+    return found
+
+
+def strength(found: Way, recipe: Recipe) -> float | None:
+    """The strength of a recipe; the way's own where the recipe says none."""
+    return found.strength if recipe.strength is None else recipe.strength
+
+
+def results(found: Way, recipes: Sequence[Recipe]) -> int:
+    """How many different results the strengths of recipes give that differ in nothing else."""
+    return len({_steps(found, recipe) for recipe in recipes})
+
+
+def _steps(found: Way, recipe: Recipe) -> int:
+    return found.steps(recipe.num_inference_steps or 1, strength(found, recipe) or 0)
+
+
+def _cannot(name: str, ways: Ways, asked: str) -> str:
+    does = " and ".join(f"{CALLED[own]} ({ASKED_BY[own]})" for own in ways)
+    if asked == TEXT:
+        return f"{name} makes no images of words alone, only {does}; give it a picture: image=…"
+    reason = f"{name} does no {CALLED[asked]}"
+    if asked == IMAGE and INPAINT in ways:
+        return f"{reason}: its weights are made for {CALLED[INPAINT]}; give it a mask_image too"
+    if asked == INPAINT and len(ways) > 1:
+        return f"{reason}, only {does}; leave mask_image out, or take another model: {_INSTEAD}"
+    return f"{reason}, only {does}; {_INSTEAD}"
+
+
+def _check_pictures(name: str, found: Way, recipe: Recipe) -> None:
+    given = len(each(recipe.image))
+    if given > found.pictures:
+        most = "one picture" if found.pictures == 1 else f"at most {found.pictures} pictures"
+        raise RecipeError(
+            f"{name} takes {most} at a time, got {count(given, 'picture')}; for an axis give a list "
+            f"in place of nbtool.pictures(…)"
+        )
+    pixels = (recipe.width or 0) * (recipe.height or 0)
+    if found.pixels and pixels > found.pixels:
+        raise RecipeError(
+            f"{name} does this with at most {found.pixels:,} pixels, got {recipe.width} × "
+            f"{recipe.height}; make it smaller, or give mask_padding=32, which works on the part "
+            f"around the mask"
+        )
+
+
+def _check_steps(found: Way, recipe: Recipe) -> None:
+    asked, share = recipe.num_inference_steps or 1, strength(found, recipe) or 0
+    if found.steps(asked, share):
+        return
+    if not share:
+        raise RecipeError(
+            f"strength 0 changes nothing: it leaves none of the {count(asked, 'step')}; "
+            f"give at least {found.least_strength(asked):g}"
+        )
+    more = found.least_steps(share)
+    steps = f"at least {more} num_inference_steps, or " if more else ""
+    raise RecipeError(
+        f"strength {share:g} leaves none of the {count(asked, 'step')}; "
+        f"give {steps}a strength of at least {found.least_strength(asked):g}"
+    )

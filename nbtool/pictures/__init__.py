@@ -1,0 +1,1 @@
+"""Pictures as inputs: reading, fitting, masks. Pixels only."""

@@ -1,1 +1,1 @@
-"""Pictures as inputs: reading, fitting, masks. Pixels only."""
+"""Pictures as pixels: read from anything, fitted into a size. Knows no recipe and no torch."""

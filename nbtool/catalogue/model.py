@@ -12,7 +12,7 @@ from nbtool.catalogue import asking, identity, weights
 from nbtool.catalogue.facts import DENOISERS, Facts
 from nbtool.catalogue.families import Family, family, takes, why_not
 from nbtool.catalogue.origin import Origin
-from nbtool.catalogue.verbs import IMAGE, INPAINT, TEXT, Way, Ways
+from nbtool.catalogue.verbs import IMAGE, INPAINT, Way, Ways
 from nbtool.errors import ModelError, RecipeError
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.recipe import Recipe

@@ -90,16 +90,14 @@ def region(mask: Image, padding: int, width: int, height: int) -> Box:
     else:
         down = -(-across * height // width)
     across, down = min(across, mask.width), min(down, mask.height)
-    return (
-        *_placed((left + right) // 2, across, mask.width, (top + bottom) // 2, down, mask.height),
-    )
-
-
-def _placed(x: int, across: int, width: int, y: int, down: int, height: int) -> Box:
-    """A box around a point, moved into the picture."""
-    left = min(max(0, x - across // 2), width - across)
-    top = min(max(0, y - down // 2), height - down)
+    left = _moved_in((left + right - across) // 2, across, mask.width)
+    top = _moved_in((top + bottom - down) // 2, down, mask.height)
     return left, top, left + across, top + down
+
+
+def _moved_in(start: int, length: int, room: int) -> int:
+    """Where something begins that is to lie between 0 and `room`."""
+    return min(max(0, start), room - length)
 
 
 def freed(mask: Image, cell: int) -> Image:

@@ -19,9 +19,9 @@ def sibling(pipeline: Any, class_name: str) -> Any:
     """
     import diffusers
 
-    kind = getattr(diffusers, class_name)
-    if type(pipeline) is kind:
+    if type(pipeline).__name__ == class_name:
         return pipeline
+    kind = getattr(diffusers, class_name)
     wanted = inspect.signature(kind.__init__).parameters
     given = {name: part for name, part in pipeline.components.items() if name in wanted}
     settings = {n: v for n, v in pipeline.config.items() if n in wanted and n not in given}

@@ -32,6 +32,8 @@ from nbtool.recipes.picture import Picture, Pictures, pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.refinement import Refine
+from nbtool.recipes.refining import refine
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
@@ -108,6 +110,7 @@ __all__ = [
     "Provenance",
     "Recipe",
     "RecipeError",
+    "Refine",
     "Store",
     "StoreError",
     "__version__",
@@ -121,6 +124,7 @@ __all__ = [
     "pictures",
     "presets",
     "random_seeds",
+    "refine",
     "replace",
     "save",
     "unload",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nbtool.catalogue.verbs import EDIT, TEXT
 from nbtool.errors import RecipeError
 from nbtool.pictures import masks
-from nbtool.pictures.fitting import STRETCH, fit
+from nbtool.pictures.fitting import STRETCH, fitted
 from nbtool.recipes.picture import Picture, each
 from nbtool.recipes.recipe import Recipe
 
@@ -91,7 +91,7 @@ def _masked(asked: _Masked) -> Inputs:
 def _of_the_whole(asked: _Masked, free: Image) -> Inputs:
     """The whole picture, and what its mask frees."""
     image = _fitted(asked.image, asked.width, asked.height, asked.mode)
-    free = fit(free, asked.width, asked.height, asked.mode)
+    free = masks.as_mask(fitted(free, (asked.width, asked.height), asked.mode))
     share = masks.softened(free, asked.blur)
     return Inputs((image,), masks.freed(free, asked.cell), partial(_pasted, image, share))
 
@@ -101,8 +101,10 @@ def _of_a_part(asked: _Masked, free: Image) -> Inputs:
     image = _coloured(asked.image)
     box = masks.region(free, asked.padding or 0, asked.width, asked.height)
     share = masks.softened(free, asked.blur).crop(box)
-    part, inside = (fit(p.crop(box), asked.width, asked.height, STRETCH) for p in (image, free))
-    return Inputs((part,), masks.freed(inside, asked.cell), partial(_put_back, image, box, share))
+    size = asked.width, asked.height
+    part, inside = (fitted(whole.crop(box), size, STRETCH) for whole in (image, free))
+    given = masks.freed(masks.as_mask(inside), asked.cell)
+    return Inputs((part,), given, partial(_put_back, image, box, share))
 
 
 def _pasted(image: Image, share: Image, made: Image) -> Image:
@@ -111,7 +113,7 @@ def _pasted(image: Image, share: Image, made: Image) -> Image:
 
 def _put_back(image: Image, box: masks.Box, share: Image, made: Image) -> Image:
     """A picture with a part made anew; around it no pixel was touched."""
-    part = fit(made, *share.size, STRETCH)
+    part = fitted(made, share.size, STRETCH)
     whole = image.copy()
     whole.paste(masks.pasted(image.crop(box), part, share), box[:2])
     return whole
@@ -131,7 +133,7 @@ def _coloured(picture: Picture) -> Image:
 
 @lru_cache(KEPT)
 def _fitted(picture: Picture, width: int, height: int, mode: str) -> Image:
-    return fit(_coloured(picture), width, height, mode)
+    return fitted(_coloured(picture), (width, height), mode)
 
 
 @lru_cache(KEPT)
@@ -146,4 +148,4 @@ def _mask(picture: Picture, width: int, height: int) -> Image:
         raise RecipeError(
             "the mask is black all over, so nothing would be made anew; what is white in it is"
         )
-    return fit(mask, width, height, STRETCH)
+    return masks.as_mask(fitted(mask, (width, height), STRETCH))

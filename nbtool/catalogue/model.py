@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath, PureWindowsPath
@@ -14,7 +15,9 @@ from nbtool.catalogue.families import Family, family, takes, why_not
 from nbtool.catalogue.origin import Origin
 from nbtool.catalogue.verbs import IMAGE, INPAINT, Way, Ways
 from nbtool.errors import ModelError, RecipeError
+from nbtool.pictures import fitting
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
+from nbtool.recipes.picture import each
 from nbtool.recipes.recipe import Recipe
 
 
@@ -96,6 +99,26 @@ class Model(Origin):
             raise ModelError(f"{self.name} makes no images from text: it has no {DENOISERS[0]}")
         return found
 
+    def fits(self, recipe: Recipe) -> dict[str, Any]:
+        """What suits a recipe with a picture: strength, width and height, where it can tell.
+
+        Raises:
+            ModelError: It is no model that can be used, or cannot be had.
+        """
+        way = self.ways.get(asking.verb(self.ways, recipe))
+        if way is None:
+            return {}
+        found: dict[str, Any] = {} if way.strength is None else {"strength": way.strength}
+        if recipe.mask_padding is None:
+            side = self.facts.side
+            if way.pixels:
+                side = min(side, math.isqrt(int(way.pixels / fitting.MOST)))
+            own = each(recipe.image)[0].size
+            found["width"], found["height"] = fitting.size_for(
+                own, (side, side), self.family.multiple
+            )
+        return found
+
     def check(self, recipe: Recipe) -> None:
         """Refuses what its pipeline does not have.
 
@@ -149,6 +172,19 @@ class Model(Origin):
         if index.get("requires_aesthetics_score"):  # a refiner, which has but one text encoder
             return {IMAGE: ways[IMAGE]}
         return ways
+
+    def check_latents(self, recipe: Recipe) -> None:
+        """Refuses to begin with latents where its pipeline takes pictures alone.
+
+        Raises:
+            RecipeError: With what would do.
+        """
+        way = self.way(recipe)
+        if not way.latents:
+            raise RecipeError(
+                f"{self.name} cannot be given enlarged latents (its pipeline, {way.pipeline}, takes "
+                f'pictures); leave out upscale="latent": pixels are enlarged then'
+            )
 
     def way(self, recipe: Recipe) -> Way:
         """How it makes what a recipe asks for.

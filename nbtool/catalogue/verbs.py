@@ -33,6 +33,7 @@ class Way:
         several: Whether one call makes several images, each as it would be alone.
         pictures: How many pictures it takes at most.
         pixels: Of a picture that it can work at, at the most; None: as many as there are.
+        latents: Whether it takes latents in place of a picture.
         lacks: What the family takes otherwise, and this class does not.
     """
 
@@ -43,6 +44,7 @@ class Way:
     several: bool = True
     pictures: int = 1
     pixels: int | None = None
+    latents: bool = False
     lacks: frozenset[str] = frozenset()
 
     def steps(self, asked: int, strength: float) -> int:
@@ -68,22 +70,22 @@ MANY = 16  # pictures for a model that edits with several
 
 STABLE_DIFFUSION: Ways = {
     TEXT: Way("StableDiffusionPipeline"),
-    IMAGE: Way("StableDiffusionImg2ImgPipeline", 0.8, lacks=_RESCALE),
+    IMAGE: Way("StableDiffusionImg2ImgPipeline", 0.8, latents=True, lacks=_RESCALE),
     INPAINT: Way("StableDiffusionInpaintPipeline", 1.0, jumps=True, lacks=_RESCALE),
 }
 STABLE_DIFFUSION_XL: Ways = {
     TEXT: Way("StableDiffusionXLPipeline"),
-    IMAGE: Way("StableDiffusionXLImg2ImgPipeline", 0.3),
+    IMAGE: Way("StableDiffusionXLImg2ImgPipeline", 0.3, latents=True),
     INPAINT: Way("StableDiffusionXLInpaintPipeline", 0.9999, jumps=True),
 }
 STABLE_DIFFUSION_3: Ways = {
     TEXT: Way("StableDiffusion3Pipeline"),
-    IMAGE: Way("StableDiffusion3Img2ImgPipeline", 0.6, rounds_up=True),
+    IMAGE: Way("StableDiffusion3Img2ImgPipeline", 0.6, rounds_up=True, latents=True),
     INPAINT: Way("StableDiffusion3InpaintPipeline", 0.6, rounds_up=True, jumps=True),
 }
 FLUX: Ways = {
     TEXT: Way("FluxPipeline"),
-    IMAGE: Way("FluxImg2ImgPipeline", 0.6, rounds_up=True),
+    IMAGE: Way("FluxImg2ImgPipeline", 0.6, rounds_up=True, latents=True),
     INPAINT: Way("FluxInpaintPipeline", 0.6, rounds_up=True),
 }
 FLUX_FILL: Ways = {INPAINT: Way("FluxFillPipeline", 1.0, rounds_up=True)}

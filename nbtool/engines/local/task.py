@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbtool import schedulers
 from nbtool._version import __version__
-from nbtool.catalogue import asking, families
+from nbtool.catalogue import asking
 from nbtool.catalogue.verbs import EDIT, Way
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines, tokens
+from nbtool.engines.local.arguments import arguments
 from nbtool.engines.local.cache import Loaded
+from nbtool.engines.local.enlarging import enlarged
 from nbtool.engines.local.forwards import Forwards, Stopped
 from nbtool.engines.local.inputs import Inputs, inputs
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.questions import Making, Outcome
 from nbtool.errors import GenerationError, NbtoolError, described, said
 from nbtool.machine.probe import PACKAGES
-from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.picture import each
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.refinement import LATENT
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,12 +41,12 @@ class _Made(NamedTuple):
     Attributes:
         images: As tensors.
         unsafe: For each whether the model's safety checker blanked it; None where there is none.
-        finish: Makes the image of each.
+        inputs: What they were made from.
     """
 
     images: Any
     unsafe: Sequence[bool] | None
-    finish: Callable[[Image], Image]
+    inputs: Inputs
 
 
 class PipelineTask:
@@ -172,52 +174,21 @@ class PipelineTask:
         pipeline = pipelines.with_scheduler(pipeline, self._scheduler(way, recipe.scheduler or ""))
         if recipe.scheduler in schedulers.NOISE_PER_CALL:  # else it draws a seed of its own
             pipeline.scheduler.noise_sampler_seed = recipe.seed
-        own = inputs(recipe, self._verb(recipe), self._family.multiple)
+        refine = recipes[0].refine
+        latent = refine is not None and refine.upscale == LATENT
+        own = inputs(recipe, self._verb(recipe), self._family.multiple, as_it_is=latent)
+        given = arguments(recipe, self._family, way, own, len(recipes))
+        if latent:
+            size = recipe.width or 0, recipe.height or 0
+            given["image"] = enlarged(pipeline, own.images[0], *size).repeat(len(recipes), 1, 1, 1)
         made = pipeline(
-            prompt=recipe.prompt,
-            num_inference_steps=recipe.num_inference_steps,
             output_type="pt",
             callback_on_step_end=partial(self._stepped, recipes),
             callback_on_step_end_tensor_inputs=[],  # handing them over takes a pipeline its time
             **chance,
-            **self._sides(way, recipe),
-            **self._guidance(recipe),
-            **self._given(way, recipe, own, len(recipes)),
+            **given,
         )
-        return _Made(made.images, getattr(made, "nsfw_content_detected", None), own.finish)
-
-    def _sides(self, way: Way, recipe: Recipe) -> dict[str, Any]:
-        """Width and height, where the class does not take them from its picture."""
-        sides = {"width": recipe.width, "height": recipe.height}
-        return sides if families.takes(way.pipeline, "width") else {}
-
-    def _given(self, way: Way, recipe: Recipe, own: Inputs, images: int) -> dict[str, Any]:
-        """The pictures, and what is to become of them.
-
-        Every image has a picture of its own, though they are the same: else diffusers would draw
-        the noise of their encoding with the first one's generator.
-        """
-        if not own.images:
-            return {}
-        if way.strength is None:
-            several = len(own.images) > 1
-            given: dict[str, Any] = {"image": [*own.images] if several else own.images[0]}
-        else:
-            given = {"image": [*own.images] * images, "strength": asking.strength(way, recipe)}
-        if own.mask is not None:
-            given["mask_image"] = own.mask
-        if families.takes(way.pipeline, "max_area"):  # else it works at a size that it prefers
-            given["max_area"] = (recipe.width or 0) * (recipe.height or 0)
-        return given
-
-    def _guidance(self, recipe: Recipe) -> dict[str, Any]:
-        """What not every pipeline takes, where it is not at rest."""
-        given = {name: getattr(recipe, name) for name in SELECTIVE}
-        chosen = {name: value for name, value in given.items() if value != AT_REST[name]}
-        chosen[self._family.guidance] = recipe.guidance_scale
-        if self._family.guidance == "true_cfg_scale":
-            chosen.setdefault("negative_prompt", " ")  # without one it is not guided
-        return chosen
+        return _Made(made.images, getattr(made, "nsfw_content_detected", None), own)
 
     def _scheduler(self, way: Way, name: str) -> Any:
         """A scheduler as the class wants it: some correct its configuration."""
@@ -271,10 +242,10 @@ class PipelineTask:
             seconds=round(making.seconds / making.images, 3),
             created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="microseconds"),
             versions=_versions(),
-            notes=self._truncations(recipe),
+            notes=(*self._truncations(recipe), *made.inputs.notes),
         )
         fetched = pictures.fetch_picture(made.images[place], postprocessed=self._postprocessed)
-        return partial(self._write, recipe, provenance, fetched, made.finish)
+        return partial(self._write, recipe, provenance, fetched, made.inputs.finish)
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:
         if self._reads is None:

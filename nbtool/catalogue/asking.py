@@ -55,13 +55,24 @@ def strength(found: Way, recipe: Recipe) -> float | None:
     return found.strength if recipe.strength is None else recipe.strength
 
 
-def results(found: Way, recipes: Sequence[Recipe]) -> int:
-    """How many different results the strengths of recipes give that differ in nothing else."""
-    return len({_steps(found, recipe) for recipe in recipes})
-
-
-def _steps(found: Way, recipe: Recipe) -> int:
-    return found.steps(recipe.num_inference_steps or 1, strength(found, recipe) or 0)
+def strengths_told(found: Way, recipes: Sequence[Recipe]) -> list[str]:
+    """What is to be known of recipes that differ in their strength alone."""
+    asked = recipes[0].num_inference_steps or 1
+    shares = sorted({strength(found, recipe) or 0 for recipe in recipes})
+    results = dict.fromkeys((found.steps(asked, s), found.jumps and s == 1) for s in shares)
+    notes = []
+    if len(results) < len(shares):
+        made = ", ".join(str(steps) for steps in dict.fromkeys(steps for steps, _ in results))
+        notes.append(
+            f"{len(shares)} strengths give {count(len(results), 'different result')}: of "
+            f"{count(asked, 'step')} they make {made}; more num_inference_steps tell them apart"
+        )
+    if found.jumps and len(shares) > 1 and shares[-1] == 1:
+        notes.append(
+            "a strength of 1 begins with noise alone where the mask is white, unlike any below it: "
+            "expect a jump there; 0.99 goes on as those below"
+        )
+    return notes
 
 
 def _cannot(name: str, ways: Ways, asked: str) -> str:

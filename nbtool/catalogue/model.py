@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath, PureWindowsPath
@@ -118,6 +119,14 @@ class Model(Origin):
                 own, (side, side), self.family.multiple
             )
         return found
+
+    def strengths_told(self, recipes: Sequence[Recipe]) -> list[str]:
+        """What is to be known of recipes that differ in their strength alone.
+
+        Raises:
+            RecipeError: The first of them cannot be made.
+        """
+        return asking.strengths_told(self.way(recipes[0]), recipes)
 
     def check(self, recipe: Recipe) -> None:
         """Refuses what its pipeline does not have.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import chain, islice
 from typing import Any
@@ -123,6 +123,9 @@ class LocalEngine:
 
     def fits(self, recipe: Recipe) -> dict[str, Any]:
         return self.model.fits(recipe)
+
+    def strengths_told(self, recipes: Sequence[Recipe]) -> list[str]:
+        return self.model.strengths_told([recipe.last_pass for recipe in recipes])
 
     def reading(self, text: str) -> Reading | None:
         model = self.model

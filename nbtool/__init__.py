@@ -28,9 +28,12 @@ from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
 from nbtool.recipes.axes import paired, random_seeds, replace
+from nbtool.recipes.picture import Picture, Pictures, pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.refinement import Refine
+from nbtool.recipes.refining import refine
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
@@ -100,11 +103,14 @@ __all__ = [
     "ModelError",
     "NbtoolError",
     "Panel",
+    "Picture",
+    "Pictures",
     "Plan",
     "Preset",
     "Provenance",
     "Recipe",
     "RecipeError",
+    "Refine",
     "Store",
     "StoreError",
     "__version__",
@@ -115,8 +121,10 @@ __all__ = [
     "jobs",
     "models",
     "paired",
+    "pictures",
     "presets",
     "random_seeds",
+    "refine",
     "replace",
     "save",
     "unload",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Account:
     """What came of each image so far, and how far those in the making are. For any thread.
 
-    Images go by their keys: one that stands in several cells is made once. From the end on,
-    nothing more is noted.
+    Images go by their keys: one that stands in several cells is made once, and one that others are
+    made from may stand in none. From the end on, nothing more is noted.
 
     Args:
         cells: The cells that each image stands in.
@@ -32,6 +32,7 @@ class Account:
 
     Attributes:
         cells: The same.
+        later: Of images that stand in no cell, those that are made from them.
         ending: The end.
         changed: Notified of whatever is noted.
         cancelled: Whether nothing more is wanted.
@@ -42,6 +43,7 @@ class Account:
         self.changed = threading.Condition(threading.RLock())
         self.cancelled = False
         self.cells = cells
+        self.later: dict[str, set[str]] = {}
         self._counts = counts  # without what changes at each step
         self._step = (0, 0)
         self._started = self._heard = 0.0  # of the first and of the last event
@@ -58,7 +60,7 @@ class Account:
     def progress(self) -> Progress:
         with self.changed:
             step, steps = self._step
-            unwanted = self.cells.keys() if self.cancelled else self._unwanted
+            unwanted = self.cells.keys() | self.later.keys() if self.cancelled else self._unwanted
             return replace(
                 self._counts,
                 cancelled=len(unwanted - self._results.keys()),
@@ -78,14 +80,14 @@ class Account:
         """What stands in the cells so far."""
         with self.changed:
             results = dict(self._results)
-        return {index: cell for key, cell in results.items() for index in self.cells[key]}
+        return {index: results[key] for key in results for index in self._places(key)}
 
     @property
     def previews(self) -> dict[Index, Callable[[], Image] | None]:
         """The cells in the making: what makes a small picture of each as it stands, if there is."""
         with self.changed:
             previews = dict(self._previews)
-        return {index: preview for key, preview in previews.items() for index in self.cells[key]}
+        return {index: previews[key] for key in previews for index in self._places(key)}
 
     @property
     def is_making(self) -> bool:
@@ -98,7 +100,13 @@ class Account:
 
     def wants(self, key: str) -> bool:
         """Whether this image has not been cancelled."""
-        return not (self.cancelled or key in self._unwanted)
+        return not (self.cancelled or self._is_renounced(key))
+
+    def _is_renounced(self, key: str) -> bool:
+        """Whether it is not wanted any more, or nothing that is made from it is."""
+        if key in self.later:
+            return all(map(self._is_renounced, self.later[key]))
+        return key in self._unwanted
 
     def awaits(self, key: str) -> bool:
         """Whether this image is wanted and has not come."""
@@ -108,7 +116,7 @@ class Account:
         """The cells that came since the first `seen` images or failures, and how many there are."""
         with self.changed:
             fresh = self._settled[seen:]
-        cells = [(index, cell) for key, cell in fresh for index in self.cells[key]]
+        cells = [(index, cell) for key, cell in fresh for index in self._places(key)]
         return cells, seen + len(fresh)
 
     def follow(self) -> Iterator[Cell]:
@@ -122,9 +130,22 @@ class Account:
             if not fresh:
                 return
             seen += len(fresh)
-            yield from (cell for _, cell in fresh)
+            yield from (cell for key, cell in fresh if key in self.cells)
+
+    def outcome(self, key: str) -> Cell | None:
+        """What came of an image, if anything did."""
+        return self._results.get(key)
+
+    def _places(self, key: str) -> Sequence[Index]:
+        return self.cells.get(key, ())
 
     # What it is told.
+
+    def expect(self, later: Mapping[str, set[str]]) -> None:
+        """Images that stand in no cell are made first; told with those that are made from them."""
+        with self.changed:
+            self.later.update(later)
+            self.update(total=self._counts.total + len(later))
 
     def note(self, text: str) -> None:
         """Keeps what there is to say, once."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections import ChainMap
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbtool import environment
 from nbtool.background import Loop
-from nbtool.engines.base import Engine, is_exact
+from nbtool.engines.base import Engine, check, foretold, is_exact
 from nbtool.engines.placed import Placed
 from nbtool.errors import GenerationError, NbtoolError, StoreError
 from nbtool.grid import Grid
@@ -24,6 +25,7 @@ from nbtool.results.labelled import Cell
 from nbtool.results.origin import Origin
 from nbtool.results.progress import Progress
 from nbtool.results.share import Share
+from nbtool.results.steps import Steps
 from nbtool.results.store import Store
 from nbtool.silence import importing, mild
 
@@ -56,15 +58,18 @@ class Job:
         self._engine = engine
         self._store = store
         self._origin = _origin(sweep, engine, store, defaults or {})
-        cells = _checked(sweep, engine)
+        cells, from_pictures = _checked(sweep, engine)
         counts = Progress(total=len(cells), drawn=sweep.drawn, drawn_apart=sweep.drawn_apart)
         self._account = Account(cells, counts)
-        self._share = Share(store.path, cells)
+        for note in (*sweep.notes, *foretold(engine, sweep)):
+            self._account.note(note)
+        self._share = Share(store.path, ChainMap[str, Any](cells, self._account.later))
         turn = Turn(priority)
         self._work = Work(
             sweep, engine, store,
             account=self._account, share=self._share, turn=turn, generate=generate,
             again=partial(_again, engine=engine, store=store, generate=generate),
+            steps=Steps(store, keep=True) if from_pictures else None,
         )  # fmt: skip
         line.enter(self, turn)
         try:
@@ -169,7 +174,7 @@ class Job:
         cells = self._account.cells
         if not labels:
             self._account.cancel()
-            self._share.drop(*cells)
+            self._share.drop(*cells, *self._account.later)
             if self.done:
                 self._leave()
             return
@@ -265,18 +270,23 @@ def _origin(sweep: Sweep, engine: Engine, store: Store, defaults: Mapping[str, A
     return Origin(store.grids, generator, sweep.words, sweep.drawn, sweep.fixed)
 
 
-def _checked(sweep: Sweep, engine: Engine) -> dict[str, list[Index]]:
+def _checked(sweep: Sweep, engine: Engine) -> tuple[dict[str, list[Index]], bool]:
     """The cells that each image stands in, by its key, in the order in which they are made.
+
+    And whether any is made from pictures.
 
     Raises:
         RecipeError: The engine refuses one.
     """
     cells: dict[str, list[Index]] = {}
+    checked: set[str] = set()
+    from_pictures = False
     for index in order(sweep):
         recipe = sweep.recipe(index)
-        engine.check(recipe)
+        check(engine, recipe, checked)
+        from_pictures |= bool(recipe.sources)
         cells.setdefault(recipe.key, []).append(index)
-    return cells
+    return cells, from_pictures
 
 
 def _again(

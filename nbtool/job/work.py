@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped, is_exact
-from nbtool.errors import GenerationError, StoreError, without_secrets
+from nbtool.errors import GenerationError, RecipeError, StoreError, without_secrets
+from nbtool.results.steps import told
 from nbtool.results.store import Listing, Store
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from nbtool.results.image import GeneratedImage
     from nbtool.results.labelled import Cell
     from nbtool.results.share import Share
+    from nbtool.results.steps import Steps
 
 NOT_EXACT = (
     "some images were made without exact=True and are as the store has them; "
@@ -38,6 +41,7 @@ class Work:
         turn: When it is the job's turn.
         generate: What an image is given to make others like it.
         again: Makes a recipe that failed once more.
+        steps: What must be made before; None where nothing is made from pictures.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Work:
         turn: Turn,
         generate: Callable[[Recipe], GeneratedImage],
         again: Callable[[Recipe], Any],
+        steps: Steps | None,
     ) -> None:
         self._sweep = sweep
         self._keys = account.cells.keys()
@@ -61,6 +66,8 @@ class Work:
         self._turn = turn
         self._generate = generate
         self._again = again
+        self._steps = steps
+        self._earlier: dict[str, Recipe] = {}  # made before, and in no cell
         self._moved = False  # whether it is to go on with another priority
         self._stored = Listing(())  # what the store has
         self._prepared = False  # whether it is sure that it can be written
@@ -87,6 +94,46 @@ class Work:
         missing = [key for key in self._keys if not (key in self._stored and self._take(key))]
         if missing and not self._account.cancelled and not self._prepared:
             self._store.prepare()
+        for keys in self._in_turn(missing):
+            self._make(keys)
+
+    def _in_turn(self, missing: list[str]) -> Iterator[list[str]]:
+        """What is to be made, one level after the other: first what others are made from."""
+        if self._steps is None:
+            yield missing
+            return
+        levels = self._steps.levels(map(self._recipe, missing))
+        recipes = {key: recipe for level in levels for key, recipe in level.items()}
+        self._earlier = {key: recipes[key] for key in recipes if key not in self._keys}
+        later: dict[str, set[str]] = {key: set() for key in self._earlier}
+        for key, recipe in recipes.items():
+            for before in self._steps.before(recipe):
+                if before.key in later:
+                    later[before.key].add(key)
+        self._account.expect(later)
+        for level in levels:
+            yield [key for key in level if not self._is_settled(key)]
+
+    def _is_settled(self, key: str) -> bool:
+        """Whether there is nothing to make, since it is there, or what it is made from failed."""
+        if self._account.outcome(key) is not None:
+            return True
+        for before in self._steps.before(self._recipe(key)) if self._steps else ():
+            if isinstance(failure := self._account.outcome(before.key), GenerationError):
+                self._fail(key, f"what it is made from could not be made: {failure}")
+                return True
+        if key in self._keys:
+            return False
+        if key in self._stored and self._take(key):
+            return True
+        try:
+            self._engine.check(self._earlier[key])
+        except RecipeError as error:
+            self._fail(key, str(error))
+            return True
+        return False
+
+    def _make(self, missing: list[str]) -> None:
         while missing and not self._account.cancelled:
             self._moved = False
             self._engine.run(
@@ -111,7 +158,8 @@ class Work:
             if self._account.cancelled or self._moved:
                 return
             if self._account.wants(key) and key not in self._share.left:
-                yield self._recipe(key)
+                recipe = self._recipe(key)
+                yield self._steps.ready(recipe) if self._steps else recipe
 
     def _is_unwanted(self, recipe: Recipe) -> bool:
         if not self._account.wants(recipe.key):
@@ -159,16 +207,19 @@ class Work:
                 self._share.take(key)
 
     def _keep(self, event: Finished) -> None:
-        key = event.recipe.key
+        key, provenance = event.recipe.key, event.provenance
+        if self._steps and (exchanged := self._steps.exchanged(event.recipe)):
+            notes = (*provenance.notes, told(exchanged))
+            provenance = replace(provenance, inputs=exchanged, notes=notes)
         try:
-            image = self._store.put(event.image, event.recipe, event.provenance)
+            image = self._store.put(event.image, event.recipe, provenance)
         except StoreError as error:
             # Not on disk, but not lost either: it stays in memory, and the run stops.
             self._settle(key, error.unsaved, made=1)
             raise
         image.generate = self._generate
         self._share.made(key)
-        for note in event.provenance.notes:
+        for note in provenance.notes:
             self._account.note(note)
         self._settle(key, image, made=1)
 
@@ -183,4 +234,4 @@ class Work:
         self._share.drop(key)
 
     def _recipe(self, key: str) -> Recipe:
-        return self._sweep.recipe(self._account.cells[key][0])
+        return self._earlier.get(key) or self._sweep.recipe(self._account.cells[key][0])

@@ -9,6 +9,7 @@ from nbtool.errors import RecipeError
 from nbtool.panel.entry import Entry
 from nbtool.panel.mark import Mark
 from nbtool.recipes import axes, given
+from nbtool.recipes.checks import WHOLE
 from nbtool.recipes.parameters import ROWS, checked
 from nbtool.recipes.recipe import Recipe
 
@@ -117,7 +118,7 @@ class Seeding:
 def _read(text: str) -> tuple[int, ...] | str:
     """The seeds that a text says, or what is wrong with it."""
     try:
-        if len(given.numbers("seed", text, MAX_IMAGES + 1)) > MAX_IMAGES:
+        if len(given.numbers("seed", text, WHOLE, MAX_IMAGES + 1)) > MAX_IMAGES:
             return f"seed: at most {MAX_IMAGES:,} images of one click; give fewer seeds"
         return tuple(axes.sweep(Recipe(), (), {"seed": text}, {}).axes[0].labels)
     except RecipeError as error:

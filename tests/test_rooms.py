@@ -18,7 +18,7 @@ FLOORS = (
     ("text", "silence"),
     ("background", "files"),
     ("schedulers", "machine"),
-    ("metadata",),
+    ("metadata", "pictures"),
     ("recipes",),
     ("results", "catalogue"),
     ("fitting", "display"),

@@ -1,0 +1,1 @@
+"""Pixels as recipes take them: read, fitted, masked and extended. Knows no recipe."""

@@ -28,6 +28,7 @@ from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
 from nbtool.recipes.axes import paired, random_seeds, replace
+from nbtool.recipes.picture import Picture, Pictures, pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
@@ -100,6 +101,8 @@ __all__ = [
     "ModelError",
     "NbtoolError",
     "Panel",
+    "Picture",
+    "Pictures",
     "Plan",
     "Preset",
     "Provenance",
@@ -115,6 +118,7 @@ __all__ = [
     "jobs",
     "models",
     "paired",
+    "pictures",
     "presets",
     "random_seeds",
     "replace",

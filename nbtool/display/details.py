@@ -34,7 +34,7 @@ def details(cell: GeneratedImage, file: str, *, metadata: bool = True) -> dict[s
 
 def request(recipe: Recipe) -> dict[str, Any]:
     """What there is to say of a recipe, of one that came to nothing too."""
-    given = recipe.to_dict()
+    given = recipe.in_words()
     table = [[called(name), str(value), name] for name, value in given.items()]
     return {"recipe": table, "python": as_python(recipe)}
 

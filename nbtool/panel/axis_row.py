@@ -18,7 +18,7 @@ from nbtool.panel.values import REPLACE, Values, arrow, pieces, values_of
 from nbtool.recipes import axes, templates
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis, Edit
-from nbtool.recipes.parameters import INTEGERS, REALS, ROWS, ordered
+from nbtool.recipes.parameters import COMPOSED, INTEGERS, NETWORK, REALS, ROWS, ordered
 from nbtool.recipes.preset import Preset, is_none
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import count, digits
@@ -27,7 +27,7 @@ NOTHING = ""
 FIRST = ("guidance_scale", "num_inference_steps", "seed", "scheduler")
 LABELS = {
     NOTHING: "–",
-    **{row.name: row.label for row in ordered(FIRST) if not row.network},
+    **{row.name: row.label for row in ordered(FIRST) if row.name not in NETWORK | COMPOSED},
     PRESET: "Preset",
     REPLACE: "Replace in the prompt",
 }

@@ -15,7 +15,7 @@ from nbtool.panel.fold import Fold
 from nbtool.panel.presets import PresetChoice
 from nbtool.panel.seeding import MAX_IMAGES, Seeding
 from nbtool.recipes.checks import SIDE_MULTIPLE, whole
-from nbtool.recipes.parameters import ROWS, Row
+from nbtool.recipes.parameters import COMPOSED, ROWS, Row
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import settings
 from nbtool.text import ellipsized
@@ -278,8 +278,8 @@ def _rounded(side: float) -> int:
 
 
 def _has_field(row: Row) -> bool:
-    """Whether a parameter has a field made from its row; seeds and models have their own."""
-    return not row.network and row.name != "seed"
+    """Whether a parameter has a field made from its row; others have their own."""
+    return not row.network and row.name != "seed" and row.name not in COMPOSED
 
 
 def _field(row: Row) -> Field:

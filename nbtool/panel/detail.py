@@ -192,7 +192,7 @@ def _button(label: str, tooltip: str) -> Any:
 
 def _words(image: GeneratedImage) -> str:
     """The recipe as a list of terms; everything in it stays text."""
-    recipe = image.recipe.to_dict()
+    recipe = image.recipe.in_words()
     rows = [
         (row.label, recipe[name])
         for name, row in ROWS.items()

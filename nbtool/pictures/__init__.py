@@ -1,1 +1,1 @@
-"""Pixels as recipes take them: read, fitted, masked and extended. Knows no recipe."""
+"""Pictures as pixels: read from anything, fitted into a size. Knows no recipe and no torch."""

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError
 from nbtool.recipes.checks import as_number, narrowed
-from nbtool.recipes.parameters import INTEGERS, REALS
+from nbtool.recipes.parameters import COMPOSED, INTEGERS, REALS
+from nbtool.recipes.picture import Pictures
 from nbtool.recipes.ranges import MAX_NUMBERS, parse_range
 from nbtool.text import shown
 
@@ -68,9 +69,16 @@ def taken(name: str, value: Any) -> Any:
             return Several(list(parse_range(value, whole=name in INTEGERS)))
         except AxisError as error:
             raise AxisError(f"{name}: {error}") from None
+    if name in COMPOSED and _is_one(value):
+        return value
     if isinstance(value, Mapping):
         return Several(listed(name, value.values()), [_label(name, key) for key in value])
     return Several(listed(name, value)) if is_several(value) else value
+
+
+def _is_one(value: Any) -> bool:
+    """Whether it is one picture or one value with parts, of whatever kind: arrays have rows too."""
+    return isinstance(value, (Pictures, bytes, bytearray, memoryview)) or hasattr(value, "dtype")
 
 
 def word(name: str, value: Any) -> str:

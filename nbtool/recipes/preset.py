@@ -7,12 +7,12 @@ from typing import Any
 
 from nbtool.errors import RecipeError, unknown_name
 from nbtool.recipes import templates
-from nbtool.recipes.parameters import NETWORK, ROWS, checked
+from nbtool.recipes.parameters import COMPOSED, NETWORK, ROWS, checked
 from nbtool.text import shown
 
 PLACE = "prompt"  # in braces it is where the prompt goes
 TEXTS = ("prompt", "negative_prompt")
-NOT_KEPT = NETWORK | {"seed"}
+NOT_KEPT = NETWORK | COMPOSED | {"seed"}
 SETTINGS = tuple(name for name in ROWS if name not in NOT_KEPT and name not in TEXTS)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,16 +13,23 @@ from typing import Any
 
 from nbtool import metadata
 from nbtool.errors import MetadataError, RecipeError
+from nbtool.recipes.checks import SIDE_MULTIPLE
 from nbtool.recipes.parameters import (
     AT_REST,
+    COMPOSED,
     PARAMETERS,
+    PICTURES,
     Parameters,
     check_names,
     checked,
     documented,
 )
+from nbtool.recipes.picture import Picture, Pictures, each
 from nbtool.recipes.provenance import widths_of
+from nbtool.recipes.refinement import Refine
 from nbtool.text import printable, shown
+
+TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +68,12 @@ class Recipe(Parameters):
         check_names(changes)
         own = vars(self)
         changed = {name: checked(name, value) for name, value in changes.items()}
-        if changed.items() <= own.items():
+        if changed.items() <= own.items() and not changed.keys() & COMPOSED:
             return self
         recipe = object.__new__(type(self))  # what stays the same was checked when self was made
         vars(recipe).update(own, **changed)
-        vars(recipe).pop("key", None)
-        vars(recipe).pop("_past", None)
+        for name in ("key", "_past", "_first"):
+            vars(recipe).pop(name, None)
         return recipe
 
     @property
@@ -101,11 +108,117 @@ class Recipe(Parameters):
         if self.unknown:
             raise RecipeError(f"this recipe was made by {_newer(self.unknown)}")
 
+    @property
+    def verb(self) -> str:
+        """What is done: "text", of words alone; "image", from a picture; "inpaint", with a mask.
+
+        A model that only edits takes "image" for an edit. Of a recipe with a second pass it is what
+        the first pass does.
+        """
+        if self.image is None:
+            return TEXT
+        return IMAGE if self.mask_image is None else INPAINT
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """The pictures that it is made from, each once."""
+        return tuple(dict.fromkeys((*each(self.image), *each(self.mask_image))))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its image in pixels; 0 where that is left open."""
+        own = self.width or 0, self.height or 0
+        if self.mask_padding is not None and self.image is not None:
+            own = each(self.image)[0].size
+        return _enlarged(own, self.refine.scale) if self.refine else own
+
+    def require_whole(self) -> None:
+        """Refuses what cannot be made, since parts of it make no sense without each other.
+
+        Raises:
+            RecipeError: With what is missing.
+        """
+        self.require_known()
+        without = [
+            ("mask_image", self.image is None, "a picture", "image"),
+            ("strength", self.image is None, "a picture", "image"),
+            ("mask_blur", self.mask_image is None, "a mask", "mask_image"),
+            ("mask_padding", self.mask_image is None, "a mask", "mask_image"),
+        ]
+        for name, missing, what, wanted in without:
+            if missing and getattr(self, name) != AT_REST[name]:
+                raise RecipeError(
+                    f"{name} needs {what} to act on; give {wanted}=…, or leave it out"
+                )
+        if self.refine and self.mask_padding is not None:
+            raise RecipeError(
+                "refine and mask_padding do not go together; refine the image: img.refine(…)"
+            )
+
+    @property
+    def needs(self) -> tuple[Recipe, ...]:
+        """The recipes whose images it is made from, as far as these are not to be had yet."""
+        wanted = [one.recipe for one in self.pictures if one.recipe and not one.is_here]
+        first = self.first_pass
+        if first is not None and not self._first_picture(first).is_here:
+            wanted.append(first)
+        return tuple(dict.fromkeys(wanted))
+
+    @property
+    def origins(self) -> tuple[Recipe, ...]:
+        """The recipes that its pictures were made by, and its first pass."""
+        made = [one.recipe for one in self.pictures if one.recipe]
+        first = self.first_pass
+        return tuple(dict.fromkeys(made + ([first] if first else [])))
+
+    @property
+    def first_pass(self) -> Recipe | None:
+        """The recipe without its second pass; None where it has none."""
+        return self.replace(refine=None) if self.refine else None
+
+    @property
+    def last_pass(self) -> Recipe:
+        """What is made last, as one pass: from the image of the first, where there are two.
+
+        The picture of the first pass is fitted to width and height as a larger picture is, by
+        Lanczos; with `refine.upscale == "latent"` the engine enlarges it as the model has it.
+        """
+        first = self.first_pass
+        return second_pass(first, self.refine, self._first_picture(first)) if first else self
+
+    def _first_picture(self, first: Recipe) -> Picture:
+        known: Picture | None = vars(self).get("_first")
+        return known or Picture(first)
+
+    def with_pictures(self, known: Callable[[Picture], Picture]) -> Recipe:
+        """The same recipe, whose pictures know more: where their pixels lie, and what made them.
+
+        Args:
+            known: Given a picture: an equal one. It is asked too of the picture of a first pass.
+        """
+        given = {name: getattr(self, name) for name in PICTURES if getattr(self, name) is not None}
+        if not given and not self.refine:
+            return self
+        recipe = object.__new__(type(self))
+        vars(recipe).update(vars(self))
+        for name, value in given.items():
+            one = isinstance(value, Picture)
+            vars(recipe)[name] = known(value) if one else Pictures(map(known, value))
+        if first := recipe.first_pass:
+            vars(recipe)["_first"] = known(recipe._first_picture(first))
+        return recipe
+
     def to_dict(self) -> dict[str, Any]:
         """The parameters that are set, without those at their neutral value."""
         values = vars(self)
         known = {name: values[name] for name, rest in AT_REST.items() if values[name] != rest}
+        for name in COMPOSED & known.keys():
+            known[name] = _said(known[name])
         return known | self.unknown if "_unknown" in values else known
+
+    def in_words(self) -> dict[str, Any]:
+        """The same for people: pictures by their names, and a second pass in words."""
+        return self.to_dict() | {n: _named_value(v) for n in COMPOSED if (v := getattr(self, n))}
 
     def to_json(self) -> str:
         """Canonical JSON: one text per recipe, ASCII, sorted, without what is not set."""
@@ -140,7 +253,7 @@ class Recipe(Parameters):
             RecipeError: A name is unknown or a value out of range or of the wrong kind.
         """
         check_names(parameters)
-        return cls(**parameters)
+        return cls(**cls._recorded(parameters))
 
     @classmethod
     def from_record(cls, parameters: Mapping[str, Any]) -> Recipe:
@@ -149,10 +262,39 @@ class Recipe(Parameters):
         Raises:
             RecipeError: A value is out of range or of the wrong kind.
         """
-        recipe = cls(**{name: parameters[name] for name in PARAMETERS if name in parameters})
+        known = {name: parameters[name] for name in PARAMETERS if name in parameters}
+        recipe = cls(**cls._recorded(known))
         if unknown := {n: value for n, value in parameters.items() if n not in PARAMETERS}:
             vars(recipe)["_unknown"] = unknown
         return recipe
+
+    @classmethod
+    def _recorded(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a dictionary; a picture in it is known by its hash, never by a path."""
+        read = {name: cls.recorded(name, parameters[name]) for name in PICTURES & parameters.keys()}
+        return {**parameters, **read}
+
+    @classmethod
+    def recorded(cls, name: str, value: Any) -> Any:
+        """A parameter's value as a dictionary or a file has it; no path in it is opened.
+
+        Raises:
+            RecipeError: It is none.
+        """
+        if name not in PICTURES or value is None or isinstance(value, (Picture, Pictures)):
+            return checked(name, value)
+        if isinstance(value, (list, tuple)):
+            return checked(name, Pictures([cls._picture(name, one) for one in value]))
+        return checked(name, cls._picture(name, value))
+
+    @classmethod
+    def _picture(cls, name: str, said: Any) -> Picture:
+        if not isinstance(said, Mapping):
+            raise RecipeError(
+                f"{name}: a recipe has pictures by their hash, got {shown(said)}, which is not "
+                f"opened; give the picture itself: recipe.replace({name}=…)"
+            )
+        return Picture.from_dict(said, cls.from_record)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -198,13 +340,54 @@ class Recipe(Parameters):
         return recipe.with_past(widths_of(found.get("provenance")))
 
 
+def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recipe:
+    """The recipe that makes an image anew from another, enlarged.
+
+    Args:
+        first: What made the other.
+        refine: How.
+        picture: The other.
+    """
+    assert refine
+    width, height = _enlarged(picture.size, refine.scale)
+    return first.replace(
+        **refine.changes,
+        image=picture,
+        strength=refine.strength,
+        width=width,
+        height=height,
+        resize_mode="stretch",
+        refine=None,
+    )
+
+
+def _enlarged(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """A size made larger, in steps of what the sides have in common, so that models take it."""
+    multiple = next((m for m in (32, 16) if not any(side % m for side in size)), SIDE_MULTIPLE)
+    width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
+    return width, height
+
+
+def _said(value: Picture | Pictures | Refine) -> Any:
+    """What a dictionary has of a value that has parts."""
+    return [one.to_dict() for one in value] if isinstance(value, Pictures) else value.to_dict()
+
+
+def _named_value(value: Picture | Pictures | Refine) -> str:
+    if isinstance(value, Refine):
+        return value.in_words
+    return " and ".join(one.name or one.key[:8] for one in each(value))
+
+
 def canonical(parameters: Mapping[str, Any]) -> str:
     """The one JSON text of a recipe's dictionary: ASCII, sorted, without spaces."""
     names = sorted(parameters)
-    try:
-        members = [_kept_member(name, parameters[name]) for name in names]
-    except TypeError:  # a list or the like, of a newer nbtool
-        members = [_member(name, parameters[name]) for name in names]
+    members = []
+    for name in names:
+        try:
+            members.append(_kept_member(name, parameters[name]))
+        except TypeError:  # a picture, or a list or the like of a newer nbtool
+            members.append(_member(name, parameters[name]))
     return "{" + ",".join(members) + "}"
 
 

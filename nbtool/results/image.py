@@ -250,7 +250,7 @@ def settings(recipe: Recipe) -> list[str]:
     """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
     given = {
         name: digits(value) if isinstance(value, float) else value
-        for name, value in recipe.to_dict().items()
+        for name, value in recipe.in_words().items()
     }
     parts = []
     for row in READ:

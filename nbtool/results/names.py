@@ -115,7 +115,7 @@ def values_of(
         index: Which it is of those that are saved, from 1 on.
         of: How many these are.
     """
-    given = image.recipe.to_dict()
+    given = image.recipe.in_words()
     numbers = {name: value for name, value in given.items() if not isinstance(value, str)}
     made = {"key": image.recipe.key[:KEY_DIGITS], "index": f"{index:0{len(str(of))}}"}
     made |= _when(image.provenance.created)

@@ -46,39 +46,26 @@ class Sides(NamedTuple):
         return ", ".join(f"{side}={length}" for side, length in self._asdict().items() if length)
 
 
-def outpaint(
-    picture: Image,
-    *,
-    left: int = 0,
-    right: int = 0,
-    top: int = 0,
-    bottom: int = 0,
-    feather: int = FEATHER,
-) -> tuple[Image, Image]:
-    """A picture on a larger canvas, and the mask of the new part, for inpainting.
+def extended(picture: Image, sides: Sides, feather: int = FEATHER) -> tuple[Image, Image]:
+    """A picture on a larger canvas, and the mask of what is new on it.
 
     The picture stays as it is, byte for byte, and black in the mask. The new part has the colours
-    of the picture's edge and is white; from the seam on the mask rises from black to white, so that
-    the old colours pass into what is made.
+    of the picture's edge; in the mask it rises from black at the seam to white.
 
     Args:
         picture: "L", "RGB" or "RGBA".
-        left: Pixels to add on that side.
-        right: The same.
-        top: The same.
-        bottom: The same.
-        feather: How many pixels of the new part the mask takes to rise to white; at most half of
-            what a side adds.
+        sides: What is added.
+        feather: Pixels of the new part that the mask takes to rise; at most half of what is added
+            on a side, so that it comes to white.
 
     Raises:
         RecipeError: Nothing is added, a number is none that can be, or the whole would not be a
             multiple of 8 wide and high; the message says what would be.
     """
-    lengths = {"left": left, "right": right, "top": top, "bottom": bottom}
-    sides = Sides(**{side: _length(side, value) for side, value in lengths.items()})
+    sides = Sides(*map(_length, Sides._fields, sides))
     feather = _length("feather", feather)
     _check(sides, picture.size)
-    return _extended(picture, sides), _mask_of(picture.size, sides, feather)
+    return _carried_on(picture, sides), _mask_of(picture.size, sides, feather)
 
 
 def _length(name: str, value: Any) -> int:
@@ -111,7 +98,7 @@ def _check(sides: Sides, size: tuple[int, int]) -> None:
         )
 
 
-def _extended(picture: Image, sides: Sides) -> Image:
+def _carried_on(picture: Image, sides: Sides) -> Image:
     """The picture with the colours of its edge carried on."""
     import numpy as np
     from PIL import Image as PILImage

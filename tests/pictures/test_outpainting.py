@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nbtool import RecipeError
-from nbtool.pictures.outpainting import Sides, outpaint
+from nbtool import RecipeError, outpaint
+from nbtool.pictures.outpainting import Sides
 
 
 def noise(mode, size=(16, 24)):
@@ -57,6 +57,15 @@ def test_a_corner_is_as_free_as_the_freer_of_its_sides():
     _, mask = outpaint(noise("L"), left=8, bottom=8, feather=3)
     assert np.asarray(mask)[24:, :8].tolist()[0] == [255] * 5 + [191, 128, 64]
     assert np.asarray(mask)[31, :8].min() == 255
+
+
+def test_whatever_holds_a_picture_is_taken(tmp_path):
+    picture = noise("RGB")
+    picture.save(tmp_path / "cat.png")
+    larger, _ = outpaint(tmp_path / "cat.png", left=8)
+    assert larger == outpaint(np.asarray(picture), left=8)[0]
+    with pytest.raises(RecipeError, match="no picture"):
+        outpaint(tmp_path / "dog.png", left=8)
 
 
 def test_what_is_added_reaches_white_however_wide_the_feather():

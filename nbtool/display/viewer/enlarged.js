@@ -10,15 +10,13 @@
 class Enlarged {
   constructor(host) {
     this.host = host;
-    this.zoom = new Zoom({ turned: (by) => this.turn(by), scaled: () => this.scaled() });
+    this.zoom = new Zoom({ turned: (by) => this.turn(by), scaled: () => this.scales.update() });
+    this.scales = new Scales(this.zoom);
     this.title = make("h2", { dir: "auto", "aria-live": "polite" });
     this.close = button("✕", "Close", () => this.element.close());
     this.before = button("‹", "Previous", () => this.turn(-1));
     this.after = button("›", "Next", () => this.turn(1));
     this.count = make("span", { class: "count" });
-    this.less = button("−", "Zoom out", () => this.zoom.step(-1));
-    this.percent = button("", "Zoom", () => this.zoom.to(this.zoom.current === 1 ? null : 1));
-    this.more = button("+", "Zoom in", () => this.zoom.step(1));
     this.actions = make("div", { class: "actions" });
     this.buttons = new Map();
     this.ways = [];
@@ -32,9 +30,8 @@ class Enlarged {
     this.way = select("Play along", [], "", () => {});
     this.player.button.after(this.way);
     this.player.changed = () => this.offerWays(this.ways);
-    this.scales = make("span", { class: "scales" }, this.less, this.percent, this.more);
     const bar = make("div", { class: "bar-of-stage" },
-      make("span", {}, this.before, this.count, this.after), this.player.element, this.scales);
+      make("span", {}, this.before, this.count, this.after), this.player.element, this.scales.element);
     const top = make("div", { class: "top" }, this.title, this.close);
     const details = make("div", { class: "details" }, top, this.actions, this.tables, this.hint);
     this.element = make("dialog", { class: "nbtool-enlarged", "aria-label": "Enlarged image" },
@@ -150,15 +147,6 @@ class Enlarged {
     this.zoom.say(...(alert ? [make("span", { class: "alert" }, alert), "\n"] : []), text ?? "");
   }
 
-  scaled() {
-    this.scales.hidden = !this.zoom.image;
-    const percent = `${Math.round(100 * this.zoom.current)} %`;
-    write(this.percent, percent);
-    const one = this.zoom.current === 1;
-    this.percent.setAttribute("aria-label", `${percent}, ${one ? "show all of it" : "show at 100 %"}`);
-    this.percent.title = one ? "Show all of it (0)" : "Show at 100 % (1)";
-  }
-
   turn(by) {
     this.go(this.host.beside(this.id, by));
   }
@@ -196,9 +184,4 @@ class Enlarged {
     this.python.focus();
     setTimeout(() => write(this.python, "Copy as Python"), 1500);
   }
-}
-
-// Out of use, but still where the keyboard is.
-function disable(control, disabled) {
-  control.setAttribute("aria-disabled", disabled);
 }

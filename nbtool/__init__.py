@@ -33,6 +33,8 @@ from nbtool.recipes.picture import Picture, Pictures, pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.refinement import Refine
+from nbtool.recipes.refining import refine
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
@@ -168,6 +170,7 @@ __all__ = [
     "Provenance",
     "Recipe",
     "RecipeError",
+    "Refine",
     "Store",
     "StoreError",
     "__version__",
@@ -183,6 +186,7 @@ __all__ = [
     "pictures",
     "presets",
     "random_seeds",
+    "refine",
     "replace",
     "save",
     "unload",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, environment
 from nbtool.display import progress
-from nbtool.engines.base import Engine, Exacting, Renewing
+from nbtool.engines.base import Engine, Exacting, Fitting, Renewing, check
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
@@ -21,12 +21,14 @@ from nbtool.job import AHEAD, Job
 from nbtool.recipes import axes, given
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis
+from nbtool.recipes.completing import SUITED
 from nbtool.recipes.given import Several
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import paces
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
+from nbtool.results.steps import Steps
 from nbtool.results.store import Store
 from nbtool.silence import importing, mild
 from nbtool.text import card, warn
@@ -189,6 +191,8 @@ class Generator:
     def plan(self, prompt: Prompt = "", /, *axes: Axis, **parameters: Any) -> Plan:
         """What `grid` would do: cells, how many are stored, how long and how large the rest is.
 
+        Images that others are made from are counted where they are to be made first.
+
         Raises:
             RecipeError: A parameter is unknown or a value out of range.
         """
@@ -197,8 +201,12 @@ class Generator:
         keys: set[str] = set()
         missing = pixels = 0
         work = 0.0
-        for _, recipe in sweep:
-            self.engine.check(recipe)
+        steps = Steps(self.store, keep=False)
+        checked: set[str] = set()
+        left = [recipe for _, recipe in sweep]
+        while left:
+            recipe = left.pop()
+            check(self.engine, recipe, checked)
             if (key := recipe.key) in keys:
                 continue
             keys.add(key)
@@ -206,6 +214,7 @@ class Generator:
                 missing += 1
                 pixels += paces.pixels(recipe)
                 work += paces.work(recipe)
+                left += steps.before(recipe)
         return Plan(
             cells=len(sweep),
             images=len(keys),
@@ -353,7 +362,14 @@ class Generator:
         among = [self._renewed(one) if isinstance(one, Recipe) else one for one in among]
         prompt = prompt._replace(values=among) if isinstance(prompt, Several) else among[0]
         defaults = {**self.engine.defaults(), **self.defaults}
-        return axes.sweep(prompt, axes_, parameters, defaults, OPTIONS)
+        return axes.sweep(prompt, axes_, parameters, defaults, options=OPTIONS, fitting=self._fits)
+
+    def _fits(self, recipe: Recipe) -> dict[str, Any]:
+        """What suits a recipe with a picture: what was said when the generator was made, or else
+        what the engine knows.
+        """
+        known = self.engine.fits(recipe) if isinstance(self.engine, Fitting) else {}
+        return known | {name: v for name, v in self.defaults.items() if name in SUITED}
 
     def _renewed(self, recipe: Recipe) -> Recipe:
         """The same as this engine can make it: with its name for the model.

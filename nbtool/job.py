@@ -10,6 +10,7 @@ import math
 import os
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,17 @@ from typing import TYPE_CHECKING, Any, overload
 from nbtool import environment
 from nbtool.background import Loop
 from nbtool.display.queue import queue_bundle
-from nbtool.engines.base import Engine, Event, Exacting, Failed, Finished, Loading, Started, Stepped
+from nbtool.engines.base import (
+    Engine,
+    Event,
+    Exacting,
+    Failed,
+    Finished,
+    Loading,
+    Started,
+    Stepped,
+    check,
+)
 from nbtool.engines.placed import Placed
 from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by, without_secrets
 from nbtool.grid import Grid
@@ -30,6 +41,7 @@ from nbtool.results.labelled import Cell
 from nbtool.results.origin import Origin
 from nbtool.results.progress import Progress
 from nbtool.results.share import Share, forsake
+from nbtool.results.steps import Steps, told
 from nbtool.results.store import Store
 from nbtool.silence import importing, mild
 
@@ -73,10 +85,16 @@ class Job:
         self._generate = generate
         self._priority = priority
         self._cells: dict[str, list[Index]] = {}
+        checked: set[str] = set()
+        self._are_made_from = False  # pictures
         for index in order(sweep):
             recipe = sweep.recipe(index)
-            engine.check(recipe)
+            check(engine, recipe, checked)
+            self._are_made_from |= bool(recipe.sources)
             self._cells.setdefault(recipe.key, []).append(index)
+        self._steps = Steps(store, keep=True)
+        self._earlier: dict[str, Recipe] = {}  # what must be made before, by key
+        self._later: dict[str, set[str]] = {}  # and what needs it
         self._results: dict[str, Cell] = {}
         self._settled: list[tuple[str, Cell]] = []  # the same in the order in which they came
         self._begun: dict[str, float] = {}  # how far the images in the making are, 0 to 1
@@ -93,10 +111,10 @@ class Job:
         self._cancelled = threading.Event()
         self._finished = threading.Event()
         self._error: NbtoolError | None = None
-        self._notes: dict[str, None] = {}
+        self._notes: dict[str, None] = dict.fromkeys(sweep.notes)
         self._started = self._heard = 0.0  # of the first and of the last event
         self._listeners: set[Callable[[], object]] = set()  # told of the end
-        self._share = Share(store.path, self._cells)
+        self._share = Share(store.path, ChainMap[str, Any](self._cells, self._earlier))
         _jobs.add(self)
         try:
             self._stored = store.listing()
@@ -126,7 +144,8 @@ class Job:
     def progress(self) -> Progress:
         with self._changed:
             step, steps = self._step
-            unwanted = self._cells.keys() if self.cancelled else self._unwanted
+            all_of_them = self._cells.keys() | self._earlier.keys()
+            unwanted = all_of_them if self.cancelled else self._unwanted
             return replace(
                 self._counts,
                 cancelled=len(unwanted - self._results.keys()),
@@ -182,7 +201,7 @@ class Job:
         """The images so far, labelled."""
         with self._changed:
             results = dict(self._results)
-        cells = {index: cell for key, cell in results.items() for index in self._cells[key]}
+        cells = {index: results[key] for key in results for index in self._cells.get(key, ())}
         return Grid(self.sweep.base, self.sweep.axes, cells, self._origin)
 
     @property
@@ -193,7 +212,7 @@ class Job:
         """
         with self._changed:
             previews = dict(self._previews)
-        return {index: preview for key, preview in previews.items() for index in self._cells[key]}
+        return {i: preview for key, preview in previews.items() for i in self._cells.get(key, ())}
 
     def changes(self, seen: int = 0) -> tuple[list[tuple[Index, Cell]], int]:
         """The cells that came since the first `seen` images or failures, and how many there are.
@@ -202,9 +221,8 @@ class Job:
         """
         with self._changed:
             fresh = self._settled[seen:]
-        return [(index, cell) for key, cell in fresh for index in self._cells[key]], seen + len(
-            fresh
-        )
+        cells = [(index, cell) for key, cell in fresh for index in self._cells.get(key, ())]
+        return cells, seen + len(fresh)
 
     def view(self, *, rows: str | None = None, cols: str | None = None) -> GridView | Grid:
         """The grid as a widget that fills while the job runs; see `Grid.view`."""
@@ -232,7 +250,7 @@ class Job:
             with self._changed:
                 if not self._previews:  # nothing is in the making
                     self._end()
-            self._share.drop(*self._cells)
+            self._share.drop(*self._cells, *self._earlier)
             return
         asked = set(Grid(self.sweep.base, self.sweep.axes, {}).matching(**labels))
         unwanted = {key for key, cells in self._cells.items() if asked.issuperset(cells)}
@@ -299,7 +317,8 @@ class Job:
             if not fresh:
                 break
             seen += len(fresh)
-            yield from (cell for _, cell in fresh if isinstance(cell, GeneratedImage))
+            images = ((key, cell) for key, cell in fresh if isinstance(cell, GeneratedImage))
+            yield from (image for key, image in images if key in self._cells)
         if self._error is not None:
             raise self._error
 
@@ -316,6 +335,38 @@ class Job:
         missing = [key for key in self._cells if not (key in self._stored and self._take(key))]
         if missing and not self.cancelled and not self._prepared:
             self._store.prepare()
+        for keys in self._in_turn(missing):
+            self._make(keys)
+        self._keep_failures()
+        self._end()
+
+    def _in_turn(self, missing: Iterable[str]) -> Iterator[list[str]]:
+        """What is to be made, one level after the other: first what others are made from."""
+        if not self._are_made_from:
+            yield list(missing)
+            return
+        levels = self._steps.levels(map(self._recipe, missing))
+        earlier = {k: r for level in levels for k, r in level.items() if k not in self._cells}
+        for recipe in (recipe for level in levels for recipe in level.values()):
+            for before in self._steps.before(recipe):
+                self._later.setdefault(before.key, set()).add(recipe.key)
+        with self._changed:
+            self._earlier.update(earlier)
+            self._update(total=self._counts.total + len(earlier))
+        for level in levels:
+            yield [key for key in level if not self._is_settled(key)]
+
+    def _is_settled(self, key: str) -> bool:
+        """Whether there is nothing to make, since it is there, or what it is made from failed."""
+        if key in self._results:
+            return True
+        for before in self._steps.before(self._recipe(key)):
+            if isinstance(failure := self._results.get(before.key), GenerationError):
+                self._fail(key, f"what it is made from could not be made: {failure}")
+                return True
+        return key in self._earlier and key in self._stored and self._take(key)
+
+    def _make(self, missing: list[str]) -> None:
         while missing and not self.cancelled:
             self._moved = False
             self._engine.run(
@@ -323,14 +374,12 @@ class Job:
             )
             left = self._not_begun(missing) if self._moved else []
             missing = left or self._take_from_others()
-        self._keep_failures()
-        self._end()
 
     def _not_begun(self, keys: Iterable[str]) -> list[str]:
         return [
             key
             for key in keys
-            if not (key in self._results or key in self._unwanted or key in self._share.left)
+            if not (key in self._results or self._is_dropped(key) or key in self._share.left)
         ]
 
     def _keep_failures(self) -> None:
@@ -376,21 +425,27 @@ class Job:
         return []
 
     def _is_awaited(self, key: str) -> bool:
-        return not (self.cancelled or key in self._results or key in self._unwanted)
+        return not (self.cancelled or key in self._results or self._is_dropped(key))
+
+    def _is_dropped(self, key: str) -> bool:
+        """Whether it was cancelled, or all that is made from it."""
+        if key in self._cells:
+            return key in self._unwanted
+        return all(map(self._is_dropped, self._later[key]))
 
     def _wanted(self, keys: Iterable[str]) -> Iterator[Recipe]:
         """The recipes of these keys, made one by one as they are asked for."""
         for key in keys:
             if self.cancelled or self._moved:
                 return
-            if key not in self._unwanted and key not in self._share.left:
-                yield self._recipe(key)
+            if not self._is_dropped(key) and key not in self._share.left:
+                yield self._steps.ready(self._recipe(key))
 
     def _recipe(self, key: str) -> Recipe:
-        return self.sweep.recipe(self._cells[key][0])
+        return self._earlier.get(key) or self.sweep.recipe(self._cells[key][0])
 
     def _is_unwanted(self, recipe: Recipe) -> bool:
-        if self.cancelled or (self._unwanted and recipe.key in self._unwanted):
+        if self.cancelled or (self._unwanted and self._is_dropped(recipe.key)):
             return True
         if self._moved and recipe.key not in self._previews:  # it is begun with the new priority
             return True
@@ -441,9 +496,12 @@ class Job:
             self._update(activity="generating")
 
     def _keep(self, event: Finished) -> None:
-        key = event.recipe.key
+        key, provenance = event.recipe.key, event.provenance
+        if exchanged := self._steps.exchanged(event.recipe):
+            notes = (*provenance.notes, told(exchanged))
+            provenance = replace(provenance, inputs=exchanged, notes=notes)
         try:
-            image = self._store.put(event.image, event.recipe, event.provenance)
+            image = self._store.put(event.image, event.recipe, provenance)
         except StoreError as error:
             # Not on disk, but not lost either: it stays in memory, and the run stops.
             self._settle(key, error.unsaved, made=1)
@@ -451,7 +509,7 @@ class Job:
         image.generate = self._generate
         self._share.made(key)
         with self._changed:
-            for note in event.provenance.notes:
+            for note in provenance.notes:
                 self._notes.setdefault(note)
         self._settle(key, image, made=1)
 

@@ -36,7 +36,13 @@ TEMPLATE = Path(__file__).with_name("page.html")
 Source = tuple[str, bytes]  # format and file
 
 
-def page(grid: Labelled, names: Pattern | None = None, *, metadata: bool = True) -> str:
+def page(
+    grid: Labelled,
+    names: Pattern | None = None,
+    *,
+    metadata: bool = True,
+    inputs: bool = False,
+) -> str:
     """The page's HTML. It holds the stored PNG files as they are, so recipes stay inside.
 
     If they are too large together, it holds WebP copies of the same size and says so.
@@ -45,11 +51,12 @@ def page(grid: Labelled, names: Pattern | None = None, *, metadata: bool = True)
         grid: The grid.
         names: What its images are called where they are saved; None: by the axes' labels.
         metadata: False leaves out what is not seen, prompt and settings too.
+        inputs: Whether the images carry the pictures that they were made from.
 
     Raises:
         StoreError: Even those are too large for one page.
     """
-    data = viewer_data(grid, names, metadata=metadata)
+    data = viewer_data(grid, names, metadata=metadata, inputs=inputs)
     title = printable(ellipsized(data["title"], 120)) or "Images"
     generator = f'<meta name="generator" content="nbtool {html.escape(__version__)}">'
     parts = {
@@ -64,7 +71,11 @@ def page(grid: Labelled, names: Pattern | None = None, *, metadata: bool = True)
 
 
 def viewer_data(
-    grid: Labelled, names: Pattern | None = None, *, metadata: bool = True
+    grid: Labelled,
+    names: Pattern | None = None,
+    *,
+    metadata: bool = True,
+    inputs: bool = False,
 ) -> dict[str, Any]:
     """What the viewer's host.js takes: axes, a cell for each index, the images once each.
 
@@ -74,7 +85,8 @@ def viewer_data(
     pattern = names or Pattern.of_axes(grid.axes)
     collected = partial(_collected, grid, pattern, metadata=metadata)
     try:
-        images, where = collected(_stored if metadata else _bare, MAX_STORED)
+        stored = _carrying if inputs else _stored
+        images, where = collected(stored if metadata else _bare, MAX_STORED)
         note = ""
     except _TooLargeError:
         try:
@@ -181,6 +193,10 @@ def _collected(
 
 def _stored(cell: GeneratedImage) -> Source:
     return "png", cell.png
+
+
+def _carrying(cell: GeneratedImage) -> Source:
+    return "png", cell.packed("PNG", metadata=True, inputs=True)[0]
 
 
 def _bare(cell: GeneratedImage) -> Source:

@@ -138,6 +138,18 @@ class Renewing(Protocol):
 
 
 @runtime_checkable
+class Fitting(Protocol):
+    """An engine that makes something of pictures."""
+
+    def fits(self, recipe: Recipe) -> dict[str, Any]:
+        """What suits a recipe with a picture where it is left open: strength, width and height.
+
+        The strength is left out where the model has none for what is done, and the size where the
+        recipe works on a part of the picture.
+        """
+
+
+@runtime_checkable
 class Counting(Protocol):
     """An engine that knows how much of a prompt its model reads."""
 
@@ -153,3 +165,24 @@ class Exacting(Protocol):
     """An engine that can make images that depend on nothing they are made together with."""
 
     exact: bool
+
+
+def check(engine: Engine, recipe: Recipe, checked: set[str]) -> None:
+    """Refuses a recipe that an engine cannot make, or that is made from one that it cannot make.
+
+    Args:
+        engine: Which is to make it.
+        recipe: The recipe.
+        checked: The keys of those that were found to be good; grows.
+
+    Raises:
+        RecipeError: With the parameter, its value and what would do.
+    """
+    if recipe.key in checked:
+        return
+    recipe.require_whole()
+    engine.check(recipe)
+    checked.add(recipe.key)
+    for picture in recipe.sources:
+        if picture.is_deferred:
+            check(engine, picture.recipe, checked)

@@ -9,13 +9,14 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError
-from nbtool.recipes.checks import as_number, narrowed
-from nbtool.recipes.parameters import COMPOSED, INTEGERS, REALS
+from nbtool.recipes.checks import PARTS, PICTURE, REAL, WHOLE, as_number, narrowed
+from nbtool.recipes.parameters import ROWS
 from nbtool.recipes.picture import Pictures
 from nbtool.recipes.ranges import MAX_NUMBERS, parse_range
 from nbtool.text import shown
 
 MAX_VALUES = MAX_NUMBERS
+_PIXELS = "uifb"  # kinds of dtypes that are no texts and no objects
 
 
 class Several(NamedTuple):
@@ -56,20 +57,26 @@ def listed(name: str, values: Any) -> list[Any]:
     return [narrowed(one, dtype) if isinstance(one, float) else one for one in taken]
 
 
-def taken(name: str, value: Any) -> Any:
+def taken(name: str, value: Any, kind: str = "") -> Any:
     """One value as it is, several as a Several; a range in words is several too.
+
+    Args:
+        name: Of the parameter or word.
+        value: What is handed over.
+        kind: What the values are; "": what a recipe's parameter of this name has.
 
     Raises:
         AxisError: They have no order, more than one dimension, or no end.
     """
     if isinstance(value, Several):
         return value
-    if isinstance(value, str) and name in INTEGERS + REALS:
+    kind = kind or (ROWS[name].kind if name in ROWS else "")
+    if isinstance(value, str) and kind in (WHOLE, REAL):
         try:
-            return Several(list(parse_range(value, whole=name in INTEGERS)))
+            return Several(list(parse_range(value, whole=kind == WHOLE)))
         except AxisError as error:
             raise AxisError(f"{name}: {error}") from None
-    if name in COMPOSED and _is_one(value):
+    if kind in (PICTURE, PARTS) and _is_one(value):
         return value
     if isinstance(value, Mapping):
         return Several(listed(name, value.values()), [_label(name, key) for key in value])
@@ -78,7 +85,11 @@ def taken(name: str, value: Any) -> Any:
 
 def _is_one(value: Any) -> bool:
     """Whether it is one picture or one value with parts, of whatever kind: arrays have rows too."""
-    return isinstance(value, (Pictures, bytes, bytearray, memoryview)) or hasattr(value, "dtype")
+    if isinstance(value, (Pictures, bytes, bytearray, memoryview)):
+        return True
+    return (
+        hasattr(value, "detach") or getattr(getattr(value, "dtype", None), "kind", "O") in _PIXELS
+    )
 
 
 def word(name: str, value: Any) -> str:

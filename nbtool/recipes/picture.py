@@ -62,6 +62,7 @@ class Picture:
         self._size = (0, 0)
         self._recipe: Any = None
         self._loads: tuple[Load, ...] = ()
+        self._used = ""  # the digest of what stands in for it
         self._place: tuple[str, ...] = ()  # where it lay: folders, the file's stem and its end
         if isinstance(source, Picture):
             vars(self).update(vars(source))
@@ -153,7 +154,7 @@ class Picture:
             except NbtoolError as error:
                 reasons.append(str(error))
                 continue
-            if not self._digest or reading.digest(image) == self._digest:
+            if self._used or not self._digest or reading.digest(image) == self._digest:
                 return image
             reasons.append("what lies there now is another picture")
         raise RecipeError(self._missing(reasons))
@@ -161,6 +162,20 @@ class Picture:
     def bound(self, *loads: Load) -> Picture:
         """The same picture with further places to look for its pixels first."""
         return self._with(_loads=(*loads, *self._loads))
+
+    def standing_in(self, load: Load, used: str) -> Picture:
+        """The same picture, of which other pixels are all that is left.
+
+        Args:
+            load: Gives them.
+            used: Their digest.
+        """
+        return self._with(_loads=(load,), _used=used)
+
+    @property
+    def used(self) -> str:
+        """The digest of the pixels that it gives: its own, or of what stands in for them."""
+        return self._used or self._digest
 
     def called(self, name: str, recipe: Any = None) -> Picture:
         """The same picture with a name, and the recipe that made it."""
@@ -206,7 +221,7 @@ class Picture:
                 f"a picture in a recipe is its hash, mode and size, got {shown(said)}"
             )
         vars(picture).update(_digest=digest, _mode=mode, _size=tuple(cast("list[int]", size)))
-        vars(picture).update(_name="", _place=(), _recipe=None, _loads=())
+        vars(picture).update(_name="", _place=(), _recipe=None, _loads=(), _used="")
         return picture
 
     def _with(self, **changes: Any) -> Picture:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nbtool import metadata
+from nbtool import files, metadata
 from nbtool.errors import MetadataError, RecipeError
+from nbtool.pictures import reading
+from nbtool.recipes import origins
 from nbtool.recipes.checks import SIDE_MULTIPLE
 from nbtool.recipes.parameters import (
     AT_REST,
@@ -24,12 +27,13 @@ from nbtool.recipes.parameters import (
     checked,
     documented,
 )
-from nbtool.recipes.picture import Picture, Pictures, each
+from nbtool.recipes.picture import Load, Picture, Pictures, each
 from nbtool.recipes.provenance import widths_of
 from nbtool.recipes.refinement import Refine
 from nbtool.text import printable, shown
 
 TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
+BESIDE = ".input-"  # in the names of pictures that lie beside a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,26 +154,26 @@ class Recipe(Parameters):
                 raise RecipeError(
                     f"{name} needs {what} to act on; give {wanted}=…, or leave it out"
                 )
-        if self.refine and self.mask_padding is not None:
-            raise RecipeError(
-                "refine and mask_padding do not go together; refine the image: img.refine(…)"
-            )
+        _ = self.last_pass.width  # which may be larger than there are
 
     @property
     def needs(self) -> tuple[Recipe, ...]:
         """The recipes whose images it is made from, as far as these are not to be had yet."""
-        wanted = [one.recipe for one in self.pictures if one.recipe and not one.is_here]
-        first = self.first_pass
-        if first is not None and not self._first_picture(first).is_here:
-            wanted.append(first)
+        wanted = [one.recipe for one in self.sources if one.recipe and not one.is_here]
         return tuple(dict.fromkeys(wanted))
 
     @property
-    def origins(self) -> tuple[Recipe, ...]:
-        """The recipes that its pictures were made by, and its first pass."""
-        made = [one.recipe for one in self.pictures if one.recipe]
+    def sources(self) -> tuple[Picture, ...]:
+        """All that it is made from at once: its pictures, or the image of its first pass."""
         first = self.first_pass
-        return tuple(dict.fromkeys(made + ([first] if first else [])))
+        return (self._first_picture(first),) if first else self.pictures
+
+    @property
+    def chain(self) -> list[Recipe]:
+        """The recipes on the way to it, from words or the first picture on; it comes last."""
+        before = [one.recipe for one in self.sources if one.recipe]
+        way = dict.fromkeys(step for recipe in before for step in recipe.chain)
+        return [*way, self]
 
     @property
     def first_pass(self) -> Recipe | None:
@@ -213,7 +217,7 @@ class Recipe(Parameters):
         values = vars(self)
         known = {name: values[name] for name, rest in AT_REST.items() if values[name] != rest}
         for name in COMPOSED & known.keys():
-            known[name] = _said(known[name])
+            known[name] = recorded(known[name])
         return known | self.unknown if "_unknown" in values else known
 
     def in_words(self) -> dict[str, Any]:
@@ -318,7 +322,8 @@ class Recipe(Parameters):
                 one that only a newer nbtool knows.
             StoreError: No file can have such a name.
         """
-        return cls._found(metadata.read(path), str(path))
+        found, carried = metadata.read_whole(path)
+        return cls._found(found, str(path), carried, files.expanded(path))
 
     @classmethod
     def from_image(cls, data: bytes, name: str = "the image") -> Recipe:
@@ -327,21 +332,47 @@ class Recipe(Parameters):
         Raises:
             MetadataError: As `from_file`.
         """
-        return cls._found(metadata.read_from(io.BytesIO(data), name), name)
+        found = metadata.read_from(io.BytesIO(data), name)
+        return cls._found(found, name, metadata.carried_in(data))
 
     @classmethod
-    def _found(cls, found: Mapping[str, Any], name: str) -> Recipe:
+    def _found(
+        cls,
+        found: Mapping[str, Any],
+        name: str,
+        carried: metadata.Carried,
+        path: Path | None = None,
+    ) -> Recipe:
         try:
             recipe = cls.from_record(found["recipe"])
         except RecipeError as error:
             raise MetadataError(f"{name}: its recipe cannot be used: {error}") from None
         if recipe.unknown:
             raise MetadataError(f"{name} was made by {_newer(recipe.unknown)}")
-        return recipe.with_past(widths_of(found.get("provenance")))
+        places = partial(_places, carried=carried, path=path)
+        said = found.get("inputs")
+        if carried.origins:
+            with contextlib.suppress(MetadataError):
+                said = metadata.strict_json(carried.origins)
+        known: Recipe = origins.bound(recipe, said, places, cls.from_record)
+        return known.with_past(widths_of(found.get("provenance")))
+
+
+def beside(path: Path, digest: str) -> Path:
+    """Where a picture lies that a file cannot carry: beside it."""
+    return path.with_name(f"{path.stem}{BESIDE}{digest[:8]}.png")
+
+
+def _places(picture: Picture, carried: metadata.Carried, path: Path | None) -> Iterator[Load]:
+    """Where a file has the pixels of a picture: in itself, or beside it."""
+    if data := carried.pictures.get(picture.digest):
+        yield lambda: reading.read(data).image
+    if path is not None and picture.digest:
+        yield lambda: reading.read(beside(path, picture.digest)).image
 
 
 def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recipe:
-    """The recipe that makes an image anew from another, enlarged.
+    """The recipe that makes an image anew from another, enlarged: the whole of it, without masks.
 
     Args:
         first: What made the other.
@@ -357,18 +388,22 @@ def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recip
         width=width,
         height=height,
         resize_mode="stretch",
+        mask_image=None,
+        mask_blur=0,
+        mask_padding=None,
         refine=None,
     )
 
 
 def _enlarged(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """A size made larger, in steps of what the sides have in common, so that models take it."""
-    multiple = next((m for m in (32, 16) if not any(side % m for side in size)), SIDE_MULTIPLE)
+    """A size made larger, in steps that models take which took it as it was."""
+    coarse = 2 * SIDE_MULTIPLE
+    multiple = SIDE_MULTIPLE if any(side % coarse for side in size) else coarse
     width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
     return width, height
 
 
-def _said(value: Picture | Pictures | Refine) -> Any:
+def recorded(value: Picture | Pictures | Refine) -> Any:
     """What a dictionary has of a value that has parts."""
     return [one.to_dict() for one in value] if isinstance(value, Pictures) else value.to_dict()
 

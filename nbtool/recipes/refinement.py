@@ -89,6 +89,19 @@ class Refine:
         return f"nbtool.refine({said})"
 
 
+@dataclass(frozen=True)
+class Refining:
+    """Second passes that vary: each of their values that is several is an axis.
+
+    Attributes:
+        first: With the first value of each.
+        varied: By name, the several values with their labels.
+    """
+
+    first: Refine
+    varied: Mapping[str, Mapping[Any, Any]]
+
+
 NAMES = tuple(field.name for field in fields(Refine))
 
 
@@ -116,6 +129,9 @@ def _refine(_: str, value: object) -> Refine:
     if isinstance(value, Mapping):
         check_names(value)
         return Refine(**value)
+    if isinstance(value, Refining):
+        names = ", ".join(value.varied)
+        raise RecipeError(f"refine has several values for {names}; gen.grid(…) makes all of them")
     raise RecipeError(f"refine is a nbtool.refine(…), got {shown(value)}")
 
 

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nbtool.errors import GenerationError, RecipeError
+from nbtool.recipes import refinement
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis, Edit
-from nbtool.recipes.parameters import PARAMETERS, checked
+from nbtool.recipes.completing import SUITED
+from nbtool.recipes.parameters import COMPOSED, PARAMETERS, checked
 from nbtool.recipes.preset import Preset
-from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.recipe import Recipe, recorded
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Labelled
 from nbtool.results.records import SCHEMA
@@ -122,6 +124,8 @@ def sweep_of(said: Mapping[str, Any]) -> Sweep:
 
 def _edit_said(edit: Edit) -> dict[str, Any]:
     said = edit._asdict()
+    composed = {n: v for n, v in edit.parameters.items() if n in COMPOSED and v is not None}
+    said["parameters"] = {**edit.parameters, **{n: recorded(v) for n, v in composed.items()}}
     for name in ("recipe", "preset"):
         said[name] = said[name] and said[name].to_dict()
     return {name: value for name, value in said.items() if value}
@@ -131,11 +135,13 @@ def _edit(said: Mapping[str, Any]) -> Edit:
     """What one position changes, as far as this version knows it."""
     parameters = {n: v for n, v in said.get("parameters", {}).items() if n in PARAMETERS}
     return Edit(
-        {name: checked(name, value) for name, value in parameters.items()},
+        {name: Recipe.recorded(name, value) for name, value in parameters.items()},
         dict(said.get("words", {})),
         tuple(said["swap"]) if "swap" in said else None,
         Recipe.from_record(said["recipe"]) if "recipe" in said else None,
         Preset.from_dict(said["preset"]) if "preset" in said else None,
+        {n: refinement.checked(n, v) for n, v in said.get("refine", {}).items()},
+        {n: checked(n, v) for n, v in said.get("fits", {}).items() if n in SUITED},
     )
 
 

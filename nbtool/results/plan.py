@@ -14,7 +14,8 @@ class Plan:
 
     Attributes:
         cells: Cells of the grid.
-        images: Different images; cells with the same recipe share one.
+        images: Different images; cells with the same recipe share one, and those that others are
+            made from count too, where they are not there yet.
         stored: How many of them are in the store already.
         seconds: An estimate for the rest; None when no image of this model is there to tell.
         disk_bytes: An upper bound for what the rest takes on disk.

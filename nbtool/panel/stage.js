@@ -8,6 +8,7 @@ function render({ model, el }) {
   open.append(image);
   figure.append(open, words);
   let url;
+  let source; // the URL of what it was made from
   let awaited = null; // what the enlarged view waits for: {id, resolve}
 
   const size = () => {
@@ -48,7 +49,12 @@ function render({ model, el }) {
     else if (old) URL.revokeObjectURL(old);
   };
 
-  const whole = () => ({ ...model.get("about"), url, size: size() });
+  const whole = () => {
+    const [about, before] = [model.get("about"), model.get("before")];
+    if (source) URL.revokeObjectURL(source);
+    source = before.byteLength ? URL.createObjectURL(new Blob([before])) : undefined;
+    return { ...about, url, size: size(), before: source && { url: source, alt: about.before } };
+  };
   const enlarged = new Enlarged({
     item: (id) => ({ title: id === model.get("key") ? model.get("alt") : "…", url, size: size() }),
     whole: (id) =>
@@ -90,7 +96,7 @@ function render({ model, el }) {
     watch.disconnect();
     for (const event of ["focusin", "click"]) window.removeEventListener(event, look, true);
     for (const [name, act] of Object.entries(heard)) model.off(name, act);
-    if (url) URL.revokeObjectURL(url);
+    for (const one of [url, source]) if (one) URL.revokeObjectURL(one);
   };
 }
 export default { render };

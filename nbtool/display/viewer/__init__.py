@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ZOOM = ("elements", "zoom", "scales")
-ENLARGED = (*ZOOM, "play", "bare", "enlarged")
+CURTAIN = "curtain"
+ENLARGED = (*ZOOM, CURTAIN, "play", "bare", "enlarged")
 PARTS = (
     *ENLARGED,
     *(
@@ -71,7 +72,19 @@ def pictures_module() -> str:
 @cache
 def enlarged_style() -> str:
     """The CSS of the enlarged view alone."""
-    return f"{zoom_style()}\n{_read('enlarged.css')}"
+    return f"{zoom_style()}\n{curtain_style()}\n{_read('enlarged.css')}"
+
+
+@cache
+def curtain_module() -> str:
+    """A before-and-after divider alone, to stand before another module; curtain.js says how it is used."""
+    return _joined(("elements", CURTAIN))
+
+
+@cache
+def curtain_style() -> str:
+    """Its CSS."""
+    return _read(f"{CURTAIN}.css")
 
 
 @cache

@@ -40,6 +40,14 @@ class Zoom {
     this.place();
   }
 
+  // Something else lies over the picture, or nothing.
+  cover(over) {
+    if (this.over[0] === over) return;
+    this.over = over ? [over] : [];
+    if (this.image) this.stage.replaceChildren(this.image, ...this.over);
+    this.place();
+  }
+
   say(...words) {
     this.image = this.url = null;
     this.stage.replaceChildren(make("p", {}, ...words));

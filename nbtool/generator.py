@@ -21,7 +21,6 @@ from nbtool.job import AHEAD, Job
 from nbtool.recipes import axes, given
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis
-from nbtool.recipes.completing import SUITED
 from nbtool.recipes.given import Several
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.recipe import Recipe
@@ -365,11 +364,9 @@ class Generator:
         return axes.sweep(prompt, axes_, parameters, defaults, options=OPTIONS, fitting=self._fits)
 
     def _fits(self, recipe: Recipe) -> dict[str, Any]:
-        """What suits a recipe with a picture: what was said when the generator was made, or else
-        what the engine knows.
-        """
+        """What suits a recipe with a picture, but for what was said when the generator was made."""
         known = self.engine.fits(recipe) if isinstance(self.engine, Fitting) else {}
-        return known | {name: v for name, v in self.defaults.items() if name in SUITED}
+        return {name: value for name, value in known.items() if name not in self.defaults}
 
     def _renewed(self, recipe: Recipe) -> Recipe:
         """The same as this engine can make it: with its name for the model.

@@ -29,6 +29,7 @@ from nbtool.engines.base import (
     Started,
     Stepped,
     check,
+    foretold,
 )
 from nbtool.engines.placed import Placed
 from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by, without_secrets
@@ -111,7 +112,7 @@ class Job:
         self._cancelled = threading.Event()
         self._finished = threading.Event()
         self._error: NbtoolError | None = None
-        self._notes: dict[str, None] = dict.fromkeys(sweep.notes)
+        self._notes: dict[str, None] = dict.fromkeys((*sweep.notes, *foretold(engine, sweep)))
         self._started = self._heard = 0.0  # of the first and of the last event
         self._listeners: set[Callable[[], object]] = set()  # told of the end
         self._share = Share(store.path, ChainMap[str, Any](self._cells, self._earlier))

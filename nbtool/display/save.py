@@ -66,7 +66,7 @@ def save(
     way = _way(path, names, [*grid.words, *grid.axes], metadata=metadata)
     if not names and metadata:
         way = way._replace(names=Pattern.of_axes(grid.axes))
-    way = _with_inputs(way, list(grid), inputs, depth=6)
+    way = _with_inputs(way, list(grid), inputs, depth=5)
     path = files.expanded(path)
     if not way.suffix:
         _write_folder(_named(grid), path, way)

@@ -5,10 +5,11 @@ An engine knows nothing of notebooks, widgets, grids or files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from nbtool.recipes.axes import Sweep
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 
@@ -150,6 +151,18 @@ class Fitting(Protocol):
 
 
 @runtime_checkable
+class Telling(Protocol):
+    """An engine that knows what comes of a strength."""
+
+    def strengths_told(self, recipes: Sequence[Recipe]) -> list[str]:
+        """What is to be known of recipes that differ in their strength alone, in words.
+
+        Raises:
+            RecipeError: The first of them cannot be made.
+        """
+
+
+@runtime_checkable
 class Counting(Protocol):
     """An engine that knows how much of a prompt its model reads."""
 
@@ -186,3 +199,20 @@ def check(engine: Engine, recipe: Recipe, checked: set[str]) -> None:
     for picture in recipe.sources:
         if picture.is_deferred:
             check(engine, picture.recipe, checked)
+
+
+def foretold(engine: Engine, sweep: Sweep) -> list[str]:
+    """What is to be known of a sweep before it is made, in words.
+
+    Args:
+        engine: Which is to make it, and can.
+        sweep: The sweep.
+    """
+    notes: list[str] = []
+    for place, axis in enumerate(sweep.axes):
+        edit = axis.edits[0]
+        if isinstance(engine, Telling) and {"strength"} in (set(edit.parameters), set(edit.refine)):
+            before, after = (0,) * place, (0,) * (len(sweep.axes) - place - 1)
+            along = [sweep.recipe((*before, n, *after)) for n in range(len(axis))]
+            notes += engine.strengths_told(along)
+    return notes

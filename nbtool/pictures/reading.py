@@ -228,7 +228,7 @@ def _of_array(source: Any) -> Image:
     from PIL import Image as PILImage
 
     values = _rows_first(source)
-    bands = {2: 1, 3: values.shape[-1]}.get(values.ndim)
+    bands = {2: 1, 3: (0, *values.shape)[-1]}.get(values.ndim)
     if bands not in (1, 3, 4) or not values.size:
         shape = " × ".join(map(str, np.shape(source))) or "a single number"
         hint = "; give several as a list" if values.ndim == 4 else ""

@@ -343,7 +343,7 @@ def _labels(name: str, values: Sequence[Any]) -> Sequence[Any]:
     """What values are called that were given no labels."""
     if name in PICTURES:
         return picture_labels.labels(values)
-    return [str(value) for value in values] if name == REFINE else values
+    return [value and value.in_words for value in values] if name == REFINE else values
 
 
 def _refined(name: str, values: Mapping[Any, Any]) -> Axis:

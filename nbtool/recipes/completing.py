@@ -12,7 +12,8 @@ from nbtool.recipes.picture import Picture, Pictures, each
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import count
 
-SUITED = ("width", "height", "strength")  # what a picture may decide where it is left open
+STRENGTH = "strength"
+SUITED = ("width", "height", STRENGTH)  # what a picture may decide where it is left open
 _DECIDE = PICTURES | {"mask_padding"}
 
 Fitting = Callable[[Recipe], Mapping[str, Any]]
@@ -42,11 +43,12 @@ class Completing:
         given = {name: getattr(recipe, name) for name in PICTURES}
         whole = {name: self.value(value) for name, value in given.items() if value is not None}
         recipe = recipe.replace(**whole) if whole else recipe
-        wanted = {**self._defaults, **self._fits(recipe)}
+        fits = self._fits(recipe)
+        wanted = {**self._defaults, **fits}
         if recipe.image is None:
-            wanted.pop("strength", None)
+            wanted.pop(STRENGTH, None)
         left = {name: v for name, v in wanted.items() if getattr(recipe, name) is None}
-        self._note(recipe, left)
+        self._note(recipe, {name: v for name, v in left.items() if name in fits})
         return recipe.replace(**left)
 
     def value(self, value: Any) -> Any:
@@ -84,7 +86,11 @@ class Completing:
         return edit._replace(parameters=parameters, fits=fits)
 
     def _fits(self, recipe: Recipe) -> dict[str, Any]:
-        return dict(self._fitting(recipe)) if self._fitting and recipe.image is not None else {}
+        """What suits its picture; of the defaults, what is for pictures alone."""
+        if recipe.image is None:
+            return {}
+        fits = {name: v for name, v in self._defaults.items() if name == STRENGTH}
+        return fits | dict(self._fitting(recipe) if self._fitting else {})
 
     def _note(self, recipe: Recipe, filled: Mapping[str, Any]) -> None:
         """Notes a picture whose image will have another size than it has."""
@@ -101,13 +107,10 @@ class Completing:
         if not self._resized:
             return ()
         picture, (width, height) = next(iter(self._resized.items()))
-        several = len(self._resized) > 1
-        called = picture.name or "the picture"
-        which = (
-            f"{count(len(self._resized), 'picture')} have a size that this model does not make, "
-            f"such as {called}: its"
-            if several
-            else f"{called}: the picture's"
-        )
         own = " × ".join(map(str, picture.size))
-        return (f"{which} {own} pixels become {width} × {height}; width=… and height=… decide it",)
+        which = f"{picture.name or 'the picture'} has {own} pixels, and is made with"
+        if (more := len(self._resized) - 1) > 0:
+            which = f"{which} {width} × {height}, and {count(more, 'other picture')} alike"
+        else:
+            which = f"{which} {width} × {height}"
+        return (f"{which}, as suits the model; width=… and height=… decide otherwise",)

@@ -72,12 +72,13 @@ class Recipe(Parameters):
         check_names(changes)
         own = vars(self)
         changed = {name: checked(name, value) for name, value in changes.items()}
-        if changed.items() <= own.items() and not changed.keys() & COMPOSED:
+        same = changed.items() <= own.items()
+        if same and not changed.keys() & COMPOSED:
             return self
         recipe = object.__new__(type(self))  # what stays the same was checked when self was made
         vars(recipe).update(own, **changed)
-        for name in ("key", "_past", "_first"):
-            vars(recipe).pop(name, None)
+        for name in ("_first",) if same else ("key", "_past", "_first"):
+            vars(recipe).pop(name, None)  # an equal picture may know more of where its pixels lie
         return recipe
 
     @property

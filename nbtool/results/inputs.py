@@ -41,7 +41,8 @@ class Inputs:
     """
 
     def __init__(self, folder: Folder, made: Callable[[str], Image]) -> None:
-        store = folder.path.parent if folder.path.name == DELETED else folder.path
+        self._of_deleted = folder.path.name == DELETED
+        store = folder.path.parent if self._of_deleted else folder.path
         self._folder = Folder(store)
         self._place = Folder(store / INPUTS)
         self._made = made
@@ -135,8 +136,10 @@ class Inputs:
         return problems
 
     def size(self) -> int:
-        """The bytes of all of them."""
+        """The bytes of all of them; what was deleted has none of its own."""
         size = 0
+        if self._of_deleted:
+            return size
         for entry in self._place.named(INPUT):
             with contextlib.suppress(FileNotFoundError):  # gone meanwhile
                 size += entry.stat(follow_symlinks=False).st_size

@@ -1,13 +1,14 @@
 // The picture on its stage, the mask over it as a colour, and what is seen of the tool in hand.
 
 const COLOUR = [255, 45, 120];
+const BAND = 512; // rows that are coloured at once: four bytes for each pixel of them
 
 class Board {
   constructor({ scaled, takes }) {
-    this.canvas = make("canvas", { class: "over", "aria-hidden": "true" });
+    this.canvas = make("canvas", { class: "layer", "aria-hidden": "true" });
     this.brush = make("div", { class: "brush", hidden: "" });
     this.marquee = make("div", { class: "marquee", hidden: "" });
-    this.marks = make("div", { class: "over marks", "aria-hidden": "true" }, this.marquee, this.brush);
+    this.marks = make("div", { class: "layer marks", "aria-hidden": "true" }, this.marquee, this.brush);
     this.zoom = new Zoom({ scaled, takes, over: [this.canvas, this.marks] });
     this.stage = this.zoom.stage;
   }
@@ -21,14 +22,21 @@ class Board {
 
   // A pixel of the mask is the colour, as opaque as it is free.
   draw([left, top, right, bottom]) {
-    const [width, height] = [right - left, bottom - top];
-    if (!width || !height) return;
-    const pixels = new ImageData(width, height);
+    if (left >= right) return;
+    const context = this.canvas.getContext("2d");
+    for (let start = top; start < bottom; start += BAND) {
+      const end = Math.min(bottom, start + BAND);
+      context.putImageData(this.coloured([left, start, right, end]), left, start);
+    }
+  }
+
+  coloured(box) {
+    const part = this.mask.cut(box);
+    const pixels = new ImageData(box[2] - box[0], box[3] - box[1]);
     const words = new Uint32Array(pixels.data.buffer);
-    const part = this.mask.cut([left, top, right, bottom]);
     const colour = COLOUR[0] + (COLOUR[1] << 8) + (COLOUR[2] << 16);
     for (let i = 0; i < part.length; i += 1) words[i] = part[i] * 2 ** 24 + colour;
-    this.canvas.getContext("2d").putImageData(pixels, left, top);
+    return pixels;
   }
 
   // Where an event is, in pixels of the picture.

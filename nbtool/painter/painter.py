@@ -118,7 +118,7 @@ class Painter(anywidget.AnyWidget):
 
     @traitlets.validate("mask")
     def _as_mask(self, proposal: Any) -> PILImage.Image:
-        mask = reading.read(proposal["value"]).image.convert("L")
+        mask = _grays(reading.read(proposal["value"]).image)
         if mask.size != self.picture.size:
             ours, theirs = (" × ".join(map(str, one.size)) for one in (self.picture, mask))
             raise RecipeError(
@@ -171,7 +171,7 @@ class Painter(anywidget.AnyWidget):
 
     def _on_message(self, _: object, content: Any, __: object) -> None:
         if isinstance(content, dict) and content.get("kind") == "alpha" and self.transparent:
-            self.mask = ImageChops.invert(self._image.getchannel("A"))
+            self.mask = _grays(self._image)
 
     # The whole.
 
@@ -240,6 +240,11 @@ class Painter(anywidget.AnyWidget):
 
 def _black(picture: Picture) -> PILImage.Image:
     return PILImage.new("L", picture.size)
+
+
+def _grays(image: PILImage.Image) -> PILImage.Image:
+    """A mask: the grays of a picture, or how transparent it is."""
+    return ImageChops.invert(image.getchannel("A")) if image.mode == "RGBA" else image.convert("L")
 
 
 def _mask_of(file: bytes) -> PILImage.Image | None:

@@ -40,7 +40,8 @@ _SHOW = """async ([code, state]) => {
     off: (name, act) => listeners.set(name, listeners.get(name).filter((one) => one !== act)),
   };
   const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
-  module.default.render({ model, el: document.querySelector("main") });
+  window.render = () => module.default.render({ model, el: document.querySelector("main") });
+  window.close = window.render();
 }"""
 
 

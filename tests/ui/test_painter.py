@@ -341,6 +341,27 @@ def test_a_mask_and_a_picture_that_are_set_in_python_are_shown(show):
     assert (shown.mask == rectangle((32, 80), (2, 70, 3, 71))).all()
 
 
+def test_two_views_show_the_same_and_one_goes_on_alone(show):
+    shown = show(picture())
+    shown.page.evaluate("void window.render()")
+    views = shown.page.get_by_role("application")
+    expect(views.nth(1).locator("img")).to_be_visible()
+    shown.stage = views.first
+    shown.page.get_by_role("button", name="Rectangle").first.click()
+    shown.draw((3, 3), (9, 9))
+    shown.stage = views.nth(1)
+    expect(shown.page.get_by_role("button", name="Undo").nth(1)).not_to_have_attribute(
+        "aria-disabled", "true"
+    )
+    assert (shown.seen() == shown.mask).all()
+    shown.page.evaluate("window.close()")
+    expect(views).to_have_count(1)
+    shown.stage = views.first
+    with shown.bridge.heard():
+        shown.press("Undo")
+    assert shown.mask.max() == 0
+
+
 def test_edges_are_typed_and_taken_back(show):
     given = picture()
     shown = show(given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from accessible import violations
+from labs import DARK, LIGHT
 from playwright.sync_api import expect
 
 CELLS = [
@@ -52,6 +54,12 @@ def test_a_mask_is_painted_in_a_notebook_and_kept_as_a_picture(lab):
     notebook.run_until(1, "(10, 0, 80, 48) (80, 48) 4")
     still = page.locator(".nbtool-still")
     expect(still).to_be_hidden()
+    for theme in (DARK, LIGHT):
+        page.evaluate(
+            "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme
+        )
+        page.wait_for_selector(f"[data-jp-theme-name='{theme}']", state="attached")
+        assert violations(page, ".nbtool-painter") == []
     assert notebook.errors == []
     notebook.save()
     page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")

@@ -86,7 +86,9 @@ def test_whatever_holds_a_mask_is_taken(tmp_path):
     mask[3:9, 4:8] = True
     Image.fromarray(mask).save(tmp_path / "mask.png")
     picture().save(tmp_path / "cat.png")
-    for given in (mask, tmp_path / "mask.png", Image.fromarray(mask).convert("RGB")):
+    clear = Image.new("RGBA", (32, 24))
+    clear.putalpha(Image.fromarray(~mask))
+    for given in (mask, tmp_path / "mask.png", Image.fromarray(mask).convert("RGB"), clear):
         painter = nbtool.paint(tmp_path / "cat.png", given)
         assert (np.asarray(painter.mask) == 255 * mask).all()
         assert painter.picture.name == "cat"

@@ -10,12 +10,13 @@
 class Curtain {
   constructor() {
     this.image = make("img", { draggable: false });
-    this.veil = make("div", { class: "veil" }, this.image);
+    this.veil = make("div", { class: "veil" }, this.image, make("span", { "aria-hidden": "true" }, "Before"));
     this.divider = make("div", {
       class: "divider", role: "slider", tabindex: 0, "aria-label": "Before and after",
       "aria-valuemin": 0, "aria-valuemax": 100,
     });
-    this.element = make("div", { class: "over curtain" }, this.veil, this.divider);
+    const after = make("span", { "aria-hidden": "true" }, "After");
+    this.element = make("div", { class: "layer curtain" }, after, this.veil, this.divider);
     this.divider.addEventListener("keydown", (event) => this.key(event));
     this.divider.addEventListener("pointerdown", (event) => this.press(event));
     this.divider.addEventListener("pointermove", (event) => this.drag(event));

@@ -7,12 +7,14 @@ import io
 
 import pytest
 from accessible import violations
+from bridges import Bridge
 from pages import make_grid
 from PIL import Image
 from playwright.sync_api import expect
 
 import nbtool
 from nbtool.display import viewer
+from nbtool.panel.stage import Stage
 from nbtool.testing import FakeEngine
 
 PAGE = f"""<!doctype html><html lang="en"><title>Before and after</title><style>{viewer.curtain_style()}
@@ -119,6 +121,22 @@ def test_an_enlarged_image_is_compared_with_what_it_was_made_from(opened, tmp_pa
     expect(divider).to_be_visible()  # until it is not wanted any more
     button.click()
     expect(divider).to_have_count(0)
+
+
+def test_so_it_is_in_a_panel(chromium, tmp_path):
+    gen = nbtool.Generator(engine=FakeEngine(), store=tmp_path)
+    image = gen("a star", image=Image.new("RGB", (64, 64), RED), width=64, height=64)
+    stage = Stage(key=image.recipe.key)
+    stage.show(image)
+    page = chromium.new_page(viewport={"width": 900, "height": 700})
+    Bridge(stage, page)
+    page.get_by_role("button", name="Enlarge").click()
+    dialog = page.get_by_role("dialog", name="Enlarged image")
+    dialog.get_by_role("button", name="Before and after").click()
+    expect(dialog.get_by_role("slider", name="Before and after")).to_be_focused()
+    left = colors(page, dialog.locator(".stage > img"), 0.2)[0]
+    assert max(abs(one - other) for one, other in zip(left, RED, strict=True)) < 8
+    page.close()
 
 
 def test_an_image_of_words_alone_has_nothing_before(opened):

@@ -24,7 +24,7 @@ class Curtain {
   }
 
   show({ url, alt, fit = "fill" }) {
-    this.image.src = url;
+    if (this.image.src !== url) this.image.src = url;
     this.image.alt = alt;
     this.image.style.objectFit = fit;
   }

@@ -9,6 +9,7 @@ import nbtool
 from nbtool.display.before import before
 from nbtool.display.details import whole
 from nbtool.display.page import viewer_data
+from nbtool.panel.stage import Stage
 from nbtool.testing import FakeEngine
 
 SQUARE = {"width": 64, "height": 64}
@@ -78,3 +79,12 @@ def test_a_page_has_it_only_where_inputs_are_asked_for_and_once(gen, wide):
     data = viewer_data(grid, inputs=True)
     assert len(data["sources"]) == 1
     assert [image["source"] for image in data["images"]] == [0, 0]
+
+
+def test_the_picture_of_a_panel_has_it_beside(gen, wide):
+    stage = Stage()
+    image = gen("a star", image=wide, **SQUARE)
+    stage.show(image)
+    assert (stage.before, stage.about["before"]) == (before(image).file, "Before: flag")
+    stage.show(gen("a star", **SQUARE))
+    assert (stage.before, "before" in stage.about) == (b"", False)

@@ -8,8 +8,10 @@ class Edges {
   constructor(view) {
     this.view = view;
     this.numbers = {};
+    this.typing = null; // the field that something is typed into, which is not disturbed
     const field = (name, label) => {
       const input = make("input", { type: "number", min: 0, step: STEP, inputmode: "numeric" });
+      input.addEventListener("input", () => (this.typing = input));
       input.addEventListener("change", () => this.typed());
       this.numbers[name] = input;
       return make("label", {}, label, input);
@@ -73,6 +75,7 @@ class Edges {
   }
 
   typed() {
+    this.typing = null;
     const values = Object.entries(this.numbers).map(([name, input]) => [name, Math.max(0, Math.round(input.value))]);
     this.ask(Object.fromEntries(values));
   }
@@ -88,6 +91,7 @@ class Edges {
     this.element.hidden = !open;
     for (const handle of this.handles) handle.hidden = !open;
     this.view.board.zoom.margin = open ? ROOM : 0;
-    for (const [name, input] of Object.entries(this.numbers)) input.value = this.view.sides[name];
+    for (const [name, input] of Object.entries(this.numbers))
+      if (input !== this.typing) input.value = this.view.sides[name];
   }
 }

@@ -65,12 +65,14 @@ class PainterView {
     }
     this.remember(mask, file);
     if (url !== this.url) URL.revokeObjectURL(this.url);
+    if (file !== this.file) this.keyboard.place = null;
     const first = !this.url;
     Object.assign(this, { mask, file, url, sides: model.get("sides"), waiting: false, stroke: null });
     if (first) this.fit();
     write(this.error, model.get("refused"));
     this.board.stage.setAttribute("aria-label", `Mask of ${model.get("alt")}`);
     this.update();
+    if (this.later) this.extend(this.later);
   }
 
   // What comes from Python can be undone too, unless it is another picture that nobody asked for here.
@@ -234,6 +236,8 @@ class PainterView {
 
   extend(sides) {
     this.giveUp();
+    this.later = this.waiting ? sides : null;
+    if (this.waiting) return;
     this.history.keep(this.frame(this.sides, this.mask));
     this.reframe(sides);
   }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from accessible import violations
@@ -395,6 +397,41 @@ def test_edges_are_typed_and_taken_back(show):
         shown.press("Redo")
     shown.settled()
     assert (shown.mask == expected).all()
+
+
+def test_what_is_typed_meanwhile_is_not_lost(show):
+    shown = show(picture())
+    shown.press("Extend")
+    fields = [shown.page.get_by_label(side) for side in ("Left", "Right", "Top")]
+    fields[0].fill("16")
+    with shown.bridge.heard():
+        fields[1].fill("8")  # leaves the first field, which is told to Python
+        fields[1].press_sequentially("8")
+    expect(fields[0]).to_have_value("16")
+    expect(fields[1]).to_have_value("88")
+    for field, value in zip(fields, ("24", "8", "16"), strict=True):
+        field.fill(value)
+    fields[2].press("Enter")
+    expect(shown.page.locator(".foot output")).to_contain_text("96 × 64 px")
+    assert shown.painter.mask.size == (96, 64)
+
+
+def test_on_a_sharp_screen_no_pixel_is_blurred(show):
+    shown = show(Image.new("RGB", (64, 48), "white"), device_scale_factor=2)
+    shown.press("Rectangle")
+    shown.draw((10, 12), (20, 31))
+    shown.page.mouse.move(0, 0)
+    seen = Image.open(io.BytesIO(shown.stage.locator("canvas").screenshot(scale="device")))
+    assert seen.width > 2 * 64 * 8
+    inside = seen.crop((4, 4, seen.width - 4, seen.height - 4)).convert("RGB")
+    assert len(inside.getcolors()) == 2
+
+
+def test_a_mask_is_sent_small(show):
+    shown = show(picture((1024, 1024)))
+    shown.draw((100, 100), (900, 800), (100, 700))
+    assert shown.mask.max() == 255
+    assert len(shown.painter.painted) < 12_000
 
 
 def test_an_edge_is_dragged_out_to_a_multiple_of_eight(show):

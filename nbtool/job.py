@@ -32,7 +32,14 @@ from nbtool.engines.base import (
     foretold,
 )
 from nbtool.engines.placed import Placed
-from nbtool.errors import GenerationError, NbtoolError, StoreError, stopped_by, without_secrets
+from nbtool.errors import (
+    GenerationError,
+    NbtoolError,
+    RecipeError,
+    StoreError,
+    stopped_by,
+    without_secrets,
+)
 from nbtool.grid import Grid
 from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.order import order
@@ -365,7 +372,16 @@ class Job:
             if isinstance(failure := self._results.get(before.key), GenerationError):
                 self._fail(key, f"what it is made from could not be made: {failure}")
                 return True
-        return key in self._earlier and key in self._stored and self._take(key)
+        if key in self._cells:
+            return False
+        if key in self._stored and self._take(key):
+            return True
+        try:
+            self._engine.check(self._earlier[key])
+        except RecipeError as error:
+            self._fail(key, str(error))
+            return True
+        return False
 
     def _make(self, missing: list[str]) -> None:
         while missing and not self.cancelled:

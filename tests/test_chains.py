@@ -220,6 +220,16 @@ def test_a_step_of_another_model_is_refused_before_anything_is_made(gen):
     assert gen.engine.made == []
 
 
+def test_a_lost_picture_that_another_model_made_says_so(gen, tmp_path):
+    one = gen("one", seed=1)
+    two = gen("two", image=one, seed=2)
+    forget(gen, one)
+    other = nbtool.Generator(engine=Counting(name="other"), store=gen.store.path)
+    with pytest.raises(GenerationError, match="made from could not be made: this recipe is for"):
+        other("anew", image=Store(gen.store.path)[two.recipe.key].recipe.image, seed=1)
+    assert other.engine.made == []
+
+
 def test_a_plan_counts_what_is_made_first(gen):
     refine = nbtool.refine(scale=1.5, strength=[0.3, 0.5])
     plan = gen.plan("a fox", refine=refine, seed=1)

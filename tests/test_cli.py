@@ -10,9 +10,11 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image as PILImage
 
 import nbtool
 from nbtool import cli
@@ -52,6 +54,50 @@ def test_grid_takes_ranges_lists_and_words(capsys):
     assert "8 cells: 8 images to make" in capsys.readouterr().out
     assert run("grid", *arguments, "-o", "sheet.png", "-o", "all.zip") == 0
     assert "4 images in" in capsys.readouterr().out
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Two pictures in a folder, and an engine that is quick with them."""
+    (tmp_path / "photos").mkdir()
+    for name, colour in (("cat", "red"), ("dog", "blue")):
+        PILImage.new("RGB", (64, 64), colour).save(tmp_path / "photos" / f"{name}.png")
+    monkeypatch.setattr(
+        cli, "_generator", lambda options: nbtool.Generator(engine=FakeEngine(), store="images")
+    )
+
+
+@pytest.mark.usefixtures("photos")
+def test_generate_starts_from_a_picture(tmp_path):
+    assert run("generate", "a fox", "image=photos/cat.png", "strength=0.5", "-o", "out.png") == 0
+    recipe = nbtool.Recipe.from_file(tmp_path / "out.png")
+    assert (recipe.image.name, recipe.strength, recipe.image.is_here) == ("cat", 0.5, True)
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("pictures", ["photos/*.png", "photos/cat.png|photos/dog.png"])
+def test_pictures_of_a_glob_or_between_bars_are_an_axis(tmp_path, pictures):
+    with pytest.warns(UserWarning, match="are left out"):
+        assert run("grid", "a fox", f"image={pictures}", "strength=0.4,0.6", "-o", "out.zip") == 0
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        axes = json.loads(archive.read("manifest.json"))["axes"]
+    assert axes[0] == {"name": "image", "labels": ["cat", "dog"]}
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grid", "a fox", "image=photos/*.jpg"], "image=photos/*.jpg matches no file"),
+        (["generate", "a fox", "image=photos/*.png"], "there is no picture photos/*.png"),
+        (["generate", "a fox", "image=photos"], "photos is a folder"),
+        (["generate", "a fox", "image=a.png|b.png"], "one image: nbtool grid"),
+        (["generate", "a fox", "mask_image=photos/cat.png"], "mask_image needs a picture"),
+    ],
+)
+def test_what_is_wrong_with_a_picture_is_said(arguments, message, capsys):
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,35 @@ def saved_grid(folder, name):
     made.save(folder / "saved" / name)
 
 
+def scenes(folder):
+    """A store of images that were made from pictures."""
+    return nbtool.Generator(engine=FakeEngine(), store=folder / "scenes")
+
+
+def scene(folder, **values):
+    """An image made from a picture that is in a file."""
+    given = {"image": folder / "saved" / "picture.bmp", "seed": 1, "width": 32, "height": 32}
+    return scenes(folder)("a scene", **given | values)
+
+
+def again_from_kept(folder):
+    (image,) = scenes(folder).store.find(seed=1)
+    return scenes(folder)(image.recipe.replace(seed=6)).recipe
+
+
+def checked_scenes(folder):
+    for problem in scenes(folder).store.check():
+        warnings.warn(problem, stacklevel=1)
+
+
+def saved_scene(folder, name):
+    """Those that carry no pictures have them beside them, which is said."""
+    (image,) = scenes(folder).store.find(seed=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* lie beside it")
+        image.save(folder / "saved" / name)
+
+
 def tuned(folder):
     """Tunings are for this machine; one that is lost is made again, the others must stay."""
     with pytest.MonkeyPatch.context() as patch:
@@ -259,6 +288,10 @@ OPERATIONS = {
     "nbtool grid": lambda folder: command(
         folder, "grid", "a star", "seed=0-2", "-o", str(folder / "saved" / "grid.zip")
     ),
+    "nbtool grid of pictures": lambda folder: command(
+        folder, "grid", "a star", "seed=0", f"image={folder / 'saved' / '*.bmp'}", "width=32",
+        "height=32", "-o", str(folder / "saved" / "grid.png")
+    ),
     "nbtool grid into a folder": lambda folder: command(
         folder, "grid", "a star", "seed=0-2", "-o", str(folder / "saved")
     ),
@@ -275,10 +308,27 @@ OPERATIONS = {
     "save images in a folder": lambda folder: nbtool.save(
         opened(folder).find(), folder / "saved" / "several", metadata=False
     ).name,
+    "make from a picture": lambda folder: scene(folder, seed=7).recipe,
+    "make from a kept picture": again_from_kept,
+    "make a second pass": lambda folder: scene(folder, refine=nbtool.refine(scale=2)).recipe,
+    "plan a second pass": lambda folder: scenes(folder).plan(
+        "a scene", image=folder / "saved" / "picture.bmp", refine=nbtool.refine(), seed=[1, 2]
+    ).to_make,
+    "check pictures": checked_scenes,
+    "size with pictures": lambda folder: scenes(folder).store.size,
+    "empty deleted with pictures": lambda folder: (
+        scenes(folder).store.empty_deleted(), len(scenes(folder).store.deleted)
+    )[1],
+    "read a recipe with its picture": lambda folder: Recipe.from_file(
+        folder / "saved" / "scene.jpg"
+    ).image.image.tobytes(),
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)
     for name in ("image.png", "image.jpg", "image.webp")
+} | {
+    f"save {name} with its picture": functools.partial(saved_scene, name=name)
+    for name in ("another.png", "another.jpg")
 } | {
     f"save {name}": functools.partial(saved_grid, name=name)
     for name in ("grid.png", "grid.html", "grid.zip", "grid.svg")
@@ -327,6 +377,14 @@ def made(tmp_path_factory):
     for name in ("png", "html", "zip", "svg"):
         (folder / "saved" / f"grid.{name}").write_bytes(b"before")
     opened(folder)[key(1)].save(folder / "saved" / "image.png")
+    tiny.picture().save(folder / "saved" / "picture.bmp")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scene(folder).save(folder / "saved" / "scene.jpg")
+        unused = scene(folder, image=tiny.picture("blue"), seed=3)
+    scenes(folder).store.delete(unused)
+    for path in (folder / "scenes" / "inputs").iterdir():
+        os.utime(path, (0, 0))
     (folder / "nothing").symlink_to("gone")
     (folder / "cache" / "nbtool").mkdir(parents=True)
     (folder / "cache" / "nbtool" / "tuning.json").write_text(json.dumps({"a": "fused"}))
@@ -448,6 +506,7 @@ def test_whatever_call_fails_nothing_is_lost_and_the_same_call_works(
             with Drive(folder):
                 assert operation(folder) == right, call
                 assert opened(folder).check() == [], call
+                assert scenes(folder).store.check() == [], call
             shutil.rmtree(folder)
     print(f"{name}: {len(drive.calls)} calls, {len(faults)} faults")  # noqa: T201
 

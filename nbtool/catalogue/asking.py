@@ -95,6 +95,14 @@ def _check_pictures(name: str, found: Way, recipe: Recipe) -> None:
             f"{name} takes {most} at a time, got {count(given, 'picture')}; for an axis give a list "
             f"in place of nbtool.pictures(…)"
         )
+    for picture in each(recipe.image):
+        short, long = sorted(picture.size)
+        if short < found.side or (found.ratio and long > found.ratio * short):
+            most = f", and {found.ratio} times as long as wide at most" if found.ratio else ""
+            raise RecipeError(
+                f"a picture for {name} has at least {found.side} pixels a side{most}; "
+                f"{picture.name or 'this one'} has {' × '.join(map(str, picture.size))}"
+            )
     pixels = (recipe.width or 0) * (recipe.height or 0)
     if found.pixels and pixels > found.pixels:
         raise RecipeError(

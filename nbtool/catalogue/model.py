@@ -227,11 +227,12 @@ class Model(Origin):
         scheduler = self._scheduler
         blocks = vae.get("block_out_channels") or vae.get("decoder_block_out_channels") or [0] * 4
         factor = 2 ** (len(blocks) - 1)
-        extra, latents = self._picture_channels, vae.get("latent_channels")
-        if extra and (extra != latents + 1 or INPAINT not in family(pipeline).ways):
+        extra = self._picture_channels
+        wanted = 1 + int(vae.get("latent_channels") or 0)  # the mask, and the masked picture
+        if extra and (extra != wanted or INPAINT not in family(pipeline).ways):
             raise ModelError(
                 f"the unet of {self.name} takes {extra} channels of a picture beside its latents, "
-                f"and nbtool knows only those for inpainting, which take {latents + 1}; "
+                f"and nbtool knows only those for inpainting, which take {wanted}; "
                 f"nbtool.models() lists models that it can use"
             )
         kind = family(pipeline)

@@ -33,6 +33,8 @@ class Way:
         several: Whether one call makes several images, each as it would be alone.
         pictures: How many pictures it takes at most.
         pixels: Of a picture that it can work at, at the most; None: as many as there are.
+        side: Pixels along a picture's shorter side, at least.
+        ratio: Of a picture's longer side to its shorter one, at most; None: any.
         latents: Whether it takes latents in place of a picture.
         lacks: What the family takes otherwise, and this class does not.
     """
@@ -44,6 +46,8 @@ class Way:
     several: bool = True
     pictures: int = 1
     pixels: int | None = None
+    side: int = 1
+    ratio: int | None = None
     latents: bool = False
     lacks: frozenset[str] = frozenset()
 
@@ -94,10 +98,13 @@ KONTEXT: Ways = {
     EDIT: Way("FluxKontextPipeline"),
     INPAINT: Way("FluxKontextInpaintPipeline", 1.0, rounds_up=True),
 }
-FLUX_2: Ways = {TEXT: Way("Flux2Pipeline"), EDIT: Way("Flux2Pipeline", pictures=MANY)}
+FLUX_2: Ways = {
+    TEXT: Way("Flux2Pipeline"),
+    EDIT: Way("Flux2Pipeline", pictures=MANY, side=64, ratio=8),
+}
 FLUX_2_KLEIN: Ways = {
     TEXT: Way("Flux2KleinPipeline"),
-    EDIT: Way("Flux2KleinPipeline", pictures=MANY),
+    EDIT: Way("Flux2KleinPipeline", pictures=MANY, side=64, ratio=8),
     INPAINT: Way("Flux2KleinInpaintPipeline", 0.8, rounds_up=True, pixels=_MEGAPIXEL),
 }
 QWEN_IMAGE: Ways = {

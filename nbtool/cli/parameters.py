@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from nbtool.errors import RecipeError
 from nbtool.recipes import templates
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.checks import TEXT
-from nbtool.recipes.parameters import INTEGERS, PARAMETERS, REALS, ROWS
+from nbtool.recipes.parameters import INTEGERS, PARAMETERS, PICTURES, REALS, ROWS
 
 OPTIONS = {"model": "--model NAME", "revision": "--model NAME, which has one"}
 
@@ -87,8 +88,21 @@ def _number(name: str, text: str) -> Any:
         return text  # refused with its name and range where recipes are checked
 
 
+def _pictures(name: str, text: str) -> str | list[str]:
+    """The paths of pictures between bars; one with a star in it stands for all that it matches."""
+    found: list[str] = []
+    for piece in text.split("|"):
+        matched = sorted(glob.glob(piece, recursive=True)) if glob.has_magic(piece) else [piece]
+        if not matched:
+            raise RecipeError(f"{name}={piece} matches no file; look at it with: ls {piece}")
+        found += matched
+    return text if found == [text] else found
+
+
 def _values(name: str, text: str) -> Any:
     """One value or several: a range string for numbers, texts between bars for the others."""
+    if name in PICTURES:
+        return _pictures(name, text)
     if name in INTEGERS + REALS:
         number = _number(name, text)
         return text.replace("|", ",") if isinstance(number, str) else number

@@ -6,7 +6,7 @@ from typing import Any
 
 from nbtool.display import faces
 from nbtool.display.before import TYPE, before
-from nbtool.recipes.parameters import called, titled
+from nbtool.recipes.parameters import COMPOSED, called, titled
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 
@@ -20,7 +20,7 @@ def details(cell: GeneratedImage, file: str, *, metadata: bool = True) -> dict[s
     if not metadata:
         return shown | {"caption": "", "note": "", "made": []}
     made = {name: value for name, value in cell.provenance.to_dict().items() if value}
-    for several in ("widths", "versions"):
+    for several in ("widths", "versions", "inputs"):
         if parts := made.pop(several, {}):
             made[several] = ", ".join(f"{name} {part}" for name, part in parts.items())
     if notes := made.pop("notes", []):
@@ -51,7 +51,12 @@ def request(recipe: Recipe) -> dict[str, Any]:
 
 
 def as_python(recipe: Recipe) -> str:
-    """Code that makes the image again."""
-    lines = [f"    {name}={value!r},\n" for name, value in recipe.to_dict().items()]
-    made = f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
+    """Code that makes the image again; pictures in it lie in the store, known by their hashes."""
+    given = recipe.to_dict()
+    if COMPOSED.isdisjoint(given):
+        lines = [f"    {name}={value!r},\n" for name, value in given.items()]
+        made = f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
+    else:
+        lines = [f"    {name!r}: {value!r},\n" for name, value in given.items()]
+        made = f"image = gen(nbtool.Recipe.from_dict({{\n{''.join(lines)}}}))\n"
     return f"import nbtool\n\ngen = {recipe.generator}\n{made}"

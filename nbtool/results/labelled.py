@@ -16,7 +16,7 @@ from nbtool.recipes.axis import Axis
 from nbtool.recipes.checks import is_bool
 from nbtool.recipes.given import is_several, listed
 from nbtool.recipes.labels import named
-from nbtool.recipes.parameters import PARAMETERS
+from nbtool.recipes.parameters import COMPOSED, PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.origin import Origin
@@ -308,6 +308,7 @@ class Labelled(Sequence[GeneratedImage]):
 
 def _facts(image: GeneratedImage) -> dict[str, Any]:
     recipe = {name: getattr(image.recipe, name) for name in PARAMETERS}
+    recipe |= {n: v for n, v in image.recipe.in_words().items() if n in COMPOSED}
     return recipe | {"seconds": image.provenance.seconds, "path": str(image.path or "")}
 
 

@@ -85,7 +85,9 @@ class Steps:
         return self._here[picture.key]
 
     def _look(self, picture: Picture) -> bool:
-        if not self._keep or picture.is_deferred:
+        if picture.is_deferred and not self._keep:
+            return self._store.has(picture.key)
+        if picture.is_deferred or not self._keep:
             return picture.is_here
         try:
             self._store.keep(picture)

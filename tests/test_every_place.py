@@ -556,7 +556,7 @@ NOT_REACHED = {
         "catalogue/origin.py _identity", "cli/__init__.py _lab", "cli/__init__.py _notebooks",
         "display/page.py page", "display/viewer/__init__.py _read", "panel/axis_row.py ",
         "panel/entry.py ", "panel/fold.py ", "panel/collection/__init__.py _read", "panel/mark.py ",
-        "panel/prompt_help.py ", "panel/root.py ", "panel/stage.py ",
+        "panel/prompt_help.py ", "panel/root.py ", "panel/stage.py ", "painter/__init__.py _read",
     },
     "a file of another package, or a font of the system": {
         "catalogue/weights.py _is_known", "display/lettering.py font",

@@ -40,6 +40,8 @@ def test_the_public_names_are_locked_and_sorted():
         "hardware",
         "jobs",
         "models",
+        "outpaint",
+        "paint",
         "paired",
         "pictures",
         "presets",

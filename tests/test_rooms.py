@@ -23,7 +23,7 @@ FLOORS = (
     ("results", "catalogue"),
     ("fitting", "display"),
     ("engines", "live"),
-    ("grid",),
+    ("grid", "painter"),
     ("job",),
     ("panel", "watch"),
     ("generator",),

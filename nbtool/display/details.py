@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbtool.display import faces
+from nbtool.display.before import TYPE, before
 from nbtool.recipes.parameters import COMPOSED, called, titled
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
@@ -30,6 +31,16 @@ def details(cell: GeneratedImage, file: str, *, metadata: bool = True) -> dict[s
         "note": cell.note,
         "made": [[titled(name), str(value), name] for name, value in made.items()],
     } | request(cell.recipe)
+
+
+def whole(image: GeneratedImage, file: str) -> tuple[dict[str, Any], list[bytes]]:
+    """What the enlarged view is told of an image, and the files that go with it."""
+    told = details(image, file) | {"types": ["image/png"]}
+    seen = before(image)
+    if seen is None:
+        return told, [image.png]
+    told |= {"types": ["image/png", TYPE], "before": seen.words}
+    return told, [image.png, seen.file]
 
 
 def request(recipe: Recipe) -> dict[str, Any]:

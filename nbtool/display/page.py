@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
 from nbtool.display import faces, viewer
+from nbtool.display.before import TYPE, before
 from nbtool.display.details import details, request
 from nbtool.display.layout import Layout, arrange
 from nbtool.errors import StoreError
@@ -107,6 +108,7 @@ def viewer_data(
         "cells": where,
         "requests": {},
         "images": images,
+        "sources": _sources(grid, images, where) if inputs and metadata else [],
     }
     if not metadata:
         return data | {"title": "Images", "version": ""}
@@ -190,10 +192,29 @@ def _collected(
             words = grid.words | grid.texts(index)
             stem = pattern.stem_of(cell, words, index=len(images) + 1, of=len(grid))
             file = names.give(stem, f".{kind}")
-            src = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+            src = _address(f"image/{kind}", data)
             images.append(details(cell, file, metadata=metadata) | {"src": src})
         where.append(numbers[key])
     return images, where
+
+
+def _sources(
+    grid: Labelled, images: list[dict[str, Any]], where: list[int | str | None]
+) -> list[str]:
+    """What the images were made from, once each; every image is told which of them is its own."""
+    sources: dict[bytes, int] = {}
+    for index, number in zip(grid.indices(), where, strict=True):
+        cell = grid.cell(index)
+        if not isinstance(cell, GeneratedImage) or not isinstance(number, int):
+            continue
+        if "source" not in images[number] and (seen := before(cell)):
+            source = sources.setdefault(seen.file, len(sources))
+            images[number] |= {"source": source, "before": seen.words}
+    return [_address(TYPE, file) for file in sources]
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _stored(cell: GeneratedImage) -> Source:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.background import Loop
 from nbtool.display import faces
-from nbtool.display.details import details, request
+from nbtool.display.details import request, whole
 from nbtool.display.progress import outcome, status
 from nbtool.errors import GenerationError, log
 from nbtool.live.again import Again
@@ -250,8 +250,8 @@ class Feed:
             return
         try:
             stem = Pattern.of_axes(self._grid.axes).stem_of(cell, self._grid.texts(index))
-            content |= sendable(details(cell, f"{stem}.png"))
-            view.send(content, [cell.png])
+            told, pictures = whole(cell, f"{stem}.png")
+            view.send(content | sendable(told), pictures)
         except Exception as error:
             log("an image cannot be shown", error)
             content["error"] = sendable(faces.reason(cell))

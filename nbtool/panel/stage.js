@@ -24,6 +24,7 @@ function render({ model, el }) {
   open.append(image);
   figure.append(open, words);
   let url;
+  let source; // the URL of what it was made from
   let awaited = null; // what the enlarged view waits for: {id, resolve}
 
   const size = () => {
@@ -73,8 +74,12 @@ function render({ model, el }) {
   };
 
   const whole = () => {
+    const [about, before] = [model.get("about"), model.get("before")];
     const blob = new Blob([model.get("picture")], { type: "image/png" });
-    return { ...model.get("about"), url, blob, size: size() };
+    if (source) URL.revokeObjectURL(source);
+    source = before.byteLength ? URL.createObjectURL(new Blob([before])) : undefined;
+    const uncovered = source && { url: source, alt: about.before };
+    return { ...about, url, blob, size: size(), before: uncovered };
   };
   const enlarged = new Enlarged({
     item: (id) => ({ title: id === model.get("key") ? model.get("alt") : "…", url, size: size() }),
@@ -117,7 +122,7 @@ function render({ model, el }) {
     watch.disconnect();
     for (const event of ["focusin", "click"]) window.removeEventListener(event, look, true);
     for (const [name, act] of Object.entries(heard)) model.off(name, act);
-    if (url) URL.revokeObjectURL(url);
+    for (const one of [url, source]) if (one) URL.revokeObjectURL(one);
   };
 }
 export default { render };

@@ -10,7 +10,7 @@ import anywidget
 import traitlets
 
 from nbtool.display import faces, viewer
-from nbtool.display.details import details
+from nbtool.display.details import whole
 from nbtool.panel.gallery import MAX_CAPTION, webp
 from nbtool.text import ellipsized
 
@@ -33,6 +33,7 @@ class Stage(anywidget.AnyWidget):
     size = traitlets.List([0, 0]).tag(sync=True)  # in pixels; of an unfinished one when it is done
     alt = traitlets.Unicode().tag(sync=True)
     about = traitlets.Dict().tag(sync=True)  # what the enlarged view tells of it
+    before = traitlets.Bytes().tag(sync=True)  # what it was made from, where there is such
     beside = traitlets.List(["", ""]).tag(sync=True)  # the keys of the images before and after it
     count = traitlets.Unicode().tag(sync=True)  # "3 of 24"
     unfinished = traitlets.Bool().tag(sync=True)
@@ -53,7 +54,10 @@ class Stage(anywidget.AnyWidget):
             self.picture = image.png if image and there else b""
             self.size = list(image.image.size) if image and there else [0, 0]
             self.alt = ellipsized(image.caption, MAX_CAPTION) if image else ""
-            self.about = details(image, f"{image.recipe.key}.png") if image and there else {}
+            self.about, self.before = {}, b""
+            if image and there:
+                self.about, pictures = whole(image, f"{image.recipe.key}.png")
+                self.before = pictures[1] if len(pictures) > 1 else b""
 
     def preview(self, recipe: Recipe, picture: Image) -> None:
         with self.hold_sync():

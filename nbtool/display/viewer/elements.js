@@ -28,6 +28,11 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Out of use, but still where the keyboard is.
+function disable(control, disabled) {
+  control.setAttribute("aria-disabled", disabled);
+}
+
 // Rows of a label, a value, and what the label stands for.
 function pairsTable(pairs) {
   const rows = pairs.map(([label, value, name = ""]) =>

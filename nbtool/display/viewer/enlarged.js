@@ -1,8 +1,8 @@
 // The dialog with one picture large and what is known of it. It knows nothing of grids: its host
 // offers item(id): {title, url, size, alert, text}, what is known at once: a small picture's url
 // and the size of the whole, or words for the stage; whole(id): null, or a promise of {url, size,
-// caption, note, recipe, made, python, file, blob}, of {error}, or of what there is of these without a
-// url; beside(id, by): the next id, the previous with -1, or null; count(id): "3 of 24";
+// caption, note, recipe, made, python, file, blob, before}, of {error}, or of what there is of these
+// without a url; `before`, {url, alt}, is the picture that it was made from; beside(id, by): the next id, the previous with -1, or null; count(id): "3 of 24";
 // actions(id, whole): [{name, label, pressed, key, act}]; hint(id); moved(id); closed(id). It may
 // offer led(id, key): the id that an arrow or a page key leads to, or null, and ways(): in which
 // the pictures can be played, [{name, step(id)}].
@@ -10,15 +10,15 @@
 class Enlarged {
   constructor(host) {
     this.host = host;
-    this.zoom = new Zoom({ turned: (by) => this.turn(by), scaled: () => this.scaled() });
+    this.zoom = new Zoom({ turned: (by) => this.turn(by), scaled: () => this.scales.update() });
+    this.scales = new Scales(this.zoom);
+    this.curtain = new Curtain();
+    this.comparing = false;
     this.title = make("h2", { dir: "auto", "aria-live": "polite" });
     this.close = button("✕", "Close", () => this.element.close());
     this.before = button("‹", "Previous", () => this.turn(-1));
     this.after = button("›", "Next", () => this.turn(1));
     this.count = make("span", { class: "count" });
-    this.less = button("−", "Zoom out", () => this.zoom.step(-1));
-    this.percent = button("", "Zoom", () => this.zoom.to(this.zoom.current === 1 ? null : 1));
-    this.more = button("+", "Zoom in", () => this.zoom.step(1));
     this.actions = make("div", { class: "actions" });
     this.buttons = new Map();
     this.ways = [];
@@ -32,9 +32,8 @@ class Enlarged {
     this.way = select("Play along", [], "", () => {});
     this.player.button.after(this.way);
     this.player.changed = () => this.offerWays(this.ways);
-    this.scales = make("span", { class: "scales" }, this.less, this.percent, this.more);
     const bar = make("div", { class: "bar-of-stage" },
-      make("span", {}, this.before, this.count, this.after), this.player.element, this.scales);
+      make("span", {}, this.before, this.count, this.after), this.player.element, this.scales.element);
     const top = make("div", { class: "top" }, this.title, this.close);
     const details = make("div", { class: "details" }, top, this.actions, this.tables, this.hint);
     this.element = make("dialog", { class: "nbtool-enlarged", "aria-label": "Enlarged image" },
@@ -82,12 +81,37 @@ class Enlarged {
     write(this.hint, [host.hint(id), "+ − and the wheel zoom, 0 fits, 1 is 100 %"].filter(Boolean).join("  ·  "));
     disable(this.before, host.beside(id, -1) === null);
     disable(this.after, host.beside(id, 1) === null);
-    this.offer(host.actions(id, this.whole));
+    this.offer([...host.actions(id, this.whole), ...this.comparison()]);
+    this.drape();
     this.offerWays(host.ways?.() ?? []);
     if (this.whole?.url || this.whole?.error) return;
     if (url) this.zoom.show(url, size, title).catch(() => this.say("", text));
     else this.say(alert, text);
     if (!this.whole) this.tables.replaceChildren();
+  }
+
+  comparison() {
+    if (!this.whole?.before) return [];
+    return [{
+      name: "Before and after", label: "Before / after", pressed: this.comparing, key: "b",
+      act: () => this.compare(),
+    }];
+  }
+
+  compare() {
+    this.comparing = !this.comparing;
+    this.update();
+    if (this.comparing) this.curtain.divider.focus({ focusVisible: false });
+  }
+
+  // The picture that this one was made from hangs over its left part.
+  drape() {
+    const before = this.comparing && this.whole?.before;
+    const { curtain, zoom } = this;
+    const focused = curtain.divider.matches(":focus");
+    if (before) curtain.show(before);
+    zoom.cover(before ? curtain.element : undefined);
+    if (focused && !before) this.close.focus({ focusVisible: false });
   }
 
   // Buttons are kept: one that has the focus does not lose it.
@@ -150,15 +174,6 @@ class Enlarged {
     this.zoom.say(...(alert ? [make("span", { class: "alert" }, alert), "\n"] : []), text ?? "");
   }
 
-  scaled() {
-    this.scales.hidden = !this.zoom.image;
-    const percent = `${Math.round(100 * this.zoom.current)} %`;
-    write(this.percent, percent);
-    const one = this.zoom.current === 1;
-    this.percent.setAttribute("aria-label", `${percent}, ${one ? "show all of it" : "show at 100 %"}`);
-    this.percent.title = one ? "Show all of it (0)" : "Show at 100 % (1)";
-  }
-
   turn(by) {
     this.go(this.host.beside(this.id, by));
   }
@@ -196,9 +211,4 @@ class Enlarged {
     this.python.focus();
     setTimeout(() => write(this.python, "Copy as Python"), 1500);
   }
-}
-
-// Out of use, but still where the keyboard is.
-function disable(control, disabled) {
-  control.setAttribute("aria-disabled", disabled);
 }

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from nbtool.background import Loop
 from nbtool.display import faces
-from nbtool.display.details import details
+from nbtool.display.details import whole
 from nbtool.errors import logger
 from nbtool.live.feed import EDGES, sendable
 from nbtool.live.thumbnails import Encoded, Thumbnails
@@ -115,8 +115,8 @@ class Tiles:
             image = self._find(key)
             if image is None:
                 raise FileNotFoundError("it is not here any more")
-            content |= sendable(details(image, image.path.name if image.path else f"{key}.png"))
-            self._wall.send(content, [image.png])
+            told, pictures = whole(image, image.path.name if image.path else f"{key}.png")
+            self._wall.send(content | sendable(told), pictures)
         except Exception as error:
             logger.debug("an image cannot be shown", exc_info=error)
             content["error"] = sendable(faces.reason(image) if image else str(error))

@@ -1,4 +1,4 @@
-"""For tests of one's own: an engine that needs no model, no torch and no time.
+"""An engine that needs no model, no torch and no time.
 
 engine = nbtool.testing.FakeEngine()
 gen = nbtool.Generator(engine=engine, store=tmp_path)

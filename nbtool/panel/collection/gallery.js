@@ -332,24 +332,12 @@ class Gallery {
 
   actions(key) {
     const starred = Boolean(this.words(key)?.starred);
-    return [
-      { name: "Star", label: starred ? "★ Starred" : "☆ Star", pressed: starred, key: "s",
-        act: () => this.send("star", { starred: !starred }, [key]) },
-      { name: "Use these settings", label: "Use these settings",
-        act: () => this.send("use", {}, [key]) },
-      { name: "Delete", label: "Delete", key: "Delete", act: () => this.remove(key) },
-    ];
-  }
-
-  remove(key) {
-    const next = this.beside(key, 1) ?? this.beside(key, -1);
-    this.send("delete", {}, [key]);
-    if (next === null) this.enlarged.element.close();
-    else this.enlarged.go(next);
+    const send = (...said) => this.send(...said);
+    return pictureActions(key, starred, send, (id) => removeEnlarged(this, this.enlarged, send, id));
   }
 
   hint() {
-    return "← → through the gallery · S stars · Del deletes · Esc back";
+    return ACTIONS_HINT;
   }
 
   moved(key) {

@@ -131,7 +131,7 @@ class PresetChoice:
 
     def judge(self) -> None:
         """Says at the drop-down what is wrong with it."""
-        self.flaw.error = self.error or "\n".join(self._problems)
+        self.flaw.error = "\n".join(filter(None, [self.error, *self._problems]))
 
     def lead(self) -> None:
         """Takes whoever works in the panel to the drop-down."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import math
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -101,7 +102,7 @@ def test_real_ranges(text, numbers):
     ],
 )  # fmt: skip
 def test_what_is_no_range_is_refused_with_the_text_in_question(text):
-    with pytest.raises(AxisError, match=r"in ''|in '"):
+    with pytest.raises(AxisError, match=re.escape(repr(text))):
         parse_range(text, whole=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 import time
 import weakref
@@ -717,3 +718,12 @@ def test_a_sweep_on_this_machine_is_moved_up(gen, held, kept):
     assert (second.state, len(second.grid)) == ("done", 4)
     first.cancel()
     first.join(SECONDS)
+
+
+def test_that_libraries_are_imported_is_said_before_they_are(gen, monkeypatch):
+    nbtool.unload()
+    monkeypatch.delitem(sys.modules, "diffusers")
+    monkeypatch.setattr(worker, "run", lambda _: said.append("runs"))
+    said = []
+    gen.engine.run([], lambda event: said.append(event.what), lambda _: False)
+    assert said == ["starting (importing torch and diffusers)", "runs"]

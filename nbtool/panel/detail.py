@@ -55,6 +55,7 @@ class Detail:
         self._showing = threading.RLock()  # a run and somebody's choice may show at once
         self.stage = Stage(empty=EMPTY[False])
         self.stage.on_show(self._turn)
+        self.stage.on_ask(gallery.ask)
         self.recipe = ipywidgets.HTML()
         self.recipe.add_class("nbtool-recipe")
         self.use = _button("Use these settings", "Put this recipe into the form")
@@ -76,6 +77,7 @@ class Detail:
         self.widget = ipywidgets.VBox([self.stage, self._tools])
         self.widget.add_class("nbtool-detail")
         gallery.observe(notice.guarded(self.show), "selected")
+        gallery.observe(notice.guarded(self.place), ["recent", "stored"])
         self.show()
 
     @property
@@ -139,6 +141,7 @@ class Detail:
     def _show_star(self, image: GeneratedImage) -> None:
         self.star.show(image.recipe.key, image.starred)
         self.star.description = STARS[image.starred]
+        self.stage.starred = image.starred
 
     def _mark_note(self, key: str, note: str) -> None:
         def mark() -> None:

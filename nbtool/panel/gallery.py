@@ -84,7 +84,8 @@ class Gallery(anywidget.AnyWidget):
         self._searching = Latest(notice.fail)
         self._desk = Desk(self, store, notice, copy)
         self.sweep = self._desk.sweeps.place
-        self.on_msg(lambda _, content, __: notice.guarded(partial(self._hear, content))())
+        self._guarded = notice.guarded
+        self.on_msg(lambda _, content, __: self.ask(content))
         self.observe(lambda _: self._search(), "asked")
         self.observe(lambda _: self._turn_to(), "section")
 
@@ -129,6 +130,10 @@ class Gallery(anywidget.AnyWidget):
     def keep_sweep(self, grid: Labelled) -> None:
         """Keeps the grid of a sweep under a name that it suggests itself; returns at once."""
         self._desk.keep(grid)
+
+    def ask(self, content: Mapping[str, Any]) -> None:
+        """Does what the browser asks for; returns at once."""
+        self._guarded(partial(self._hear, content))()
 
     def look(self, *, again: bool = False) -> None:
         """Searches the store for what is asked, and shows what is found; it takes a moment.

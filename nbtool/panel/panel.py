@@ -36,7 +36,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     Attributes:
         settings: The form.
-        notice: The line that says what went wrong.
+        notice: The line that says what went wrong on the Generate tab; the Sweep tab has its own.
         generate: The tab with the form and the gallery.
         sweep: The tab with the axes.
         tabs: Both of them.
@@ -70,7 +70,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
             )
         self.generate.detail.on(self.generate.detail.sweep, self._sweep_around)
         self.generate.gallery.on_look(self.settings.preset.look)
-        self.root.on_go(self.notice.click(self._go))
+        self.root.on_go(self._go)
         super().__init__([self.root, self.tabs])
         self.add_class("nbtool-panel")
         self.generate.outlook.guarded(self.generate.foresee)()
@@ -103,7 +103,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     def _go(self) -> None:
         tab = self.sweep if self.tabs.selected_index == 1 else self.generate
-        self._session.once_there(tab.run)
+        tab.notice.click(lambda: self._session.once_there(tab.notice.guarded(tab.run)))()
 
     def _sweep_around(self, recipe: Recipe) -> None:
         def fill() -> None:

@@ -58,7 +58,10 @@ class Seeding:
     @property
     def are_several(self) -> bool:
         """Whether several seeds are typed."""
-        return not self.entry.error and len(self.typed) > 1
+        try:
+            return len(self.typed) > 1
+        except RecipeError:
+            return False
 
     def seeds(self, count: int) -> tuple[int, ...]:
         """As many as asked for: drawn, or counted up from the one locked; or the several typed.

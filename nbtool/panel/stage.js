@@ -81,17 +81,20 @@ function render({ model, el }) {
     const uncovered = source && { url: source, alt: about.before };
     return { ...about, url, blob, size: size(), before: uncovered };
   };
-  const enlarged = new Enlarged({
+  const send = (kind, more, cells) => model.send({ ask: { kind, cells, ...more } });
+  const host = {
     item: (id) => ({ title: id === model.get("key") ? model.get("alt") : "…", url, size: size() }),
     whole: (id) =>
       id === model.get("key") ? Promise.resolve(whole()) : new Promise((resolve) => { awaited = { id, resolve }; }),
     beside: (id, by) => (id === model.get("key") ? model.get("beside")[by < 0 ? 0 : 1] || null : null),
     count: () => model.get("count"),
-    actions: () => [],
-    hint: () => "← → the images beside it, Esc back to the panel",
+    actions: (id) => pictureActions(id, id === model.get("key") && model.get("starred"), send, remove),
+    hint: () => ACTIONS_HINT,
     moved: (id) => model.send({ show: id }),
     closed: () => {},
-  });
+  };
+  const enlarged = new Enlarged(host);
+  const remove = (id) => takeEnlarged(host, enlarged, send, id);
   el.append(figure, enlarged.element);
   const change = () => {
     const key = model.get("key");
@@ -113,8 +116,9 @@ function render({ model, el }) {
   image.addEventListener("load", fit);
   for (const event of ["focusin", "click"]) window.addEventListener(event, look, true);
   const heard = {
-    "change:picture": show, "change:size": fit, "change:key": change, "change:beside": change,
+    "change:picture": show, "change:size": fit, "change:key": change, "change:beside": change, "change:count": change,
     "change:alt": describe, "change:unfinished": describe, "change:empty": describe,
+    "change:starred": () => enlarged.update(),
   };
   for (const [name, act] of Object.entries(heard)) model.on(name, act);
   show();

@@ -68,12 +68,12 @@ def _range_item(item: str, text: str, whole: bool) -> Iterable[Decimal]:
     if match := _SINGLE.fullmatch(item):
         number = Decimal(match[1])
         if whole and number != number.to_integral_value():
-            raise AxisError(f"{item.strip()} in {text!r} is not a whole number")
+            raise AxisError(f"{_shown(item, text)} is not a whole number")
         return [number]
     match = _SPAN.fullmatch(item)
     if match is None:
         raise AxisError(
-            f"{item.strip()!r} in {text!r} is no number or range; "
+            f"{_shown(item, text)} is no number or range; "
             f"write 7, 1-5, 1-9 (+2), 10-1 (-3) or 0-1 [6]"
         )
     start, end = Decimal(match[1]), Decimal(match[2])
@@ -83,6 +83,12 @@ def _range_item(item: str, text: str, whole: bool) -> Iterable[Decimal]:
     if step == 0 or (end - start) * step < 0:
         raise AxisError(f"the step {step} in {text!r} does not lead from {start} to {end}")
     return (start + i * step for i in range(int((end - start) / step) + 1))
+
+
+def _shown(item: str, text: str) -> str:
+    """An item, and the text that it is a part of."""
+    item, text = item.strip(), text.strip()
+    return repr(item) if item == text else f"{item!r} in {text!r}"
 
 
 def _evenly_spaced(start: Decimal, end: Decimal, count: int, text: str) -> Iterable[Decimal]:

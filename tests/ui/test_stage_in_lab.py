@@ -74,6 +74,29 @@ def test_a_picture_of_any_size_has_the_room_there_is_and_is_crisp(panel):
                 assert scale < 1.2, case
 
 
+def test_an_enlarged_picture_is_starred_used_and_deleted_by_keys(panel):
+    keyboard = panel.page.keyboard
+    panel.locator(".nbtool-tile").last.focus()
+    for _ in range(2):  # an arrow key chooses what the picture shows
+        keyboard.press("ArrowLeft")
+    opener = panel.get_by_role("button", name=re.compile("^Enlarge: of 768 by 512"))
+    opener.focus()
+    keyboard.press("Enter")
+    dialog = panel.get_by_role("dialog")
+    close = dialog.get_by_role("button", name="Close")
+    expect(close).to_be_focused()
+    assert close.evaluate("button => button.matches(':focus-visible')")
+    keyboard.press("s")
+    expect(dialog.get_by_role("button", name="Star")).to_have_attribute("aria-pressed", "true")
+    dialog.get_by_role("button", name="Use these settings").press("Enter")
+    expect(panel.get_by_label("Prompt", exact=True)).to_have_value("of 768 by 512")
+    keyboard.press("Delete")
+    expect(panel.locator(".nbtool-tile")).to_have_count(len(SIZES) - 1)
+    expect(dialog.locator(".count")).to_have_text(f"4 of {len(SIZES) - 1}")
+    keyboard.press("Escape")
+    expect(panel.get_by_role("button", name=re.compile("^Enlarge: of 512 by 512"))).to_be_focused()
+
+
 @pytest.mark.parametrize("opened", ["stage", "gallery"])
 def test_an_enlarged_picture_is_downloaded_without_metadata(panel, opened, tmp_path):
     if opened == "stage":

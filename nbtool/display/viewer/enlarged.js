@@ -56,8 +56,10 @@ class Enlarged {
     this.id = id;
     this.whole = known;
     if (!this.open) {
+      const focused = this.element.getRootNode().activeElement;
+      const seen = Boolean(focused?.matches(":focus-visible")); // it was opened by a key
       this.element.showModal();
-      this.close.focus({ focusVisible: false });
+      this.close.focus({ focusVisible: seen });
     }
     this.update();
     const whole = await this.host.whole(id);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -175,6 +176,8 @@ class LocalEngine:
                 placement.model.confirm(report)
             except InterruptedError:
                 return
+            if "diffusers" not in sys.modules:
+                emit(Loading("starting (importing torch and diffusers)"))
         task = PipelineTask(placement, emit, cancelled, exact=self.exact)
         worker.run(Run(task, waiting, priority=priority, exact=self.exact))
 

@@ -30,29 +30,15 @@ class Browsing {
 
   actions(key) {
     const { gallery } = this;
-    const use = { name: "Use these settings", label: "Use these settings", act: () => gallery.send("use", {}, [key]) };
-    if (gallery.deleted)
-      return [{ name: "Put back", label: "Put back", act: () => this.take("restore", key) }, use];
-    const starred = Boolean(gallery.words(key)?.starred);
-    const star = {
-      name: "Star", label: starred ? "★ Starred" : "☆ Star", pressed: starred, key: "s",
-      act: () => gallery.send("star", { starred: !starred }, [key]),
-    };
-    return [star, use, { name: "Delete", label: "Delete", key: "Delete", act: () => this.take("delete", key) }];
-  }
-
-  // Takes it away from here, and goes on with the next.
-  take(kind, key) {
-    const { enlarged } = this.gallery;
-    const next = this.beside(key, 1) ?? this.beside(key, -1);
-    this.gallery.send(kind, {}, [key]);
-    if (next === null) enlarged.element.close();
-    else enlarged.go(next);
+    const send = (...said) => gallery.send(...said);
+    const take = (kind) => takeEnlarged(this, gallery.enlarged, send, key, kind);
+    const [star, use, remove] = pictureActions(key, Boolean(gallery.words(key)?.starred), send, () => take("delete"));
+    if (!gallery.deleted) return [star, use, remove];
+    return [{ name: "Put back", label: "Put back", act: () => take("restore") }, use];
   }
 
   hint() {
-    if (this.gallery.deleted) return "← → through what was deleted · Esc back";
-    return "← → through the gallery · S stars · Del deletes · Esc back";
+    return this.gallery.deleted ? "← → through what was deleted · Esc back" : ACTIONS_HINT;
   }
 
   moved(key) {

@@ -10,7 +10,18 @@ from pathlib import Path
 from nbtool.display import viewer
 
 PARTS = (
-    *("choice", "tiles", "keyboard", "dragging", "search", "tools", "folder", "deleted", "lists"),
+    *(
+        "choice",
+        "tiles",
+        "keyboard",
+        "dragging",
+        "search",
+        "tools",
+        "folder",
+        "done",
+        "deleted",
+        "lists",
+    ),
     *("browsing", "counting", "sections", "gallery"),
 )
 

@@ -22,7 +22,7 @@ PARTS = (
         "deleted",
         "lists",
     ),
-    *("browsing", "counting", "sections", "gallery"),
+    *("staying", "browsing", "counting", "sections", "gallery"),
 )
 
 

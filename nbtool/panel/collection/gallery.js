@@ -12,6 +12,7 @@ class Gallery {
     this.shelf = new Shelf(model);
     this.choice = new Choice();
     this.tiles = new TileGrid(this, this.choice);
+    this.staying = new Staying(this.tiles.element);
     this.keyboard = new Keyboard(this);
     this.dragging = new Dragging(this);
     this.search = new Search(model);
@@ -39,7 +40,7 @@ class Gallery {
   }
 
   foot(folder) {
-    const parts = [folderLink(folder), this.trash.element, this.done.get("images").element];
+    const parts = [folderLink(folder), this.done.get("images").element, this.trash.element];
     return make("div", { class: "nbtool-foot" }, ...parts.filter(Boolean));
   }
 
@@ -247,6 +248,7 @@ class Gallery {
   // What is chosen, and what is looked at.
 
   select(key) {
+    this.staying.hold();
     this.model.set("selected", key);
     this.model.save_changes();
   }
@@ -294,6 +296,7 @@ class Gallery {
     for (const [name, act] of Object.entries(this.heard)) this.model.off(name, act);
     for (const [name, act] of Object.entries(this.onWindow)) window.removeEventListener(name, act, true);
     this.watch.disconnect();
+    this.staying.close();
     this.tiles.close();
     this.shelf.close();
   }

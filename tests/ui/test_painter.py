@@ -132,6 +132,8 @@ def test_the_brush_is_round_and_the_eraser_takes_away(show):
     shown.brush(1)
     shown.draw((5, 6))
     assert list(zip(*shown.mask.nonzero(), strict=True)) == [(6, 5)]
+    shown.draw((7.4, 6.4))  # near the corner of a pixel
+    assert list(zip(*shown.mask.nonzero(), strict=True)) == [(6, 5), (6, 7)]
     shown.brush(9)
     shown.draw((30, 20))
     mask = shown.mask[16:25, 26:35]

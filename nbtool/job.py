@@ -32,6 +32,7 @@ from nbtool.results.progress import Progress
 from nbtool.results.share import Share, forsake
 from nbtool.results.store import Store
 from nbtool.silence import importing, mild
+from nbtool.text import count
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -308,7 +309,7 @@ class Job:
         state = "cancelled" if self.cancelled else "done" if self.done else progress.activity
         state = "stopped by an error" if self._error else state
         drawn = "" if progress.drawn is None else f", seed={progress.drawn} was drawn"
-        return f"<Job {progress.done} of {progress.total} images, {state}{drawn}>"
+        return f"<Job {progress.done:,} of {count(progress.total, 'image')}, {state}{drawn}>"
 
     def _run(self) -> None:
         """The whole of the work; on the job's own thread."""

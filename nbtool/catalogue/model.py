@@ -135,10 +135,7 @@ class Model(Origin):
         index = weights.read_json(self.folder / weights.INDEX)
         pipeline = str(index.get("_class_name"))
         if reason := why_not(pipeline):
-            raise ModelError(
-                f"nbtool makes images from text alone, and the pipeline of {self.name}, {pipeline}, "
-                f"{reason}; nbtool.models() lists models that it can use"
-            )
+            raise _unfit(f"the pipeline of {self.name}, {pipeline}, {reason}")
         config = weights.read_json(self.folder / self.denoiser / "config.json")
         vae = weights.read_json(self.folder / "vae" / "config.json")
         scheduler = self._scheduler
@@ -146,10 +143,9 @@ class Model(Origin):
         factor = 2 ** (len(blocks) - 1)
         latents, channels = vae.get("latent_channels"), config.get("in_channels")
         if self.denoiser == "unet" and latents and channels and channels > latents:
-            raise ModelError(
-                f"nbtool makes images from text alone, and the unet of {self.name} takes {channels} "
-                f"channels, {channels - latents} of them of a picture; nbtool.models() lists models "
-                f"that it can use"
+            raise _unfit(
+                f"the unet of {self.name} takes {channels} channels, {channels - latents} of them of "
+                f"a picture"
             )
         kind = family(pipeline)
         sample = config.get("sample_size") or 1024 // factor
@@ -183,3 +179,12 @@ class Model(Origin):
         config = weights.read_json(self.folder / "text_encoder" / "config.json")
         layers: int = config.get("num_hidden_layers", 0)
         return layers
+
+
+def _unfit(why: str) -> ModelError:
+    """The error of a model that needs more than a text."""
+    said = f"nbtool makes images from text alone, and {why}"
+    return ModelError(
+        f"{said}; nbtool.models() lists models that it can use",
+        in_shell=f"{said}; nbtool models lists those that it can use",
+    )

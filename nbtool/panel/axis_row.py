@@ -12,7 +12,8 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from nbtool.errors import AxisError
+from nbtool.errors import AxisError, RecipeError
+from nbtool.panel.fields import by_label
 from nbtool.panel.notice import Notice
 from nbtool.panel.values import REPLACE, Values, arrow, pieces, values_of
 from nbtool.recipes import axes, templates
@@ -140,12 +141,13 @@ class AxisRow:
         try:
             axis = parse(self.name.value, self.values.value, self._presets())
         except Exception as error:
-            self.error = error
+            labelled = AxisError(by_label(error, self.name.value))
+            self.error = labelled if isinstance(error, RecipeError) else error
             self.handle.wrong = wanted or bool(self.values.value.strip())
             if self.handle.wrong:
-                self.message.fail(error)
+                self.message.fail(self.error)
             else:
-                self.message.say(str(error))
+                self.message.say(str(self.error))
             return None
         self.handle.wrong = False
         more = ", …" if len(axis) > MAX_SHOWN else ""

@@ -14,6 +14,7 @@ from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import Notice, foresee
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis
+from nbtool.recipes.parameters import called
 from nbtool.recipes.preset import TEXTS, Preset
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import settings as in_words
@@ -188,7 +189,7 @@ class SweepTab:
             twice += [axis.name] if axis.name in varied else []
             varied[axis.name] = axis
         if twice:
-            raise AxisError(f"{twice[0]} is varied twice; take one of the two away")
+            raise AxisError(f"{called(twice[0])} is varied twice; take one of the two away")
         form = self._session.settings.fields
         return [_completed(axis, form, varied) for axis in varied.values()]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from nbtool.recipes.templates import Swap
 from nbtool.text import printable, shown
 
 MAX_LISTED = 20  # labels in a message
+TIMES = " × "
 
 
 class Edit(NamedTuple):
@@ -67,7 +68,7 @@ class Axis:
         names = list(edit.parameters)
         if len(names) < 2:
             return called(self.name)
-        all_of_them = " × ".join(map(called, names))
+        all_of_them = TIMES.join(map(called, names))
         return (
             all_of_them
             if self.name == "_".join(names)
@@ -124,3 +125,16 @@ class Axis:
             return checked(names[0], label)
         parts = label if isinstance(label, Sequence) and len(label) == len(names) else names
         return tuple(self.value(name, part) for name, part in zip(names, parts, strict=True))
+
+
+def along(axes: Iterable[Axis]) -> str:
+    """Axes in words, by what each is called and how long it is: "Guidance 3 × color 2"."""
+    return counted((axis.called, len(axis)) for axis in axes)
+
+
+def counted(lengths: Iterable[tuple[str, int]]) -> str:
+    """The same of names and lengths."""
+    return TIMES.join(
+        f"({name}) {length}" if TIMES in name and not name.endswith(")") else f"{name} {length}"
+        for name, length in lengths
+    )

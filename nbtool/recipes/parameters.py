@@ -157,6 +157,7 @@ INTEGERS = tuple(name for name, row in ROWS.items() if row.kind == WHOLE)
 REALS = tuple(name for name, row in ROWS.items() if row.kind == REAL)
 SELECTIVE = tuple(name for name, row in ROWS.items() if row.selective)
 NETWORK = frozenset(name for name, row in ROWS.items() if row.network)
+_CALLED = {"preset": "Preset", "recipe": "Recipe"}  # axes that set more than one parameter
 _CHECKS = {name: row.check.convert for name, row in ROWS.items()}
 
 
@@ -169,8 +170,9 @@ def ordered(first: Iterable[str] = (), last: Iterable[str] = ()) -> list[Row]:
 
 def called(name: str) -> str:
     """What a parameter is called wherever people see it; another name stays as it is."""
-    row = ROWS.get(name)
-    return row.label or titled(name) if row else printable(name)
+    if row := ROWS.get(name):
+        return row.label or titled(name)
+    return _CALLED.get(name) or printable(name)
 
 
 def titled(name: str) -> str:

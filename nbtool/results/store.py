@@ -54,7 +54,7 @@ from nbtool.results.records import (
     Record,
     UnusableError,
 )
-from nbtool.text import warn
+from nbtool.text import count, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -383,7 +383,7 @@ class Store:
 
     def __repr__(self) -> str:
         try:
-            holds = ", ".join(filter(None, [f"{len(self)} images", self._folder.links()]))
+            holds = ", ".join(filter(None, [count(len(self), "image"), self._folder.links()]))
         except StoreError as error:
             holds = str(error)
         return f"<Store {self.path.name}: {holds}>"

@@ -109,8 +109,9 @@ def test_a_unet_that_takes_a_picture_is_refused_whatever_its_pipeline_is_called(
     tiny.stable_diffusion().save_pretrained(tmp_path / "edits")
     config = tmp_path / "edits" / "unet" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 9}))
-    with pytest.raises(ModelError, match="takes 9 channels, 5 of them of a picture"):
+    with pytest.raises(ModelError, match="takes 9 channels, 5 of them of a picture") as caught:
         make(tmp_path / "edits")
+    assert caught.value.in_shell.endswith("; nbtool models lists those that it can use")
 
 
 @pytest.mark.parametrize("how", ["whole", "null", "tokenizer is null", "no folder", "no tokenizer"])

@@ -261,13 +261,13 @@ def test_paths_are_copied_and_settings_used(panel, gallery, images, do, monkeypa
 
 
 def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, generator, do):
-    name = "a red fox · seed 3"
+    name = "a red fox · Seed 3"
     for extra in (3, 4, 3):  # another of the same axes gets another name, the same keeps its own
         grid = generator.grid("a red fox", seed=[1, 2, extra])
         gallery.keep_sweep(grid)
         panel.join(SECONDS)
     assert [sweep["name"] for sweep in gallery.sweeps] == [f"{name} (2)", name]
-    assert (gallery.sweeps[1]["axes"], gallery.sweeps[1]["there"]) == ("seed 3", 3)
+    assert (gallery.sweeps[1]["axes"], gallery.sweeps[1]["there"]) == ("Seed 3", 3)
     do("open sweep", name=name)
     (view,) = gallery.sweep.children
     assert (len(view.grid), gallery.opened) == (3, name)
@@ -283,6 +283,19 @@ def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, ge
     assert "foxes" not in generator.store.grids
     do("undo")
     assert len(generator.store.grids["foxes"]) == 3
+
+
+def test_a_sweep_of_any_prompt_and_axes_has_a_name_that_can_be(panel, gallery, generator):
+    swap = nbtool.replace("fox " * 50, ["hat"])
+    for seed in (1, 2):
+        gallery.keep_sweep(generator.grid("a\n" + "fox " * 50, swap, seed=seed))
+        panel.join(SECONDS)
+    first, second = sorted(generator.store.grids)
+    assert first.startswith("a fox fox")
+    assert second == f"{first} (2)"
+    gallery.keep_sweep(generator.grid("", seed=1))
+    panel.join(SECONDS)
+    assert "one image" in generator.store.grids
 
 
 def test_a_closed_panel_looks_at_nothing_any_more(panel, gallery):
@@ -301,7 +314,7 @@ def test_the_queue_has_every_job_and_moves_or_cancels_it(panel, gallery, generat
     assert engine.wait_for_hold(SECONDS)
     gallery.section = "queue"
     until(lambda: [job["prompt"] for job in gallery.queue] == ["job 0", "job 1", "job 2"])
-    assert (gallery.queue[0]["state"], gallery.queue[1]["axes"]) == ("running", "seed 3")
+    assert (gallery.queue[0]["state"], gallery.queue[1]["axes"]) == ("running", "Seed 3")
     say(gallery, kind="move up", name=gallery.queue[2]["id"])
     until(lambda: gallery.queue[0]["prompt"] == "job 2")
     named = {job["prompt"]: job["id"] for job in gallery.queue}

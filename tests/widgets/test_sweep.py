@@ -77,7 +77,9 @@ def test_a_replacement_is_an_arrow_between_texts():
     ("name", "text", "message"),
     [
         ("guidance_scale", "1-", "is no number or range"),
-        ("num_inference_steps", "0, 4", "num_inference_steps must be a whole number"),
+        ("num_inference_steps", "0, 4", "Steps must be a whole number"),
+        ("seed", "abc", "Seed: 'abc'"),
+        ("guidance_scale", "1, 1", "the axis 'Guidance' holds 1.0 twice"),
         ("scheduler", "eulr", "did you mean 'euler'"),
         ("width", "100", "multiple of 8"),
         ("replace", "red", "an arrow"),
@@ -335,7 +337,7 @@ def test_prompts_are_an_axis_like_any_other(panel):
 
 def test_a_parameter_twice_is_refused(panel):
     sweep = fill(panel, ("seed", "1, 2"), ("seed", "3, 4"))
-    assert "twice" in sweep.outlook.text
+    assert sweep.outlook.text.startswith("Seed is varied twice")
     press(sweep.widget, "Run")
     assert "twice" in panel.notice.text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import errno
 import io
+import json
 import os
 import sys
 import threading
@@ -236,3 +237,11 @@ def contents(folder):
     return {
         str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()
     }
+
+
+def as_kept_before(store: nbtool.Store, name: str, older: str) -> None:
+    """Gives a kept grid a name that only older versions took."""
+    before = store.grids._file(name)
+    said = json.loads(before.read_text("utf-8")) | {"name": older}
+    before.unlink()
+    store.grids._file(older).write_text(json.dumps(said), "utf-8")

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from drives import as_kept_before
 from PIL import Image as PILImage
 
 import nbtool
@@ -46,6 +47,14 @@ def test_generate_writes_an_image_that_carries_its_recipe(tmp_path):
     assert run("generate", "a star", "seed=3", "num_inference_steps=2", "-o", "star.png") == 0
     recipe = nbtool.Recipe.from_file(tmp_path / "star.png")
     assert (recipe.prompt, recipe.seed, recipe.num_inference_steps) == ("a star", 3, 2)
+
+
+def test_generate_writes_every_output(capsys):
+    command = ["generate", "a {c} star", "c={c}", "num_inference_steps=1"]
+    assert run(*command, "-o", "a.png", "-o", "b.webp") == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == ["a.png", "b.webp"]
+    recipes = [nbtool.Recipe.from_file(name) for name in ("a.png", "b.webp")]
+    assert [recipe.prompt for recipe in recipes] == ["a {c} star"] * 2
 
 
 def test_grid_takes_ranges_lists_and_words(capsys):
@@ -117,7 +126,22 @@ def test_what_is_wrong_with_a_picture_is_said(arguments, message, capsys):
         (["grid", "a star", "seed="], "seed= has no value; write seed=7"),
         (["grid", "a star", "-o", "x/", "--names", "{sede}"], "did you mean 'seed'? there are: "),
         (["grid", "a star", "--names", "{seed}"], "say where with -o folder/"),
-        (["grid", "a star", "--name", " "], "--name is a text that is not empty"),
+        (["grid", "a star", "--name", " "], "a grid's name is a line of text without spaces"),
+        (
+            ["grid", "a star", "--name", "x" * 101],
+            "a grid's name has at most 100 characters, got 101",
+        ),
+        (["generate", "a star", "preset=ink"], "none yet; nbtool presets says how to get one"),
+        (["generate", "a star", "device=cpu"], "the device is chosen with --device NAME"),
+        (
+            ["generate", "a star", "dtype=float16"],
+            "dtype belongs to the generator, and is for Python",
+        ),
+        (["grid", r"\sqrt{x} star", "x=1|2"], "braces of LaTeX and doubled ones are not filled"),
+        (["grid", "a {n:02d}", "n=1|2"], "write {n}, and give n as texts with their digits"),
+        (["generate", "a {color} star"], "'color={color}' for the braces themselves"),
+        (["grid", "a star", "-o", "x/", "--names", "{seed}.gif"], "not as .gif; end '{seed}.gif'"),
+        (["images", "-o", "x/", "--names", "{prompt:0}"], "a width from 1 to 999"),
         (
             ["grid", "a star", "preset=ink", "-o", "x/", "--names", "{preset}"],
             "unknown name 'preset'",
@@ -136,7 +160,7 @@ def test_wrong_use_is_explained_on_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
-    assert not re.search(r"\w\(…|gen\.|nbtool\.|=\[", error)
+    assert not re.search(r"\w\(…|gen\.|store\.|nbtool\.|=\[|=…", error)
     assert not os.listdir()
 
 
@@ -158,8 +182,7 @@ def test_an_output_that_cannot_be_is_told_before_anything_is_made(name, command,
     Path("file").touch()
     Path("folder.png").mkdir()
     Path("there.png").write_bytes(b"as it was")
-    outputs = ["-o", output] if command == "generate" else ["-o", "there.png", "-o", output]
-    assert run(command, "a star", "seed=1", *outputs) == code
+    assert run(command, "a star", "seed=1", "-o", "there.png", "-o", output) == code
     assert message in capsys.readouterr().err
     assert not Path("nbtool-images").exists()
     assert Path("there.png").read_bytes() == b"as it was"
@@ -367,15 +390,20 @@ def test_grids_that_have_a_name_are_listed_and_written(capsys):
     assert run("grids") == 0
     assert "has a name; nbtool grid … --name NAME gives it one" in capsys.readouterr().out
     gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
-    gen.grid("a star", seed=[1, 2]).name = "my\x1b[2J stars"
+    gen.grid("a star", seed=[1, 2]).name = "stars"
+    name = "my\x1b[2J stars"
+    as_kept_before(gen.store, "stars", name)
     capsys.readouterr()
     assert run("grids") == 0
     out = capsys.readouterr().out
-    assert r"my\x1b[2J stars  seed 2  2 of 2 images  a star" in out
-    name = "my\x1b[2J stars"
+    assert r"my\x1b[2J stars  Seed 2  2 of 2 images  a star" in out
+    assert run("grids", name) == 0
+    what, how = capsys.readouterr().out.splitlines()
+    assert what == r"my\x1b[2J stars: a star · Seed 2, 2 images"
+    assert how.startswith(r"nbtool grids 'my\x1b[2J stars' -o grid.html writes a page")
     assert run("grids", name, "-o", "a.html", "-o", "b.png", "--store", "nbtool-images") == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == "<Grid 'a star': seed 2; 2 images>"
+    assert out[0] == r"my\x1b[2J stars: a star · Seed 2, 2 images"
     assert out[1:] == [f"page: {Path('a.html').resolve()}", f"sheet: {Path('b.png').resolve()}"]
     assert all(Path(file).stat().st_size > 500 for file in ("a.html", "b.png"))
     for wrong, said in {
@@ -418,6 +446,13 @@ def test_images_are_searched_sorted_and_written(capsys):
     assert record["path"] == str(first.path)
     assert (record["key"], record["starred"], record["note"]) == (first.recipe.key, True, "cover")
     assert record["recipe"] == first.recipe.to_dict()
+    assert run("images", "fox", "--json", "-o", "both/", "-o", "both.zip") == 0
+    out, err = capsys.readouterr()
+    assert [record["recipe"]["seed"] for record in json.loads(out)] == [3, 1]
+    assert err.splitlines() == [
+        f"2 images of 3 written to {Path(name).resolve()}" for name in ("both", "both.zip")
+    ]
+    assert len(os.listdir("both")) == 2
     assert (
         run("images", "fox", "-o", "foxes/", "--names", "{prompt:5}-{seed}", "--no-metadata") == 0
     )

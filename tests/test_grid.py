@@ -431,7 +431,7 @@ def test_a_cell_that_failed_or_was_not_made_says_so():
     assert list(grid.failed) == [(5,)]
     assert grid.missing == [(6,)]
     assert len(grid.sel(seed=[5, 6])) == 0
-    assert repr(grid) == "<Grid 'a star': seed 3; 1 images, 1 failed, 1 not made>"
+    assert repr(grid) == "<Grid 'a star': seed 3; 1 image, 1 failed, 1 not made>"
 
 
 def test_fault_02_looking_at_a_failed_cell_pins_no_traceback():
@@ -467,7 +467,8 @@ def test_fault_36_escapes_in_prompts_labels_and_axis_names_are_spelled_out():
 
 def test_fault_36_a_repr_holds_no_address():
     grid = grid_of(seed=[1])
-    assert repr(grid) == "<Grid 'a star': seed 1; 1 images>"
+    assert repr(grid) == "<Grid 'a star': seed 1; 1 image>"
+    assert repr(grid_of(seed=1)) == "<Grid 'a star': 1 image>"
     assert repr(grid[0]) == (
         "<GeneratedImage: a star · seed 1 · guidance 5 · 20 steps · ddim · 64×64>"
     )

@@ -338,6 +338,26 @@ def test_the_default_store_has_them_and_the_command_takes_them(tmp_path, monkeyp
     assert cli.main(["grid", "a fox", "preset=ink|none", "seed=1", "--plan"]) == 0
     assert "2 images" in capsys.readouterr().out
     assert cli.main(["generate", "a fox", "preset=inc"]) == 2
+    nbtool.presets()["place"] = Preset(prompt="{prompt} in {city}")
+    capsys.readouterr()
+    assert cli.main(["generate", "a fox", "preset=place"]) == 2
+    assert "add 'city=red|blue'" in capsys.readouterr().err
+
+
+def test_the_command_says_how_to_get_a_preset(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["presets"]) == 0
+    said, example = capsys.readouterr().out.splitlines()
+    assert said.startswith(f"no presets in {tmp_path / 'nbtool-images'}; ")
+    path = tmp_path / "nbtool-images" / "presets.json"
+    assert path.name in said
+    path.parent.mkdir()
+    path.write_text(example)
+    assert cli.main(["generate", "a fox", "preset=ink", "num_inference_steps=1"]) == 0
+    path.write_text("{")
+    capsys.readouterr()
+    assert cli.main(["presets"]) == 0
+    assert "mend it there" in capsys.readouterr().out
 
 
 def test_a_named_grid_keeps_what_its_presets_change(gen, presets):

@@ -218,9 +218,9 @@ class Model(Origin):
         index = weights.read_json(self.folder / weights.INDEX)
         pipeline = str(index.get("_class_name"))
         if reason := why_not(pipeline):
-            raise ModelError(
+            raise _unfit(
                 f"nbtool does not know what to do with the pipeline of {self.name}, {pipeline}, "
-                f"which {reason}; nbtool.models() lists models that it can use"
+                f"which {reason}"
             )
         config = weights.read_json(self.folder / self.denoiser / "config.json")
         vae = weights.read_json(self.folder / "vae" / "config.json")
@@ -230,10 +230,9 @@ class Model(Origin):
         extra = self._picture_channels
         wanted = 1 + int(vae.get("latent_channels") or 0)  # the mask, and the masked picture
         if extra and (extra != wanted or INPAINT not in family(pipeline).ways):
-            raise ModelError(
+            raise _unfit(
                 f"the unet of {self.name} takes {extra} channels of a picture beside its latents, "
-                f"and nbtool knows only those for inpainting, which take {wanted}; "
-                f"nbtool.models() lists models that it can use"
+                f"and nbtool knows only those for inpainting, which take {wanted}"
             )
         kind = family(pipeline)
         sample = config.get("sample_size") or 1024 // factor
@@ -267,3 +266,11 @@ class Model(Origin):
         config = weights.read_json(self.folder / "text_encoder" / "config.json")
         layers: int = config.get("num_hidden_layers", 0)
         return layers
+
+
+def _unfit(why: str) -> ModelError:
+    """The error of a model that cannot be used."""
+    return ModelError(
+        f"{why}; nbtool.models() lists models that it can use",
+        in_shell=f"{why}; nbtool models lists those that it can use",
+    )

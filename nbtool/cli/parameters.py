@@ -9,11 +9,16 @@ from typing import Any
 
 from nbtool.errors import RecipeError
 from nbtool.recipes import templates
-from nbtool.recipes.axes import PRESET
+from nbtool.recipes.axes import PRESET, unfilled
 from nbtool.recipes.checks import TEXT
 from nbtool.recipes.parameters import INTEGERS, PARAMETERS, PICTURES, REALS, ROWS
 
-OPTIONS = {"model": "--model NAME", "revision": "--model NAME, which has one"}
+OPTIONS = {
+    "model": "--model NAME",
+    "revision": "--model NAME, which has one",
+    "device": "--device NAME",
+    "store": "--store FOLDER",
+}
 
 
 def single(prompt: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def _pairs(prompt: str, arguments: Sequence[str]) -> list[tuple[str, str]]:
             raise RecipeError(f"write parameters as name=value, got {shlex.quote(argument)}{hint}")
         if name in pairs:
             raise RecipeError(f"{name} is given twice: {name}={pairs[name]} and {argument}")
-        if name in OPTIONS:
+        if name in OPTIONS and (name in ROWS or name not in words):
             raise RecipeError(f"{argument}: the {name} is chosen with {OPTIONS[name]}")
         if name == "prompt" and name not in words:
             raise RecipeError(
@@ -70,11 +75,7 @@ def _pairs(prompt: str, arguments: Sequence[str]) -> list[tuple[str, str]]:
     negative = pairs.get("negative_prompt", "")
     missing = [n for n in templates.needed(prompt) + templates.needed(negative) if n not in given]
     if missing:
-        name = missing[0]
-        raise RecipeError(
-            f"the prompt has {{{name}}}, but nothing fills it; add '{name}=red|blue' (several are "
-            f"for nbtool grid), or write {{{{{name}}}}} for the braces themselves"
-        )
+        raise unfilled(missing[0])
     return list(pairs.items())
 
 

@@ -96,9 +96,11 @@ def viewer_data(
             images, where = collected(_reduced, MAX_PAGE)
             note = NOTE if metadata else COPIES
         except _TooLargeError:
+            large = f"{len(grid):,} images are too large for one page; save"
             raise StoreError(
-                f"{len(grid):,} images are too large for one page; save a part of the grid, "
-                f"such as grid.isel({next(iter(grid.axes))}=range(4)), or all of it as .zip"
+                f"{large} a part of the grid, such as grid.isel({next(iter(grid.axes))}=range(4)), "
+                f"or all of it as .zip",
+                in_shell=f"{large} them as a folder/ or as .zip",
             ) from None
     data = described(grid, layout, faces.largest(grid)) | {
         "summary": " · ".join(faces.summary(grid) if metadata else faces.counts(grid)),

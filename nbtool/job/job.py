@@ -28,6 +28,7 @@ from nbtool.results.share import Share
 from nbtool.results.steps import Steps
 from nbtool.results.store import Store
 from nbtool.silence import importing, mild
+from nbtool.text import count
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -225,7 +226,7 @@ class Job:
         state = "cancelled" if self.cancelled else "done" if self.done else progress.activity
         state = "stopped by an error" if self.error else state
         drawn = "" if progress.drawn is None else f", seed={progress.drawn} was drawn"
-        return f"<Job {progress.done} of {progress.total} images, {state}{drawn}>"
+        return f"<Job {progress.done:,} of {count(progress.total, 'image')}, {state}{drawn}>"
 
     def _run(self) -> None:
         """The whole of it; on the job's own thread."""

@@ -295,16 +295,16 @@ def _sorted_out(
                 fixed[name] = value
         elif name not in names:
             if option := difflib.get_close_matches(name, options, n=1, cutoff=0.8):
+                unknown = f"unknown parameter {name!r}; {option[0]} belongs to the generator"
                 raise RecipeError(
-                    f"unknown parameter {name!r}; {option[0]} belongs to the generator: "
-                    f"nbtool.Generator({option[0]}=…)"
+                    f"{unknown}: nbtool.Generator({option[0]}=…)",
+                    in_shell=f"{unknown}, and is for Python",
                 )
-            hint = (
-                "; braces of LaTeX and doubled ones are not filled, nbtool.replace acts there too"
-                if any(f"{{{name}}}" in canonical(text) for text in texts)
-                else ""
-            )
-            raise RecipeError(unknown_name(name, {*PARAMETERS, PRESET, *names}, "parameter") + hint)
+            unknown = unknown_name(name, {*PARAMETERS, PRESET, *names}, "parameter")
+            if not any(f"{{{name}}}" in canonical(text) for text in texts):
+                raise RecipeError(unknown)
+            unknown += "; braces of LaTeX and doubled ones are not filled"
+            raise RecipeError(f"{unknown}, nbtool.replace acts there too", in_shell=unknown)
         elif isinstance(value, (str, Number)) and not is_bool(value):
             words[name] = given.word(name, value)
         else:
@@ -415,10 +415,17 @@ def _refuse_unfilled(names: set[str]) -> None:
     for name in sorted(names):
         if name in (*PARAMETERS, PRESET):
             raise AxisError(f"{{{name}}} in the prompt is a parameter's name; take another word")
-        raise AxisError(
-            f"the prompt has {{{name}}}, but nothing fills it; give {name}=[…], "
-            f'or {name}="{{{name}}}" for the braces themselves'
-        )
+        raise unfilled(name)
+
+
+def unfilled(name: str) -> AxisError:
+    """The error of a word in braces that nothing fills."""
+    said = f"the prompt has {{{name}}}, but nothing fills it"
+    return AxisError(
+        f'{said}; give {name}=[…], or {name}="{{{name}}}" for the braces themselves',
+        in_shell=f"{said}; add '{name}=red|blue' (several are for nbtool grid), "
+        f"or '{name}={{{name}}}' for the braces themselves",
+    )
 
 
 def _refuse_words_beside_recipes(preset: object, axes: Iterable[object]) -> None:

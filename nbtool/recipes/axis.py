@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from nbtool.errors import AxisError
 from nbtool.recipes import given, refinement
 from nbtool.recipes.labels import Lookup, parts
-from nbtool.recipes.parameters import PICTURES, called, checked, titled
+from nbtool.recipes.parameters import PICTURES, called, checked, extent, titled
 from nbtool.recipes.picture import Picture, Pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.recipe import Recipe
@@ -19,6 +19,7 @@ from nbtool.recipes.templates import Swap
 from nbtool.text import printable, shown
 
 MAX_LISTED = 20  # labels in a message
+TIMES = " × "
 
 
 class Edit(NamedTuple):
@@ -72,7 +73,7 @@ class Axis:
         names = list(edit.parameters)
         if len(names) < 2:
             return called(self.name)
-        all_of_them = " × ".join(map(called, names))
+        all_of_them = TIMES.join(map(called, names))
         return (
             all_of_them
             if self.name == "_".join(names)
@@ -144,3 +145,8 @@ class Axis:
             return checked(names[0], label)
         parts = label if isinstance(label, Sequence) and len(label) == len(names) else names
         return tuple(self.value(name, part) for name, part in zip(names, parts, strict=True))
+
+
+def along(axes: Iterable[Axis]) -> str:
+    """Axes in words, by how many values each has: "60 seeds × 3 guidance"."""
+    return extent({axis.name: len(axis) for axis in axes})

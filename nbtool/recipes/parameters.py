@@ -192,6 +192,7 @@ SELECTIVE = tuple(name for name, row in ROWS.items() if row.selective)
 PICTURES = frozenset(name for name, row in ROWS.items() if row.kind == PICTURE)
 COMPOSED = PICTURES | {name for name, row in ROWS.items() if row.kind == PARTS}
 NETWORK = frozenset(name for name, row in ROWS.items() if row.network)
+_CALLED = {"preset": "Preset", "recipe": "Recipe"}  # axes that set more than one parameter
 _CHECKS = {name: row.check.convert for name, row in ROWS.items()}
 
 
@@ -204,8 +205,9 @@ def ordered(first: Iterable[str] = (), last: Iterable[str] = ()) -> list[Row]:
 
 def called(name: str) -> str:
     """What a parameter is called wherever people see it; another name stays as it is."""
-    row = ROWS.get(name)
-    return row.label or titled(name) if row else printable(name)
+    if row := ROWS.get(name):
+        return row.label or titled(name)
+    return _CALLED.get(name) or printable(name)
 
 
 def counted(name: str, number: int) -> str:

@@ -113,9 +113,10 @@ def chosen(asked: object, known: Mapping[str, Preset]) -> Preset | None:
     except KeyError:
         pass
     if not (names := list(known)):
+        unknown = f"unknown preset {shown(asked)}; there are none yet"
         raise RecipeError(
-            f"unknown preset {asked!r}; there are none yet: "
-            f"store.presets[{asked!r}] = nbtool.Preset(prompt=…) keeps one"
+            f"{unknown}: store.presets[{shown(asked)}] = nbtool.Preset(prompt=…) keeps one",
+            in_shell=f"{unknown}; nbtool presets says how to get one",
         )
     raise RecipeError(unknown_name(asked, names, "preset"))
 

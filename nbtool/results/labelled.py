@@ -20,7 +20,7 @@ from nbtool.recipes.parameters import COMPOSED, PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.origin import Origin
-from nbtool.text import printable, shown
+from nbtool.text import count, printable, shown
 
 Cell = GeneratedImage | GenerationError
 Position = int | slice | Iterable[int] | Iterable[bool]
@@ -61,6 +61,7 @@ class Labelled(Sequence[GeneratedImage]):
         takes the place of the one it had. A part of a grid has none until it is given one.
 
         Raises:
+            RecipeError: It is no line of text of at most 100 characters.
             StoreError: Another grid has this name, there is no store, or it cannot be written.
         """
         name: str | None = self.origin.said.get("name")
@@ -266,12 +267,13 @@ class Labelled(Sequence[GeneratedImage]):
 
     def __repr__(self) -> str:
         axes = " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)
-        counts = [f"{len(self)} images"]
+        counts = [count(len(self), "image")]
         total = math.prod(self.shape)
         failed = sum(isinstance(cell, GenerationError) for cell in self._cells.values())
         counts += [f"{failed} failed"] if failed else []
         counts += [f"{total - len(self._cells)} not made"] if total > len(self._cells) else []
-        return f"<{type(self).__name__} {self.title!r}: {axes}; {', '.join(counts)}>"
+        said = "; ".join(filter(None, [axes, ", ".join(counts)]))
+        return f"<{type(self).__name__} {self.title!r}: {said}>"
 
     def _image(self, index: Index) -> GeneratedImage:
         cell = self._cells.get(index)

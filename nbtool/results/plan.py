@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nbtool.text import duration
+from nbtool.text import count, duration
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,13 @@ class Plan:
 
     def __str__(self) -> str:
         if not self.to_make:
-            return f"{self.cells} cells, all in the store"
+            return f"{count(self.cells, 'cell')}, all in the store"
         time = "time not known yet" if self.seconds is None else (
             f"about {duration(self.seconds)}"
         )  # fmt: skip
         return (
-            f"{self.cells} cells: {self.to_make} images to make, {self.stored} in the store; "
+            f"{count(self.cells, 'cell')}: {count(self.to_make, 'image')} to make, "
+            f"{self.stored:,} in the store; "
             f"{time}, at most {math.ceil(self.disk_bytes / 1e6)} MB"
         )
 

@@ -20,13 +20,12 @@ from nbtool import files
 from nbtool.errors import RecipeError, StoreError
 from nbtool.recipes.labels import named
 from nbtool.recipes.preset import SETTINGS, TEXTS, Preset, is_none
-from nbtool.results import records
+from nbtool.results import given_names, records
 from nbtool.results.alone import alone_in
 from nbtool.results.folder import PRESETS, Folder
 from nbtool.results.records import NEWER, SCHEMA, DamagedError, UnusableError
 from nbtool.text import card, card_text, count, ellipsized, printable, shown, warn
 
-MAX_NAME = 100  # characters
 MAX_LISTED = 80  # characters of a preset in a list
 
 _writing = threading.Lock()
@@ -243,21 +242,17 @@ _KNOWN = frozenset({*TEXTS, *SETTINGS})
 
 
 def check_name(name: object) -> None:
-    """Refuses what cannot be chosen by a line of text.
+    """Refuses what cannot be chosen among several.
 
     Raises:
         RecipeError: It is no such name.
     """
-    if not isinstance(name, str) or not name.isprintable() or name != name.strip():
-        raise RecipeError(
-            f"a preset's name is a line of text without spaces around it, got {shown(name)}"
-        )
+    given_names.check_name(name, "preset")
+    assert isinstance(name, str)
     if is_none(name):
         raise RecipeError(f"a preset cannot be named {name!r}, which stands for none")
     if "|" in name:
         raise RecipeError(f"a preset's name has no |, which stands between several; got {name!r}")
-    if len(name) > MAX_NAME:
-        raise RecipeError(f"a preset's name has at most {MAX_NAME} characters, got {len(name)}")
 
 
 def _presets_in(said: Mapping[str, Any]) -> dict[str, Any]:

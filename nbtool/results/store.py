@@ -70,7 +70,7 @@ from nbtool.results.records import (
     Record,
     UnusableError,
 )
-from nbtool.text import shown, warn
+from nbtool.text import count, shown, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -466,7 +466,7 @@ class Store:
 
     def __repr__(self) -> str:
         try:
-            holds = ", ".join(filter(None, [f"{len(self)} images", self._folder.links()]))
+            holds = ", ".join(filter(None, [count(len(self), "image"), self._folder.links()]))
         except StoreError as error:
             holds = str(error)
         return f"<Store {self.path.name}: {holds}>"

@@ -94,8 +94,9 @@ def test_large_images_are_held_as_copies_and_the_page_says_so(grid, monkeypatch)
     assert all(image["file"].endswith(".webp") for image in data["images"])
     assert data["note"] == module.NOTE
     monkeypatch.setattr(module, "MAX_PAGE", 100)
-    with pytest.raises(StoreError, match=r"6 images are too large .* grid.isel\(color="):
+    with pytest.raises(StoreError, match=r"6 images are too large .* grid.isel\(color=") as caught:
         page(grid)
+    assert caught.value.in_shell.endswith("page; save them as a folder/ or as .zip")
 
 
 def test_a_picture_that_is_gone_leaves_its_reason(grid, tmp_path):

@@ -85,8 +85,11 @@ def test_the_model_that_was_not_used_for_longest_makes_room(folders, room, monke
 
 def test_a_model_that_does_not_fit_is_refused_with_the_figures(folders, room):
     room(0.001)
-    with pytest.raises(nbtool.ModelError, match=r"does not run now: it needs .* can be used"):
+    with pytest.raises(
+        nbtool.ModelError, match=r"does not run now: it needs .* can be used"
+    ) as caught:
         placed(folders["a"]).load(str)
+    assert caught.value.in_shell.endswith("; nbtool models shows what does")
 
 
 def test_a_device_that_is_not_there_is_refused(folders):

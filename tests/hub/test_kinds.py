@@ -149,8 +149,9 @@ def test_a_unet_says_what_it_is_made_for_whatever_its_pipeline_is_called(make, t
     config = tmp_path / "edits" / "unet" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": channels}))
     if channels == 8:  # of the pictures that are edited by words
-        with pytest.raises(ModelError, match="takes 4 channels of a picture beside its latents"):
+        with pytest.raises(ModelError, match="takes 4 channels of a picture beside its") as caught:
             make(tmp_path / "edits")
+        assert caught.value.in_shell.endswith("; nbtool models lists those that it can use")
     else:
         with pytest.raises(RecipeError, match="makes no images of words alone, only inpainting"):
             make(tmp_path / "edits")

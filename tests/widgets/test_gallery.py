@@ -351,6 +351,19 @@ def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, ge
     assert len(generator.store.grids["foxes"]) == 3
 
 
+def test_a_sweep_of_any_prompt_and_axes_has_a_name_that_can_be(panel, gallery, generator):
+    swap = nbtool.replace("fox " * 50, ["hat"])
+    for seed in (1, 2):
+        gallery.keep_sweep(generator.grid("a\n" + "fox " * 50, swap, seed=seed))
+        panel.join(SECONDS)
+    first, second = sorted(generator.store.grids)
+    assert first.startswith("a fox fox")
+    assert second == f"{first} (2)"
+    gallery.keep_sweep(generator.grid("", seed=1))
+    panel.join(SECONDS)
+    assert "one image" in generator.store.grids
+
+
 def test_a_closed_panel_looks_at_nothing_any_more(panel, gallery):
     gallery.section = "queue"
     until(lambda: gallery._desk.queue._loop.running)

@@ -50,7 +50,7 @@ class Shown:
         self.tiles = self.root.get_by_role("gridcell")
         self.chosen = self.root.locator('[role="gridcell"][aria-selected="true"]')
         self.count = self.root.locator(".nbtool-count")
-        self.done = self.root.locator(".nbtool-done:visible")
+        self.done = self.root.locator(".nbtool-done:visible [role=status]")
 
     def button(self, name):
         return self.root.get_by_role("button", name=name, exact=True)

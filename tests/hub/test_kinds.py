@@ -131,7 +131,9 @@ WEIGHTS = [
 ]
 
 
-@pytest.mark.parametrize(("build", "done", "refused"), WEIGHTS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("build", "done", "refused"), WEIGHTS, ids=[build.__name__ for build, *_ in WEIGHTS]
+)
 def test_weights_of_any_class_of_their_family_do_what_they_were_made_for(
     make, tmp_path, build, done, refused
 ):

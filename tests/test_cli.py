@@ -377,7 +377,7 @@ def test_models_are_listed_for_people_and_for_programs(capsys):
     assert run("models") == 0
     table = capsys.readouterr().out
     assert table.splitlines()[0].split() == [
-        "Name", "Download", "Runs", "here", "Memory", "Time", "an", "image",
+        "Name", "Download", "Runs", "here", "Memory", "Time", "an", "image", "With", "pictures",
     ]  # fmt: skip
     assert "yes, on" in table
     assert run("models", "--json") == 0
@@ -396,14 +396,14 @@ def test_grids_that_have_a_name_are_listed_and_written(capsys):
     capsys.readouterr()
     assert run("grids") == 0
     out = capsys.readouterr().out
-    assert r"my\x1b[2J stars  Seed 2  2 of 2 images  a star" in out
+    assert r"my\x1b[2J stars  2 seeds  2 of 2 images  a star" in out
     assert run("grids", name) == 0
     what, how = capsys.readouterr().out.splitlines()
-    assert what == r"my\x1b[2J stars: a star · Seed 2, 2 images"
+    assert what == r"my\x1b[2J stars: a star · 2 seeds, 2 images"
     assert how.startswith(r"nbtool grids 'my\x1b[2J stars' -o grid.html writes a page")
     assert run("grids", name, "-o", "a.html", "-o", "b.png", "--store", "nbtool-images") == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == r"my\x1b[2J stars: a star · Seed 2, 2 images"
+    assert out[0] == r"my\x1b[2J stars: a star · 2 seeds, 2 images"
     assert out[1:] == [f"page: {Path('a.html').resolve()}", f"sheet: {Path('b.png').resolve()}"]
     assert all(Path(file).stat().st_size > 500 for file in ("a.html", "b.png"))
     for wrong, said in {

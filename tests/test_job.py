@@ -648,7 +648,7 @@ def test_the_queue_is_in_the_order_in_which_it_is_worked_on(quick, engine):
     others[0].cancel()
     text = repr(queue)
     assert "a <b>star</b>" in text
-    assert "seed 2" in text
+    assert "2 seeds" in text
     assert "0 of 2 images" in text
     assert "&lt;b&gt;" in queue._repr_mimebundle_()["text/html"]
     engine.release()

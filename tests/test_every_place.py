@@ -103,9 +103,15 @@ def scene(folder, **values):
     return scenes(folder)("a scene", **given | values)
 
 
+def kept_scene(folder):
+    """The image that was made from a picture; where it cannot be read, that is said."""
+    for image in scenes(folder).store.find(seed=1):
+        return image
+    raise NbtoolError
+
+
 def again_from_kept(folder):
-    (image,) = scenes(folder).store.find(seed=1)
-    return scenes(folder)(image.recipe.replace(seed=6)).recipe
+    return scenes(folder)(kept_scene(folder).recipe.replace(seed=6)).recipe
 
 
 def checked_scenes(folder):
@@ -115,7 +121,7 @@ def checked_scenes(folder):
 
 def saved_scene(folder, name):
     """Those that carry no pictures have them beside them, which is said."""
-    (image,) = scenes(folder).store.find(seed=1)
+    image = kept_scene(folder)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* lie beside it")
         image.save(folder / "saved" / name)

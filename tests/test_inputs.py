@@ -399,8 +399,9 @@ def test_jpegs_in_a_folder_or_an_archive_have_theirs_beside_them(gen, tmp_path):
     assert Recipe.from_file(tmp_path / "unpacked" / "2.jpg").image.is_here
 
 
-def test_grids_of_words_say_nothing(gen, tmp_path):
-    grid = gen.grid("a fox", seed=[1, 2])
+@pytest.mark.parametrize("refine", [None, nbtool.refine(scale=1.5)])
+def test_grids_of_words_say_nothing(gen, tmp_path, refine):
+    grid = gen.grid("a fox", seed=[1, 2], refine=refine)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         grid.save(tmp_path / "grid.zip")

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from nbtool import files
 from nbtool._version import __version__
 from nbtool.errors import RecipeError
+from nbtool.recipes.origins import behind
 from nbtool.recipes.recipe import beside
 from nbtool.results.image import FORMATS, GeneratedImage
 from nbtool.results.names import NUMBERED, SUGGESTED, Names, Pattern
@@ -195,7 +196,7 @@ def _with_inputs(
     way: Way, images: Sequence[GeneratedImage], inputs: bool | None, depth: int
 ) -> Way:
     """The same with or without input pictures: what is to be shared has none unless asked for."""
-    made_from = sum(bool(image.recipe.sources) for image in images)
+    made_from = sum(any(behind(image.recipe, deep=False)) for image in images)
     if not way.metadata or not made_from or way.suffix in FORMATS | FIGURES:
         return way
     if inputs is None and way.suffix:

@@ -33,6 +33,12 @@ from nbtool.recipes.refinement import Refine
 from nbtool.text import printable, shown
 
 TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
+_ACTS_ON = {
+    "mask_image": ("image", "a picture"),
+    "strength": ("image", "a picture"),
+    "mask_blur": ("mask_image", "a mask"),
+    "mask_padding": ("mask_image", "a mask"),
+}
 BESIDE = ".input-"  # in the names of pictures that lie beside a file
 
 
@@ -144,18 +150,14 @@ class Recipe(Parameters):
             RecipeError: With what is missing.
         """
         self.require_known()
-        without = [
-            ("mask_image", self.image is None, "a picture", "image"),
-            ("strength", self.image is None, "a picture", "image"),
-            ("mask_blur", self.mask_image is None, "a mask", "mask_image"),
-            ("mask_padding", self.mask_image is None, "a mask", "mask_image"),
-        ]
-        for name, missing, what, wanted in without:
-            if missing and getattr(self, name) != AT_REST[name]:
+        own = vars(self)
+        for name, (wanted, what) in _ACTS_ON.items():
+            if own[wanted] is None and own[name] != AT_REST[name]:
                 raise RecipeError(
                     f"{name} needs {what} to act on; give {wanted}=…, or leave it out"
                 )
-        _ = self.last_pass.width  # which may be larger than there are
+        if self.refine:
+            _ = self.last_pass  # which may be larger than images can be
 
     @property
     def needs(self) -> tuple[Recipe, ...]:

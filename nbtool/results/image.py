@@ -16,7 +16,7 @@ from nbtool import files
 from nbtool import metadata as texts
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
-from nbtool.recipes.origins import origins_of
+from nbtool.recipes.origins import behind, origins_of
 from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.picture import Picture
 from nbtool.recipes.provenance import Provenance
@@ -188,7 +188,7 @@ class GeneratedImage:
         self, format: str, *, metadata: bool, inputs: bool
     ) -> tuple[bytes, dict[str, bytes]]:
         """The bytes of a file with the pictures it was made from, and those that lie beside it."""
-        if not (metadata and inputs and self.recipe.sources):
+        if not (metadata and inputs and any(behind(self.recipe))):
             return self.encoded(format, metadata=metadata), {}
         luggage, origins = packed(self.recipe, format), origins_of(self.recipe)
         if format == "PNG":

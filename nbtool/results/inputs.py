@@ -140,9 +140,10 @@ class Inputs:
         size = 0
         if self._of_deleted:
             return size
-        for entry in self._place.named(INPUT):
-            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
-                size += entry.stat(follow_symlinks=False).st_size
+        with self._folder.explained("read"):
+            for entry in self._place.named(INPUT):
+                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                    size += entry.stat(follow_symlinks=False).st_size
         return size
 
     def _file(self, digest: str) -> Path:

@@ -274,8 +274,10 @@ class Store:
             (Folder(self.path / GRIDS), GRID),
         ):
             for entry in folder.named(pattern):
-                with contextlib.suppress(FileNotFoundError):
-                    yield files.read(Path(entry))
+                text = b""  # of one that is gone meanwhile
+                with self._folder.explained("read"), contextlib.suppress(FileNotFoundError):
+                    text = files.read(Path(entry))
+                yield text
 
     @property
     def grids(self) -> SavedGrids:

@@ -63,7 +63,7 @@ class Family:
 
 _UNET = frozenset(TABLED)
 _NEGATIVE = frozenset({"negative_prompt"})
-_FAMILIES = {
+FAMILIES = {
     "StableDiffusionPipeline": Family(30, 7.5, _UNET, ways=verbs.STABLE_DIFFUSION),
     "StableDiffusionXLPipeline": Family(30, 5.0, _UNET, ways=verbs.STABLE_DIFFUSION_XL),
     "StableDiffusion3Pipeline": Family(
@@ -128,7 +128,7 @@ _FAMILIES = {
     ),
 }
 # Weights may be published under any class of their family.
-_FAMILY_OF = {way.pipeline: own for own in _FAMILIES.values() for way in own.ways.values()}
+_FAMILY_OF = {way.pipeline: own for own in FAMILIES.values() for way in own.ways.values()}
 
 
 @cache

@@ -30,7 +30,6 @@ class Way:
         strength: Its default; None: it takes none.
         rounds_up: Whether a fraction of a step that `strength` leaves is a whole one.
         jumps: Whether a strength of 1 begins with noise alone, unlike any below.
-        several: Whether one call makes several images, each as it would be alone.
         pictures: How many pictures it takes at most.
         pixels: Of a picture that it can work at, at the most; None: as many as there are.
         side: Pixels along a picture's shorter side, at least.
@@ -43,7 +42,6 @@ class Way:
     strength: float | None = None
     rounds_up: bool = False
     jumps: bool = False
-    several: bool = True
     pictures: int = 1
     pixels: int | None = None
     side: int = 1

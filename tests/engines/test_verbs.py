@@ -286,6 +286,28 @@ def test_an_input_is_encoded_once_for_all_cells(together):
     assert together.forwards.rows["AutoencoderKL.encode"] == 2 + 2
 
 
+def test_cells_with_pictures_and_without_share_forwards(together):
+    whole = tiny.stable_diffusion()
+    whole.set_progress_bar_config(disable=True)
+    kind = "StableDiffusionPipeline"
+    base = Recipe(prompt="a", num_inference_steps=4, width=SIDE, height=SIDE, guidance_scale=1)
+    from_picture = base.replace(image=photo(1), strength=1)
+    cells = [
+        (TEXT, base),
+        (IMAGE, from_picture),
+        (INPAINT, from_picture.replace(mask_image=MASKS[0])),
+    ]
+    calls = [
+        (with_scheduler(sibling(whole, family(kind).ways[verb].pipeline)), asked(kind, verb, cell))
+        for verb, cell in cells
+    ]
+    together.learn([(pipeline, kwargs | {"seed": 7}) for pipeline, kwargs in calls])
+    forwards = []
+    whole.unet.register_forward_pre_hook(lambda *_: forwards.append(1))
+    together.images([(pipeline, kwargs | {"seed": 1}) for pipeline, kwargs in calls])
+    assert len(forwards) < 3 * 4  # each has one row at each step
+
+
 def test_each_image_has_a_scheduler_of_its_own():
     whole = tiny.stable_diffusion()
     before = dict(vars(whole.scheduler))

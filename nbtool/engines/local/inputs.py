@@ -17,7 +17,8 @@ from nbtool.recipes.recipe import Recipe
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-KEPT = 16  # pictures that are ready for a pipeline
+KEPT = 8  # pictures that are ready for a pipeline
+WHOLE = 3  # pictures of any size, as they were given
 _BLACK = "mask_image is black all over, so nothing would change; make white in it what is to be made anew"
 
 
@@ -112,12 +113,12 @@ def check_mask(mask: Picture) -> None:
         raise RecipeError(_BLACK)
 
 
-@lru_cache(KEPT)
+@lru_cache(32)
 def _is_empty(pixels: _Pixels) -> bool:
     return masks.is_empty(masks.as_mask(pixels.load()))
 
 
-@lru_cache(KEPT)
+@lru_cache(WHOLE)
 def _coloured(pixels: _Pixels) -> Image:
     """A picture in colours; what is transparent is white."""
     from PIL import Image
@@ -129,7 +130,7 @@ def _coloured(pixels: _Pixels) -> Image:
     return Image.alpha_composite(ground, image).convert("RGB")
 
 
-@lru_cache(KEPT)
+@lru_cache(WHOLE)
 def _mask(pixels: _Pixels) -> Image:
     mask = masks.as_mask(pixels.load())
     if masks.is_empty(mask):

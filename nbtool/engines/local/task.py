@@ -138,7 +138,7 @@ class PipelineTask:
     def kind(self, recipe: Recipe) -> Hashable:
         last = recipe.last_pass
         # In exact mode not even the arithmetic between forwards is shared.
-        alone = self._exact or not (self._family.several and self._way(last).several)
+        alone = self._exact or not self._family.several
         if alone or last.scheduler in schedulers.NOISE_PER_CALL:
             return object()
         return last.replace(seed=None).key

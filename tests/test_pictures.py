@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import glob
 import json
+import pickle
 import unicodedata
 
 import numpy as np
@@ -178,11 +180,21 @@ def test_an_array_that_is_changed_later_changes_nothing():
     assert np.array_equal(np.asarray(picture.image), pixels(3))
 
 
-@pytest.mark.parametrize("bad", [3, None, [1]])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
+)
+def test_a_copy_has_the_pixels(folder, copied):
+    again = copied(Picture("mine/cat.png"))
+    (folder / "mine" / "cat.png").unlink()
+    assert again.name == "cat"
+    assert np.array_equal(np.asarray(again.image), pixels(10))
+    assert not copied(Picture.from_dict(again.to_dict(), Recipe.from_record)).is_here
+
+
+@pytest.mark.parametrize("bad", [3, [1]])
 def test_a_name_is_a_text(bad):
-    if bad is not None:
-        with pytest.raises(RecipeError, match="name is a text"):
-            Picture(pixels(1), name=bad)
+    with pytest.raises(RecipeError, match="name is a text"):
+        Picture(pixels(1), name=bad)
 
 
 @given(st.binary(max_size=64))

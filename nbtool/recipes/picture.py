@@ -238,6 +238,17 @@ class Picture:
         why = f" ({reasons[0]})" if reasons else ""
         return f"{known} is not here{why}; give the file it came from: image=…"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the places where its pixels may lie; they are taken along instead."""
+        state = {**vars(self), "_loads": ()}
+        return state | {"_pixels": png(self.image)} if self.is_here else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        pixels = state.pop("_pixels", None)
+        vars(self).update(state)
+        if pixels is not None:
+            vars(self)["_loads"] = (lambda: reading.read(pixels).image,)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Picture) and self._identity == other._identity
 

@@ -2,8 +2,8 @@
 
     python benchmarks/few_steps.py
 
-The embedded model draws, and the judge of `training/shapes/evaluate.py` looks: a picture is right
-where shape, colour, background and position all are as the caption says.
+The embedded model draws, and `nbtool.testing.judge` looks: a picture is right where shape, colour,
+background and position all are as the caption says.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import tempfile
 from pathlib import Path
 
 import nbtool
+from nbtool.testing import judge
 
 sys.path.append(str(Path(__file__).parents[1] / "training" / "shapes"))
-from evaluate import TARGETS, held_out_scenes, judge, mistakes
+from evaluate import TARGETS, held_out_scenes, mistakes
 
 COUNT = 64  # captions
 STEPS = (3, 4, 6, 8, 12, 20)

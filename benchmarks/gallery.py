@@ -46,29 +46,49 @@ OPENED = "import nbtool\nnbtool.Panel()"
 IMPORTED = "import nbtool, nbtool.panel.panel; gen = nbtool.Generator()"
 MEMORY = "import os; print(open(f'/proc/{os.getpid()}/statm').read().split()[1])"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-# Milliseconds from a press that runs a cell until every tile in sight shows its picture.
-OPEN = """
-async cell => {
-  const { content } = jupyterapp.shell.currentWidget;
-  content.activeCellIndex = cell;
-  const pressed = performance.now();
-  jupyterapp.commands.execute("notebook:run-cell");
+# Milliseconds from what somebody does until things are seen, looked at in every frame.
+WATCH = """
+async ([act, about]) => {
+  const tilesInSight = list => [...list.querySelectorAll(".nbtool-tile")].filter(tile => {
+    const [box, frame] = [tile, list].map(one => one.getBoundingClientRect());
+    return box.bottom > frame.top && box.top < frame.bottom;
+  });
+  const list = () => document.querySelector(".nbtool-library .nbtool-tiles");
+  const known = list() && tilesInSight(list()).map(tile => tile.dataset.key).join();
+  const press = name => [...document.querySelectorAll(".nbtool-library button")]
+    .find(button => button.textContent.startsWith(name)).click();
   const whole = () => {
-    const list = document.querySelector(".nbtool-library .nbtool-tiles");
-    if (!list) return false;
-    const tiles = [...list.querySelectorAll(".nbtool-tile")].filter(tile => {
-      const [box, frame] = [tile, list].map(one => one.getBoundingClientRect());
-      return box.bottom > frame.top && box.top < frame.bottom;
-    });
+    if (!list()?.offsetParent) return false;
+    const tiles = tilesInSight(list());
+    if (act === "search" && tiles.map(tile => tile.dataset.key).join() === known) return false;
     return tiles.length > 8 && tiles.every(tile => {
       const image = tile.querySelector("img");
       return image?.complete && image.naturalWidth;
     });
   };
-  while (!whole()) await new Promise(requestAnimationFrame);
-  return performance.now() - pressed;
+  if (act === "turn") press("Queue");
+  await new Promise(requestAnimationFrame);
+  const begun = performance.now();
+  if (act === "turn") press("Images");
+  else if (act === "search") {
+    const words = document.querySelector('.nbtool-library [type="search"]');
+    words.value = about;
+    words.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+  } else {
+    jupyterapp.shell.currentWidget.content.activeCellIndex = about;
+    jupyterapp.commands.execute("notebook:run-cell");
+  }
+  let framed = null;
+  while (!whole()) {
+    await new Promise(requestAnimationFrame);
+    if (framed === null && document.querySelector(".nbtool-panel textarea")?.offsetParent)
+      framed = performance.now() - begun;
+  }
+  return [framed, performance.now() - begun];
 }
 """
+# Whether all images are listed again.
+ALL = "count => document.querySelector('.nbtool-count').textContent.endsWith(` of ${count}`)"
 # Scrolls through all of it; of the frames, how many showed a tile without a picture, or a gap.
 SCROLL = """
 async step => {
@@ -112,22 +132,28 @@ def main() -> None:
             print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
             print(f"\n| {images:,} images in the browser | median | longest |\n|---|---|---|")
             settings = f"%env NBTOOL_STORE={store}"
-            _measure(lab.notebook([settings, IMPORTED, *[OPENED] * RUNS, MEMORY]))
+            _measure(lab.notebook([settings, IMPORTED, *[OPENED] * (1 + RUNS), MEMORY]), images)
         finally:
             lab.close()
             browser.close()
 
 
-def _measure(notebook: Notebook) -> None:
+def _measure(notebook: Notebook, images: int) -> None:
     notebook.run(0)
     notebook.run(1)
-    times = []
-    for cell in range(2, 2 + RUNS):
-        times.append(notebook.page.evaluate(OPEN, cell))
-        if cell < 1 + RUNS:
-            notebook.page.evaluate("jupyterapp.commands.execute('notebook:clear-cell-output')")
-    _row("the first panel of a kernel, to the last thumbnail in sight", times[:1])
-    _row("a panel, to the last thumbnail in sight", times[1:])
+    first, *panels = [_opened(notebook, cell) for cell in range(2, 3 + RUNS)]
+    _row("run of a cell, the first panel of a kernel: the panel", [first[0]])
+    _row("the same: the last thumbnail in sight", [first[1]])
+    _row("run of a cell: the panel", [framed for framed, _ in panels])
+    _row("the same: the last thumbnail in sight", [whole for _, whole in panels])
+    turns = [notebook.page.evaluate(WATCH, ["turn", None])[1] for _ in range(RUNS)]
+    _row("in an open panel, a press on Images: the last thumbnail in sight", turns)
+    searches = [
+        notebook.page.evaluate(WATCH, ["search", f"{colour} star"])[1] for colour in COLOURS[:RUNS]
+    ]
+    _row("words and Enter, images not seen before: the last thumbnail in sight", searches)
+    notebook.page.get_by_label("Search the images").fill("")
+    notebook.page.wait_for_function(ALL, arg=f"{images:,}")
     before = _memory(notebook)
     frames, gaps, waiting, longest, tiles = notebook.page.evaluate(SCROLL, 120)
     print(f"\n| scrolling through all | |\n|---|---|\n| looks on the way | {frames:,} |")
@@ -138,8 +164,17 @@ def _measure(notebook: Notebook) -> None:
     print(f"| memory of Python before and after | {before:.0f} MB, {_memory(notebook):.0f} MB |")
 
 
+def _opened(notebook: Notebook, cell: int) -> tuple[float, float]:
+    """Opens a panel in place of the one before; milliseconds to its frame and to its pictures."""
+    notebook.page.evaluate("jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    notebook.page.wait_for_selector(".nbtool-panel", state="detached")
+    framed, whole = notebook.page.evaluate(WATCH, ["run", cell])
+    notebook.execute()  # what the cell has still to do is not the next one's
+    return framed, whole
+
+
 def _memory(notebook: Notebook) -> float:
-    last = 2 + RUNS
+    last = 3 + RUNS
     notebook.run(last)
     return int(notebook.text(last)) * PAGE_BYTES / 1e6
 

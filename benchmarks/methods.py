@@ -159,14 +159,19 @@ class Floor:
             self.width = min(grid.widths, key=self._time_per_row)
             self.decode_width = min((1, 2, 4, 8), key=lambda n: _time(grid, self._decode, n) / n)
 
+    @property
+    def work(self) -> tuple[int, int]:
+        """Rows of the UNet, and images to decode."""
+        return self._grid.rows, self._grid.images
+
     def __call__(self) -> None:
-        grid = self._grid
+        rows, images = self.work
         with torch.no_grad():
-            for start in range(0, grid.rows, self.width):
-                self._unet(min(self.width, grid.rows - start))
-            for start in range(0, grid.images, self.decode_width):
-                self._decode(min(self.decode_width, grid.images - start))
-        synchronize(grid)
+            for start in range(0, rows, self.width):
+                self._unet(min(self.width, rows - start))
+            for start in range(0, images, self.decode_width):
+                self._decode(min(self.decode_width, images - start))
+        synchronize(self._grid)
 
     def _time_per_row(self, rows: int) -> float:
         return _time(self._grid, self._unet, rows) / rows

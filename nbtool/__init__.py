@@ -27,10 +27,14 @@ from nbtool.grid import Grid
 from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
+from nbtool.pictures.outpainting import FEATHER, Sides, extended
 from nbtool.recipes.axes import paired, random_seeds, replace
+from nbtool.recipes.picture import Picture, Pictures, pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.refinement import Refine
+from nbtool.recipes.refining import refine
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
@@ -38,6 +42,9 @@ from nbtool.results.presets import Presets
 from nbtool.results.store import Store
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from nbtool.painter.painter import Painter
     from nbtool.panel.panel import Panel
 
 use_by_default(Generator)
@@ -77,6 +84,62 @@ def unload() -> None:
     local.unload()
 
 
+def outpaint(
+    picture: Any,
+    *,
+    left: int = 0,
+    right: int = 0,
+    top: int = 0,
+    bottom: int = 0,
+    feather: int = FEATHER,
+) -> "tuple[Image, Image]":
+    """A picture on a larger canvas, and the mask of what is new on it, for inpainting.
+
+        larger, mask = nbtool.outpaint("cat.jpg", right=128)
+        gen("a cat beside a tree", image=larger, mask_image=mask)
+
+    The picture stays as it is, byte for byte, and is protected by the mask. The new part has the
+    colours of the picture's edge, until it is made; there the mask rises from black to white, so
+    that the old passes into the new.
+
+    Args:
+        picture: A path, a PIL image, or whatever else `nbtool.Picture` takes.
+        left: Pixels to add on that side.
+        right: The same.
+        top: The same.
+        bottom: The same.
+        feather: Pixels of the new part that the mask takes to rise, from the seam on; at most half
+            of what is added on a side.
+
+    Returns:
+        Two PIL images.
+
+    Raises:
+        RecipeError: The picture cannot be read, nothing is added, or the whole would not be a
+            multiple of 8 wide and high; the message says what would be.
+    """
+    return extended(Picture(picture).image, Sides(left, right, top, bottom), feather)
+
+
+def paint(picture: Any, mask: Any = None) -> "Painter":
+    """A painter: a picture as a widget, on which a mask is painted.
+
+        painter = nbtool.paint("cat.jpg")
+        painter
+        gen("a hat", image=painter.picture, mask_image=painter.mask)
+
+    Args:
+        picture: A path, a PIL image, or whatever else `nbtool.Picture` takes.
+        mask: What to begin with; None: it is black, and all is protected.
+
+    Raises:
+        RecipeError: The picture or the mask cannot be read, or they are not the same size.
+    """
+    from nbtool.painter.painter import Painter
+
+    return Painter(picture, mask)
+
+
 def grids() -> SavedGrids:
     """The grids of the default store that have a name; shows itself as a table.
 
@@ -100,11 +163,14 @@ __all__ = [
     "ModelError",
     "NbtoolError",
     "Panel",
+    "Picture",
+    "Pictures",
     "Plan",
     "Preset",
     "Provenance",
     "Recipe",
     "RecipeError",
+    "Refine",
     "Store",
     "StoreError",
     "__version__",
@@ -114,9 +180,13 @@ __all__ = [
     "hardware",
     "jobs",
     "models",
+    "outpaint",
+    "paint",
     "paired",
+    "pictures",
     "presets",
     "random_seeds",
+    "refine",
     "replace",
     "save",
     "unload",

@@ -100,10 +100,16 @@ class NbtoolError(Exception):
     """The root of every error nbtool raises on purpose.
 
     One that is made where another error is handled stands for that one, and logs its traceback.
+
+    Attributes:
+        in_shell: The message as the command line says it; "" where it is the same.
     """
 
-    def __init__(self, *args: object) -> None:
+    in_shell = ""
+
+    def __init__(self, *args: object, in_shell: str = "") -> None:
         super().__init__(*args)
+        self.in_shell = in_shell
         behind = sys.exc_info()[1]
         if behind is not None and not isinstance(behind, NbtoolError):
             log(described(self), behind)

@@ -91,7 +91,7 @@ def writing(path: Path, *, keep: bool = True, new: bool = False) -> Iterator[IO[
             yield file
             file.flush()
             _sync(file.fileno())
-        if keep:
+        if keep and not (new and _is_linked(partial, path)):
             if new:  # who makes the file has the name: a rename alone would replace another's
                 with path.open("xb"):
                     left.append(path)
@@ -103,6 +103,21 @@ def writing(path: Path, *, keep: bool = True, new: bool = False) -> Iterator[IO[
             with contextlib.suppress(OSError):
                 one.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def _is_linked(partial: Path, path: Path) -> bool:
+    """Gives a file that is whole a name that nothing has; False on a drive without hard links.
+
+    Raises:
+        FileExistsError: Something has it.
+    """
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def _refuse_what_is_no_file(path: Path) -> None:
@@ -170,22 +185,6 @@ def why(error: OSError) -> str:
         except FileNotFoundError:
             return "the working folder is gone; go to another with os.chdir(…)"
     return error.strerror or str(error)
-
-
-@contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Inside of it no other process is in it, as far as the system and the drive can see to that."""
-    descriptor = None
-    with contextlib.suppress(ImportError, OSError):  # Windows; a drive without locks
-        import fcntl
-
-        descriptor = os.open(folder, os.O_RDONLY)  # the folder's own: no file is left behind
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def keep(path: Path, data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, environment
 from nbtool.display import progress
-from nbtool.engines.base import Engine, Exacting, Renewing
+from nbtool.engines.base import Engine, Exacting, Fitting, Renewing, check, is_exact
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
@@ -27,6 +27,7 @@ from nbtool.recipes.recipe import Recipe
 from nbtool.results import paces
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
+from nbtool.results.steps import Steps
 from nbtool.results.store import Store
 from nbtool.silence import importing, mild
 from nbtool.text import card, warn
@@ -189,6 +190,8 @@ class Generator:
     def plan(self, prompt: Prompt = "", /, *axes: Axis, **parameters: Any) -> Plan:
         """What `grid` would do: cells, how many are stored, how long and how large the rest is.
 
+        Images that others are made from are counted where they are to be made first.
+
         Raises:
             RecipeError: A parameter is unknown or a value out of range.
         """
@@ -197,8 +200,12 @@ class Generator:
         keys: set[str] = set()
         missing = pixels = 0
         work = 0.0
-        for _, recipe in sweep:
-            self.engine.check(recipe)
+        steps = Steps(self.store, keep=False)
+        checked: set[str] = set()
+        left = [recipe for _, recipe in sweep]
+        while left:
+            recipe = left.pop()
+            check(self.engine, recipe, checked)
             if (key := recipe.key) in keys:
                 continue
             keys.add(key)
@@ -206,6 +213,7 @@ class Generator:
                 missing += 1
                 pixels += paces.pixels(recipe)
                 work += paces.work(recipe)
+                left += steps.before(recipe)
         return Plan(
             cells=len(sweep),
             images=len(keys),
@@ -251,7 +259,7 @@ class Generator:
     @property
     def exact(self) -> bool:
         """Whether an image's bits depend on nothing that it is made together with."""
-        return isinstance(self.engine, Exacting) and self.engine.exact
+        return is_exact(self.engine)
 
     def with_exact(self, exact: bool) -> Generator:
         """The same generator, exact or not.
@@ -353,7 +361,12 @@ class Generator:
         among = [self._renewed(one) if isinstance(one, Recipe) else one for one in among]
         prompt = prompt._replace(values=among) if isinstance(prompt, Several) else among[0]
         defaults = {**self.engine.defaults(), **self.defaults}
-        return axes.sweep(prompt, axes_, parameters, defaults, OPTIONS)
+        return axes.sweep(prompt, axes_, parameters, defaults, options=OPTIONS, fitting=self._fits)
+
+    def _fits(self, recipe: Recipe) -> dict[str, Any]:
+        """What suits a recipe with a picture, but for what was said when the generator was made."""
+        known = self.engine.fits(recipe) if isinstance(self.engine, Fitting) else {}
+        return {name: value for name, value in known.items() if name not in self.defaults}
 
     def _renewed(self, recipe: Recipe) -> Recipe:
         """The same as this engine can make it: with its name for the model.

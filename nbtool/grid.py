@@ -64,7 +64,14 @@ class Grid(Labelled):
             return GridView(self, rows=rows, cols=cols)
 
     @mild()
-    def save(self, path: str | Path, *, names: str | None = None, metadata: bool = True) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        names: str | None = None,
+        metadata: bool = True,
+        inputs: bool | None = None,
+    ) -> Path:
         """Writes the grid and returns the path; its end says as what.
 
             grid.save("grid.html")
@@ -82,6 +89,8 @@ class Grid(Labelled):
             metadata: False leaves out recipes and all else that is not seen. A sheet looks the
                 same; where text can be searched, in a page, a PDF and an SVG, there are axes and no
                 prompt, settings or code.
+            inputs: Whether the pictures go along that images were made from, as they may be
+                private. None: into a folder, not into a page or a .zip; that is said.
 
         Raises:
             RecipeError: Grids are not saved as such, or `names` is no pattern.
@@ -89,7 +98,7 @@ class Grid(Labelled):
         """
         from nbtool.display.save import save
 
-        return save(self, path, names=names, metadata=metadata)
+        return save(self, path, names=names, metadata=metadata, inputs=inputs)
 
     @mild()
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:

@@ -208,12 +208,17 @@ def _quiet_hub(undo: ExitStack) -> None:
     _ignore(undo, module="huggingface_hub")
 
 
+def _quiet_pillow(undo: ExitStack) -> None:
+    _ignore(undo, module="PIL")
+
+
 def _quiet_figures(undo: ExitStack) -> None:
     _ignore(undo, message="Glyph .* missing from font")
 
 
 quiet = Silence(_quiet_libraries)  # diffusers and transformers: what matters, nbtool says
 quiet_hub = Silence(_quiet_hub)  # the hub's client: what matters of it, its errors say
+quiet_pillow = Silence(_quiet_pillow)  # Pillow, of pictures that are read: the errors say it
 quiet_figures = Silence(_quiet_figures)  # matplotlib, of letters that its font lacks
 
 _reading = threading.local()  # .say: who is told on this thread

@@ -1,4 +1,4 @@
-"""What several test modules share: a complete recipe, a picture, and a store ready for use."""
+"""What several test modules share: a complete recipe, a picture, a store ready for use, and a generator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
 
+import nbtool
 from nbtool import Recipe, Store
+from nbtool.testing import FakeEngine
 
 # No deadline: a busy machine is no failure. Derandomized: a test says the same thing every time.
 settings.register_profile("nbtool", deadline=None, derandomize=True, max_examples=60)
@@ -82,6 +84,18 @@ def held(monkeypatch):
     monkeypatch.setattr(Worker, "_done", done_and_wait)
     yield go_on
     go_on.set()
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """No progress is shown."""
+    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
+
+
+@pytest.fixture
+def gen(tmp_path, quiet):
+    """A generator that needs no model, and its store."""
+    return nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
-"""A drive on which any one call can fail: every call below a folder is counted."""
+"""A drive on which any one call can fail, every call below a folder being counted; and other processes."""
 
 from __future__ import annotations
 
 import builtins
 import errno
 import io
+import json
 import os
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 import nbtool
 
@@ -195,8 +199,49 @@ def _audit(event, arguments):
 sys.addaudithook(_audit)
 
 
+@contextmanager
+def meanwhile(act, call, number=1, *, after=False):
+    """Lets another process act while this one is in a call of the system.
+
+        with meanwhile(lambda: other.delete(key), "replace", 2): ...
+
+    Args:
+        act: What it does.
+        call: The name of the call.
+        number: Which of these calls, from 1; it must come to that.
+        after: Whether it acts at the end of the call, not at its beginning.
+    """
+    real, calls = getattr(os, call), []
+
+    def and_meanwhile(*args, **options):
+        calls.append(args)
+        if len(calls) != number:
+            return real(*args, **options)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, call, real)
+            if not after:
+                act()
+            result = real(*args, **options)
+            if after:
+                act()
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, call, and_meanwhile)
+        yield
+    assert len(calls) >= number
+
+
 def contents(folder):
     """Every file below a folder and what it holds."""
     return {
         str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()
     }
+
+
+def as_kept_before(store: nbtool.Store, name: str, older: str) -> None:
+    """Gives a kept grid a name that only older versions took."""
+    before = store.grids._file(name)
+    said = json.loads(before.read_text("utf-8")) | {"name": older}
+    before.unlink()
+    store.grids._file(older).write_text(json.dumps(said), "utf-8")

@@ -7,10 +7,15 @@ import textwrap
 from pathlib import Path
 
 from nbtool import schedulers
+from nbtool.catalogue.families import FAMILIES
+from nbtool.catalogue.known import KNOWN
+from nbtool.catalogue.verbs import EDIT, IMAGE, INPAINT, Way
 from nbtool.recipes.parameters import ROWS
 
 README = Path(__file__).parents[1] / "README.md"
 SCHEDULERS = README.parent / "docs" / "schedulers.md"
+MODELS = README.parent / "docs" / "models.md"
+VERBS = re.compile(r"(?m)(^\| pipeline \|.*\n\|[-|]+\n)(?:\|.*\n)*")
 SENTENCE = re.compile(r"The parameters are those of diffusers:(?:\s+`\w+`[,.])+")
 
 
@@ -51,7 +56,29 @@ def scheduler_table():
     return "\n".join(lines) + "\n"
 
 
+def verbs_rows():
+    """What each family does with pictures, with the strength where none is given."""
+    named = {}
+    for name, (_, facts) in KNOWN.items():
+        named.setdefault(facts.pipeline, []).append(f"`{name}`")
+    rows = []
+    for pipeline, family in FAMILIES.items():
+        cells = [pipeline, ", ".join(named.get(pipeline, ()))]
+        cells += [_told(family.ways.get(verb)) for verb in (IMAGE, INPAINT, EDIT)]
+        rows.append("| " + " | ".join(cells) + " |\n")
+    return "".join(rows)
+
+
+def _told(way: Way | None):
+    if way is None:
+        return ""
+    if way.strength is not None:
+        return f"{way.strength}"
+    return "yes, several too" if way.pictures > 1 else "yes"
+
+
 if __name__ == "__main__":
     text = SCHEDULERS.read_text("utf-8")
     SCHEDULERS.write_text(text.partition("| name |")[0] + scheduler_table(), "utf-8")
     README.write_text(SENTENCE.sub(sentence(), README.read_text("utf-8")), "utf-8")
+    MODELS.write_text(VERBS.sub(rf"\g<1>{verbs_rows()}", MODELS.read_text("utf-8")), "utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import math
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -101,14 +102,14 @@ def test_real_ranges(text, numbers):
     ],
 )  # fmt: skip
 def test_what_is_no_range_is_refused_with_the_text_in_question(text):
-    with pytest.raises(AxisError, match=r"in ''|in '"):
+    with pytest.raises(AxisError, match=re.escape(repr(text))):
         parse_range(text, whole=True)
 
 
 @pytest.mark.parametrize("text", ["0-100000", "0-1e9".replace("1e9", "9" * 40), "0-1 [100001]"])
 def test_fault_12_a_range_too_long_is_refused(text):
-    with pytest.raises(AxisError, match=r"more than 100,000 numbers"):
-        parse_range(text, whole=False)
+    with pytest.raises(AxisError, match=r"guidance_scale has more than 100,000 values; take fewer"):
+        sweep(guidance_scale=text)
 
 
 WHOLE = st.integers(-(10**6), 10**6)
@@ -540,7 +541,9 @@ def test_braces_with_spaces_or_other_braces_around_them_are_filled():
 @pytest.mark.parametrize("braces", ["{{{n}}}", "{{ n }}", "{n:02d}", "{n!r}", "{n.real}", "{n[0]}"])
 @pytest.mark.parametrize("beside", ["{n} ", ""])
 def test_braces_that_may_be_meant_in_more_than_one_way_are_refused(braces, beside):
-    with pytest.raises(AxisError, match=r"may mean more than one thing; write \{n\}, .* n=\["):
+    with pytest.raises(
+        AxisError, match=r"may mean more than one thing; write \{n\}, and give n as"
+    ):
         sweep(f"{beside}{braces}", n=[1, 2])
 
 
@@ -688,7 +691,7 @@ def test_fault_12_a_million_cells_are_refused_before_any_is_built(monkeypatch):
 
 @pytest.mark.parametrize("seeds", [range(10**6), range(2**64), "0-1000000"], ids=repr)
 def test_fault_12_an_axis_of_a_million_values_is_refused(seeds):
-    with pytest.raises(AxisError, match=r"more than 100,000"):
+    with pytest.raises(AxisError, match=r"^seed has more than 100,000 values; take fewer, or run"):
         sweep(seed=seeds)
 
 

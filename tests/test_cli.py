@@ -10,9 +10,12 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from drives import as_kept_before
+from PIL import Image as PILImage
 
 import nbtool
 from nbtool import cli
@@ -46,12 +49,64 @@ def test_generate_writes_an_image_that_carries_its_recipe(tmp_path):
     assert (recipe.prompt, recipe.seed, recipe.num_inference_steps) == ("a star", 3, 2)
 
 
+def test_generate_writes_every_output(capsys):
+    command = ["generate", "a {c} star", "c={c}", "num_inference_steps=1"]
+    assert run(*command, "-o", "a.png", "-o", "b.webp") == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == ["a.png", "b.webp"]
+    recipes = [nbtool.Recipe.from_file(name) for name in ("a.png", "b.webp")]
+    assert [recipe.prompt for recipe in recipes] == ["a {c} star"] * 2
+
+
 def test_grid_takes_ranges_lists_and_words(capsys):
     arguments = ["a {c} star", "c=red|blue", "seed=1-3 (+2)", "num_inference_steps=2"]
     assert run("grid", *arguments, "--plan", "scheduler=euler|ddim") == 0
     assert "8 cells: 8 images to make" in capsys.readouterr().out
     assert run("grid", *arguments, "-o", "sheet.png", "-o", "all.zip") == 0
     assert "4 images in" in capsys.readouterr().out
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Two pictures in a folder, and an engine that is quick with them."""
+    (tmp_path / "photos").mkdir()
+    for name, colour in (("cat", "red"), ("dog", "blue")):
+        PILImage.new("RGB", (64, 64), colour).save(tmp_path / "photos" / f"{name}.png")
+    monkeypatch.setattr(
+        cli, "_generator", lambda options: nbtool.Generator(engine=FakeEngine(), store="images")
+    )
+
+
+@pytest.mark.usefixtures("photos")
+def test_generate_starts_from_a_picture(tmp_path):
+    assert run("generate", "a fox", "image=photos/cat.png", "strength=0.5", "-o", "out.png") == 0
+    recipe = nbtool.Recipe.from_file(tmp_path / "out.png")
+    assert (recipe.image.name, recipe.strength, recipe.image.is_here) == ("cat", 0.5, True)
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("pictures", ["photos/*.png", "photos/cat.png|photos/dog.png"])
+def test_pictures_of_a_glob_or_between_bars_are_an_axis(tmp_path, pictures):
+    with pytest.warns(UserWarning, match="are left out"):
+        assert run("grid", "a fox", f"image={pictures}", "strength=0.4,0.6", "-o", "out.zip") == 0
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        axes = json.loads(archive.read("manifest.json"))["axes"]
+    assert axes[0] == {"name": "image", "labels": ["cat", "dog"]}
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grid", "a fox", "image=photos/*.jpg"], "image=photos/*.jpg matches no file"),
+        (["generate", "a fox", "image=photos/*.png"], "there is no picture photos/*.png"),
+        (["generate", "a fox", "image=photos"], "photos is a folder"),
+        (["generate", "a fox", "image=a.png|b.png"], "one image: nbtool grid"),
+        (["generate", "a fox", "mask_image=photos/cat.png"], "mask_image needs a picture"),
+    ],
+)
+def test_what_is_wrong_with_a_picture_is_said(arguments, message, capsys):
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -71,7 +126,22 @@ def test_grid_takes_ranges_lists_and_words(capsys):
         (["grid", "a star", "seed="], "seed= has no value; write seed=7"),
         (["grid", "a star", "-o", "x/", "--names", "{sede}"], "did you mean 'seed'? there are: "),
         (["grid", "a star", "--names", "{seed}"], "say where with -o folder/"),
-        (["grid", "a star", "--name", " "], "--name is a text that is not empty"),
+        (["grid", "a star", "--name", " "], "a grid's name is a line of text without spaces"),
+        (
+            ["grid", "a star", "--name", "x" * 101],
+            "a grid's name has at most 100 characters, got 101",
+        ),
+        (["generate", "a star", "preset=ink"], "none yet; nbtool presets says how to get one"),
+        (["generate", "a star", "device=cpu"], "the device is chosen with --device NAME"),
+        (
+            ["generate", "a star", "dtype=float16"],
+            "dtype belongs to the generator, and is for Python",
+        ),
+        (["grid", r"\sqrt{x} star", "x=1|2"], "braces of LaTeX and doubled ones are not filled"),
+        (["grid", "a {n:02d}", "n=1|2"], "write {n}, and give n as texts with their digits"),
+        (["generate", "a {color} star"], "'color={color}' for the braces themselves"),
+        (["grid", "a star", "-o", "x/", "--names", "{seed}.gif"], "not as .gif; end '{seed}.gif'"),
+        (["images", "-o", "x/", "--names", "{prompt:0}"], "a width from 1 to 999"),
         (
             ["grid", "a star", "preset=ink", "-o", "x/", "--names", "{preset}"],
             "unknown name 'preset'",
@@ -90,7 +160,7 @@ def test_wrong_use_is_explained_on_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
-    assert not re.search(r"\w\(…|gen\.|nbtool\.|=\[", error)
+    assert not re.search(r"\w\(…|gen\.|store\.|nbtool\.|=\[|=…", error)
     assert not os.listdir()
 
 
@@ -112,8 +182,7 @@ def test_an_output_that_cannot_be_is_told_before_anything_is_made(name, command,
     Path("file").touch()
     Path("folder.png").mkdir()
     Path("there.png").write_bytes(b"as it was")
-    outputs = ["-o", output] if command == "generate" else ["-o", "there.png", "-o", output]
-    assert run(command, "a star", "seed=1", *outputs) == code
+    assert run(command, "a star", "seed=1", "-o", "there.png", "-o", output) == code
     assert message in capsys.readouterr().err
     assert not Path("nbtool-images").exists()
     assert Path("there.png").read_bytes() == b"as it was"
@@ -308,7 +377,7 @@ def test_models_are_listed_for_people_and_for_programs(capsys):
     assert run("models") == 0
     table = capsys.readouterr().out
     assert table.splitlines()[0].split() == [
-        "Name", "Download", "Runs", "here", "Memory", "Time", "an", "image",
+        "Name", "Download", "Runs", "here", "Memory", "Time", "an", "image", "With", "pictures",
     ]  # fmt: skip
     assert "yes, on" in table
     assert run("models", "--json") == 0
@@ -321,15 +390,20 @@ def test_grids_that_have_a_name_are_listed_and_written(capsys):
     assert run("grids") == 0
     assert "has a name; nbtool grid … --name NAME gives it one" in capsys.readouterr().out
     gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
-    gen.grid("a star", seed=[1, 2]).name = "my\x1b[2J stars"
+    gen.grid("a star", seed=[1, 2]).name = "stars"
+    name = "my\x1b[2J stars"
+    as_kept_before(gen.store, "stars", name)
     capsys.readouterr()
     assert run("grids") == 0
     out = capsys.readouterr().out
-    assert r"my\x1b[2J stars  seed 2  2 of 2 images  a star" in out
-    name = "my\x1b[2J stars"
+    assert r"my\x1b[2J stars  2 seeds  2 of 2 images  a star" in out
+    assert run("grids", name) == 0
+    what, how = capsys.readouterr().out.splitlines()
+    assert what == r"my\x1b[2J stars: a star · 2 seeds, 2 images"
+    assert how.startswith(r"nbtool grids 'my\x1b[2J stars' -o grid.html writes a page")
     assert run("grids", name, "-o", "a.html", "-o", "b.png", "--store", "nbtool-images") == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == "<Grid 'a star': seed 2; 2 images>"
+    assert out[0] == r"my\x1b[2J stars: a star · 2 seeds, 2 images"
     assert out[1:] == [f"page: {Path('a.html').resolve()}", f"sheet: {Path('b.png').resolve()}"]
     assert all(Path(file).stat().st_size > 500 for file in ("a.html", "b.png"))
     for wrong, said in {
@@ -372,6 +446,13 @@ def test_images_are_searched_sorted_and_written(capsys):
     assert record["path"] == str(first.path)
     assert (record["key"], record["starred"], record["note"]) == (first.recipe.key, True, "cover")
     assert record["recipe"] == first.recipe.to_dict()
+    assert run("images", "fox", "--json", "-o", "both/", "-o", "both.zip") == 0
+    out, err = capsys.readouterr()
+    assert [record["recipe"]["seed"] for record in json.loads(out)] == [3, 1]
+    assert err.splitlines() == [
+        f"2 images of 3 written to {Path(name).resolve()}" for name in ("both", "both.zip")
+    ]
+    assert len(os.listdir("both")) == 2
     assert (
         run("images", "fox", "-o", "foxes/", "--names", "{prompt:5}-{seed}", "--no-metadata") == 0
     )

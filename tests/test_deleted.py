@@ -7,25 +7,14 @@ import os
 from itertools import product
 
 import pytest
-from drives import contents
+from drives import contents, meanwhile
 from PIL import Image
 
 import nbtool
 from nbtool import Provenance, Recipe, Store, StoreError
 from nbtool.panel.collection.changes import Changes
-from nbtool.testing import FakeEngine
 
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
-
-
-@pytest.fixture(autouse=True)
-def _quietly(monkeypatch):
-    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-
-
-@pytest.fixture
-def gen(tmp_path):
-    return nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
 
 
 @pytest.fixture
@@ -171,50 +160,26 @@ def test_a_kill_in_the_middle_loses_nothing(gen, image, monkeypatch, way, number
     assert contents(store.path) == before
 
 
-@pytest.mark.parametrize("number", range(1, 5))
-@pytest.mark.parametrize("way", ["delete", "restore"])
-def test_who_looks_at_the_deleted_ones_meanwhile_takes_nothing_away(
-    gen, image, monkeypatch, way, number
-):
+@pytest.mark.parametrize(
+    ("way", "number"), [*product(["delete"], [1, 2, 3]), *product(["restore"], range(1, 5))]
+)
+def test_who_looks_at_the_deleted_ones_meanwhile_takes_nothing_away(gen, image, way, number):
     store, key = gen.store, image.recipe.key
-    before, real, calls = contents(store.path), os.replace, []
+    before = contents(store.path)
     store.delete(key)
     if way == "delete":
         store.restore(key)
-
-    def and_a_look(path, place):
-        real(path, place)
-        calls.append(path)
-        if len(calls) == number:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "replace", real)
-                assert Store(store.path).deleted is not None
-
-    monkeypatch.setattr(os, "replace", and_a_look)
-    getattr(store, way)(key)
-    monkeypatch.undo()
+    with meanwhile(lambda: Store(store.path).deleted, "replace", number, after=True):
+        getattr(store, way)(key)
     store.restore(key)
     assert contents(store.path) == before
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_what_is_removed_for_good_meanwhile_leaves_no_picture_behind(
-    gen, image, monkeypatch, number
-):
-    store, real, calls = gen.store, os.replace, []
-
-    def and_removed(path, place):
-        real(path, place)
-        calls.append(path)
-        if len(calls) == number:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "replace", real)
-                Store(store.path).empty_deleted()
-
-    monkeypatch.setattr(os, "replace", and_removed)
-    store.delete(image.recipe.key)
-    monkeypatch.undo()
-    assert len(calls) >= number
+def test_what_is_removed_for_good_meanwhile_leaves_no_picture_behind(gen, image, number):
+    store = gen.store
+    with meanwhile(Store(store.path).empty_deleted, "replace", number, after=True):
+        store.delete(image.recipe.key)
     assert not [path for path in contents(store.path) if path.startswith(image.recipe.key[:32])]
 
 
@@ -231,9 +196,9 @@ def test_all_that_can_be_put_back_is_beside_what_cannot(gen):
 
 
 def remake(store, recipe):
-    return Store(store.path).put(
-        Image.new("RGB", (64, 64), "blue"), recipe, Provenance(created="of another notebook")
-    )
+    made = Provenance(created="of another notebook")
+    image = Store(store.path).put(Image.new("RGB", (64, 64), "blue"), recipe, made)
+    image.note = "of another notebook"
 
 
 @pytest.mark.parametrize(
@@ -244,25 +209,13 @@ def remake(store, recipe):
         *product(["replace"], [1, 2, 3]),
     ],
 )
-def test_what_another_notebook_makes_anew_meanwhile_stays(gen, image, monkeypatch, call, number):
+def test_what_another_notebook_makes_anew_meanwhile_stays(gen, image, call, number):
     store, recipe = gen.store, image.recipe
-    real, calls = getattr(os, call), []
-
-    def and_meanwhile(*args, **options):
-        calls.append(args)
-        if len(calls) == number:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, call, real)
-                remake(store, recipe).note = "of another notebook"
-        return real(*args, **options)
-
-    monkeypatch.setattr(os, call, and_meanwhile)
-    try:
-        store.delete(recipe.key)
-    except StoreError as error:
-        assert "made anew" in str(error)  # noqa: PT017
-    monkeypatch.undo()
-    assert len(calls) >= number
+    with meanwhile(lambda: remake(store, recipe), call, number):
+        try:
+            store.delete(recipe.key)
+        except StoreError as error:
+            assert "made anew" in str(error)  # noqa: PT017
     made = store.get(recipe.key)
     if (call, number) in (("open", 1), ("open", 2), ("lstat", 1)):  # it was there at the first look
         assert made is None

@@ -31,7 +31,7 @@ from nbtool.catalogue import identity, weights
 from nbtool.catalogue.hub import Repository
 from nbtool.engines.local import LocalEngine, tuning
 from nbtool.engines.local.classes import Classes
-from nbtool.results import index
+from nbtool.results import alone, index
 from nbtool.testing import FakeEngine
 
 CODES = (errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOSPC, errno.EMFILE)
@@ -81,6 +81,29 @@ def kept_preset(folder):
     return dict(presets)
 
 
+def kept_preset_without_locks(folder):
+    """On a drive that has none."""
+    with pytest.MonkeyPatch.context() as patch:
+        if os.name != "nt":  # which has none anyway
+            patch.setattr("fcntl.flock", refuse)
+        patch.setattr(alone, "PATIENCE", 0)
+        return kept_preset(folder)
+
+
+def saved_without_hard_links(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "link", refuse)
+        return saved_in_a_folder(folder)
+
+
+def refuse(*_):
+    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+
+def saved_in_a_folder(folder):
+    return nbtool.save(opened(folder).find(), folder / "saved" / "several", metadata=False).name
+
+
 def saved(folder, name):
     opened(folder)[key(1)].save(folder / "saved" / name)
 
@@ -90,6 +113,41 @@ def saved_grid(folder, name):
     for error in made.failed.values():
         raise error
     made.save(folder / "saved" / name)
+
+
+def scenes(folder):
+    """A store of images that were made from pictures."""
+    return nbtool.Generator(engine=FakeEngine(), store=folder / "scenes")
+
+
+def scene(folder, **values):
+    """An image made from a picture that is in a file."""
+    given = {"image": folder / "saved" / "picture.bmp", "seed": 1, "width": 32, "height": 32}
+    return scenes(folder)("a scene", **given | values)
+
+
+def kept_scene(folder):
+    """The image that was made from a picture; where it cannot be read, that is said."""
+    for image in scenes(folder).store.find(seed=1):
+        return image
+    raise NbtoolError
+
+
+def again_from_kept(folder):
+    return scenes(folder)(kept_scene(folder).recipe.replace(seed=6)).recipe
+
+
+def checked_scenes(folder):
+    for problem in scenes(folder).store.check():
+        warnings.warn(problem, stacklevel=1)
+
+
+def saved_scene(folder, name):
+    """Those that carry no pictures have them beside them, which is said."""
+    image = kept_scene(folder)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* lie beside it")
+        image.save(folder / "saved" / name)
 
 
 def tuned(folder):
@@ -243,6 +301,7 @@ OPERATIONS = {
     "unmark": lambda folder: marked(folder, starred=False, note=""),
     "use a preset": lambda folder: generator(folder)("a star", seed=7, preset="ink").recipe,
     "keep a preset": kept_preset,
+    "keep a preset without locks": kept_preset_without_locks,
     "pixels": lambda folder: [image.image.tobytes() for image in opened(folder)],
     "keep a tuning": tuned,
     "keep a width": compared,
@@ -259,6 +318,10 @@ OPERATIONS = {
     "nbtool grid": lambda folder: command(
         folder, "grid", "a star", "seed=0-2", "-o", str(folder / "saved" / "grid.zip")
     ),
+    "nbtool grid of pictures": lambda folder: command(
+        folder, "grid", "a star", "seed=0", f"image={folder / 'saved' / '*.bmp'}", "width=32",
+        "height=32", "-o", str(folder / "saved" / "grid.png")
+    ),
     "nbtool grid into a folder": lambda folder: command(
         folder, "grid", "a star", "seed=0-2", "-o", str(folder / "saved")
     ),
@@ -272,13 +335,29 @@ OPERATIONS = {
     "write into a folder that is gone": functools.partial(
         refused, path="gone", words="the folder is gone"
     ),
-    "save images in a folder": lambda folder: nbtool.save(
-        opened(folder).find(), folder / "saved" / "several", metadata=False
-    ).name,
+    "save images in a folder": saved_in_a_folder,
+    "save images in a folder without hard links": saved_without_hard_links,
+    "make from a picture": lambda folder: scene(folder, seed=7).recipe,
+    "make from a kept picture": again_from_kept,
+    "make a second pass": lambda folder: scene(folder, refine=nbtool.refine(scale=2)).recipe,
+    "plan a second pass": lambda folder: scenes(folder).plan(
+        "a scene", image=folder / "saved" / "picture.bmp", refine=nbtool.refine(), seed=[1, 2]
+    ).to_make,
+    "check pictures": checked_scenes,
+    "size with pictures": lambda folder: scenes(folder).store.size,
+    "empty deleted with pictures": lambda folder: (
+        scenes(folder).store.empty_deleted(), len(scenes(folder).store.deleted)
+    )[1],
+    "read a recipe with its picture": lambda folder: Recipe.from_file(
+        folder / "saved" / "scene.jpg"
+    ).image.image.tobytes(),
     "read a recipe": lambda folder: Recipe.from_file(folder / "saved" / "image.png"),
 } | {
     f"save {name}": functools.partial(saved, name=name)
     for name in ("image.png", "image.jpg", "image.webp")
+} | {
+    f"save {name} with its picture": functools.partial(saved_scene, name=name)
+    for name in ("another.png", "another.jpg")
 } | {
     f"save {name}": functools.partial(saved_grid, name=name)
     for name in ("grid.png", "grid.html", "grid.zip", "grid.svg")
@@ -321,12 +400,21 @@ def made(tmp_path_factory):
         named(folder, name)
     del opened(folder).grids["deleted"]
     opened(folder).presets["ink"] = nbtool.Preset(prompt="{prompt}, ink drawing")
+    (folder / "images" / alone.LOCK).mkdir()  # left of a process that was killed
     (folder / "saved").mkdir()
     for name in ("jpg", "webp"):
         (folder / "saved" / f"image.{name}").write_bytes(b"before")
     for name in ("png", "html", "zip", "svg"):
         (folder / "saved" / f"grid.{name}").write_bytes(b"before")
     opened(folder)[key(1)].save(folder / "saved" / "image.png")
+    tiny.picture().save(folder / "saved" / "picture.bmp")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scene(folder).save(folder / "saved" / "scene.jpg")
+        unused = scene(folder, image=tiny.picture("blue"), seed=3)
+    scenes(folder).store.delete(unused)
+    for path in (folder / "scenes" / "inputs").iterdir():
+        os.utime(path, (0, 0))
     (folder / "nothing").symlink_to("gone")
     (folder / "cache" / "nbtool").mkdir(parents=True)
     (folder / "cache" / "nbtool" / "tuning.json").write_text(json.dumps({"a": "fused"}))
@@ -448,6 +536,7 @@ def test_whatever_call_fails_nothing_is_lost_and_the_same_call_works(
             with Drive(folder):
                 assert operation(folder) == right, call
                 assert opened(folder).check() == [], call
+                assert scenes(folder).store.check() == [], call
             shutil.rmtree(folder)
     print(f"{name}: {len(drive.calls)} calls, {len(faults)} faults")  # noqa: T201
 
@@ -473,7 +562,7 @@ NOT_REACHED = {
         "catalogue/origin.py _identity", "cli/__init__.py _lab", "cli/__init__.py _notebooks",
         "display/page.py page", "display/viewer/__init__.py _read", "panel/axis_row.py ",
         "panel/entry.py ", "panel/fold.py ", "panel/collection/__init__.py _read", "panel/mark.py ",
-        "panel/prompt_help.py ", "panel/root.py ", "panel/stage.py ",
+        "panel/prompt_help.py ", "panel/root.py ", "panel/stage.py ", "painter/__init__.py _read",
     },
     "a file of another package, or a font of the system": {
         "catalogue/weights.py _is_known", "display/lettering.py font",

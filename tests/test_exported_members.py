@@ -23,11 +23,14 @@ def test_the_public_names_are_locked_and_sorted():
         "ModelError",
         "NbtoolError",
         "Panel",
+        "Picture",
+        "Pictures",
         "Plan",
         "Preset",
         "Provenance",
         "Recipe",
         "RecipeError",
+        "Refine",
         "Store",
         "StoreError",
         "__version__",
@@ -37,9 +40,13 @@ def test_the_public_names_are_locked_and_sorted():
         "hardware",
         "jobs",
         "models",
+        "outpaint",
+        "paint",
         "paired",
+        "pictures",
         "presets",
         "random_seeds",
+        "refine",
         "replace",
         "save",
         "unload",
@@ -53,6 +60,12 @@ def test_every_public_name_says_what_it_is(name):
     assert documentation
     # A dataclass without a docstring is given its signature as one.
     assert not documentation.startswith(f"{name}(")
+
+
+def test_the_room_of_pictures_does_not_take_the_place_of_the_function():
+    code = "import nbtool, nbtool.pictures.reading; print(callable(nbtool.pictures))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 @pytest.mark.parametrize("name", [name for name in nbtool.__all__ if name.endswith("Error")])

@@ -181,6 +181,21 @@ def test_a_record_keeps_both_where_a_word_is_called_as_something_else_is():
     assert "image_seed" not in record
 
 
+@pytest.mark.parametrize("index", [5, None, b"x", [1], 1.5, (0,), (0, 9), (0, "x"), (0, 1, 0)])
+def test_what_is_no_index_is_refused(index):
+    grid = grid_of(seed=[1, 2], guidance_scale=[1, 7], state=lambda _: MISSING)
+    for ask in (grid.labels, grid.texts, grid.captions, grid.recipe):
+        with pytest.raises(
+            AxisError, match=r"a place on each axis \(seed 2, guidance_scale 2\), got"
+        ):
+            ask(index)
+    with pytest.raises(AxisError, match="a place on each axis"):
+        grid.cell([0, 1])
+    for name in (5, ["seed"]):
+        with pytest.raises(AxisError, match="rows and cols are names of axes, got"):
+            grid.to_image(rows=name)
+
+
 def test_indexing_with_fewer_positions_and_slices():
     grid = grid_of(seed=range(4), guidance_scale=[1, 3, 5])
     assert grid[1, :].axes == {"guidance_scale": (1.0, 3.0, 5.0)}
@@ -416,7 +431,7 @@ def test_a_cell_that_failed_or_was_not_made_says_so():
     assert list(grid.failed) == [(5,)]
     assert grid.missing == [(6,)]
     assert len(grid.sel(seed=[5, 6])) == 0
-    assert repr(grid) == "<Grid 'a star': seed 3; 1 images, 1 failed, 1 not made>"
+    assert repr(grid) == "<Grid 'a star': seed 3; 1 image, 1 failed, 1 not made>"
 
 
 def test_fault_02_looking_at_a_failed_cell_pins_no_traceback():
@@ -452,7 +467,8 @@ def test_fault_36_escapes_in_prompts_labels_and_axis_names_are_spelled_out():
 
 def test_fault_36_a_repr_holds_no_address():
     grid = grid_of(seed=[1])
-    assert repr(grid) == "<Grid 'a star': seed 1; 1 images>"
+    assert repr(grid) == "<Grid 'a star': seed 1; 1 image>"
+    assert repr(grid_of(seed=1)) == "<Grid 'a star': 1 image>"
     assert repr(grid[0]) == (
         "<GeneratedImage: a star · seed 1 · guidance 5 · 20 steps · ddim · 64×64>"
     )

@@ -7,7 +7,7 @@ import os
 import shutil
 
 import pytest
-from drives import contents
+from drives import as_kept_before, contents
 
 import nbtool
 from nbtool import GenerationError, Grid, Store, StoreError
@@ -15,20 +15,13 @@ from nbtool.live.view import GridView
 from nbtool.testing import FakeEngine
 
 SECONDS = 60
-NAMES = [
-    "stars", "../../x", "/etc/passwd", "nul\0", "CON", "a" * 5000, "\u202eabc", "星 ★ зв", "e\u0301",
-    "a\ud800b", "<b>$x$", "line\nbreak", ".", "con.txt ",
-]  # fmt: skip
+NAMES = ["stars", "../../x", "/etc/passwd", "CON", "a" * 100, "星 ★ зв", "e\u0301", "<b>$x$", "."]
+NO_LINES = ["nul\0", "a" * 101, "\u202eabc", "a\ud800b", "line\nbreak", "con.txt "]
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
 
 
-@pytest.fixture(autouse=True)
-def _quietly(monkeypatch):
-    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-
-
 @pytest.fixture
-def gen(tmp_path):
+def gen(tmp_path, quiet):
     engine = FakeEngine(fails=lambda recipe: "too red" if recipe.seed == 3 else "")
     return nbtool.Generator(engine=engine, store=tmp_path / "images", guidance_scale=2)
 
@@ -46,6 +39,7 @@ def described(grid):
     cells = {index: grid.cell(index) for index in grid.indices()}
     return (
         type(grid), grid.axes, grid.title, grid.missing,
+        [(axis.called, axis.captions) for axis in grid.swept],
         {labels: str(error) for labels, error in grid.failed.items()},
         {i: cell.recipe for i, cell in cells.items() if not isinstance(cell, GenerationError)},
         [grid.sweep.recipe(index) for index in grid.indices()],
@@ -77,6 +71,20 @@ def test_a_grid_with_a_name_is_opened_again_as_it_was(gen, tmp_path):
     view = GridView(again)
     assert view.join(SECONDS)
     assert sorted(view.states) == sorted("d" * 8 + "f" * 8)
+
+
+@pytest.mark.parametrize("sides", [("width", "height"), ("height", "width")])
+@pytest.mark.parametrize("others", [[96, 128], [64, 96]])
+def test_the_parts_of_a_paired_label_stay_with_their_parameters(gen, sides, others):
+    gen.grid(
+        "a star", nbtool.paired(**dict(zip(sides, ([64, 96], others), strict=True)))
+    ).name = "stars"
+    (axis,) = opened(gen).swept
+    for caption, edit in zip(axis.captions, axis.edits, strict=True):
+        both = {f"{name.capitalize()} {side}" for name, side in edit.parameters.items()}
+        assert set(caption.split(" · ")) == both
+    if others != [64, 96]:
+        assert axis.called == " × ".join(map(str.capitalize, sides))
 
 
 def test_what_is_kept_is_enough_to_go_on_with_it(gen):
@@ -167,6 +175,20 @@ def test_fault_33_any_name_is_kept_and_stays_in_its_folder(gen, name):
     assert len(gen.store.grids) == 0
 
 
+@pytest.mark.parametrize("name", NO_LINES)
+def test_fault_33_a_name_that_older_versions_took_stays_and_can_be_changed(gen, name):
+    grid = gen.grid("a star", seed=[1, 3])
+    grid.name = "stars"
+    as_kept_before(gen.store, "stars", name)
+    grid = opened(gen, name)
+    assert (grid.name, list(gen.store.grids)) == (name, [name])
+    assert "\n" not in repr(gen.store.grids).splitlines()[1]
+    grid.name = name
+    del gen.store.grids[name]
+    gen.store.grids.restore(name).name = "stars"
+    assert list(gen.store.grids) == ["stars"]
+
+
 def test_one_name_in_two_unicode_forms_is_one_name(gen):
     gen.grid("a star", seed=[1, 2]).name = "\u00e9"
     assert len(opened(gen, "e\u0301")) == 2
@@ -174,10 +196,12 @@ def test_one_name_in_two_unicode_forms_is_one_name(gen):
         gen.grid("a star", seed=[1]).name = "e\u0301"
 
 
-@pytest.mark.parametrize("name", ["", " \n", None, 3, ["a"]])
+@pytest.mark.parametrize("name", [*NO_LINES, "", " \n", None, 3, ["a"]])
 def test_what_is_no_name_is_refused(gen, name):
     grid = gen.grid("a star", seed=[1])
-    with pytest.raises(StoreError, match="a grid's name is a text that is not empty"):
+    with pytest.raises(
+        nbtool.RecipeError, match=r"a grid's name (is a line of text|has at most 100)"
+    ):
         grid.name = name
     with pytest.raises(StoreError, match="came of no job and no store"):
         Grid(grid.base, [], {}).name = "a"
@@ -289,10 +313,25 @@ def test_the_grids_are_listed_with_what_is_there_of_them(gen, monkeypatch):
     ]
     text, page = (nbtool.grids()._repr_mimebundle_()[f"text/{kind}"] for kind in ("plain", "html"))
     for said in (text, page):
-        assert "fox 2 × color 2 × size 2 × seed 2" in said
+        assert "2 fox × 2 colors × 2 sizes × 2 seeds" in said
         assert "3 of 4 images" in said
     assert repr(nbtool.grids()) == text
     assert sorted(nbtool.grids()) == ["foxes", "stars"]
+
+
+def test_a_list_says_parameters_by_their_labels(gen):
+    grid = gen.grid(
+        "a {seeds} star", seeds=["a", "b"], guidance_scale=[1, 2], preset={"a": None, "b": None}
+    )
+    grid.name = "stars"
+    assert "  2 seeds × 2 guidance × 2 presets  " in repr(gen.store.grids)
+
+
+def test_a_list_has_the_name_of_an_axis_that_only_a_newer_nbtool_knows(gen, kept):
+    edit(kept, lambda said: said["axes"][0].update(name="lora", edits=[{"lora": [1]}, "newer"]))
+    assert "  2 loras  " in repr(gen.store.grids)
+    edit(kept, lambda said: said["axes"][0].update(edits=["newer"]))
+    assert "  2 loras  " in repr(gen.store.grids)
 
 
 # What newer versions wrote, what is damaged

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 import time
 import weakref
@@ -15,7 +16,8 @@ import nbtool
 from nbtool.display.progress import status
 from nbtool.engines.local.worker import worker
 from nbtool.errors import logger
-from nbtool.job import AHEAD, Job
+from nbtool.job import AHEAD
+from nbtool.job.account import Account
 from nbtool.results.store import Store
 from nbtool.testing import FakeEngine
 from nbtool.watch import watch
@@ -45,8 +47,8 @@ def quick(tmp_path, engine):
 
 def until(job, condition):
     """Waits for a job to come so far."""
-    with job._changed:
-        job._changed.wait_for(lambda: condition(job.progress))
+    with job._account.changed:
+        job._account.changed.wait_for(lambda: condition(job.progress))
 
 
 @pytest.fixture
@@ -245,14 +247,14 @@ def test_everything_can_be_cancelled(gen, held):
 
 
 def test_what_is_in_the_making_can_be_looked_at(gen, monkeypatch):
-    advance, looked_at = Job._advance, threading.Event()
+    advance, looked_at = Account.advance, threading.Event()
 
-    def advance_and_wait(job, event):
-        advance(job, event)
-        if event.preview:
+    def advance_and_wait(account, key, step, steps, preview):
+        advance(account, key, step, steps, preview)
+        if preview:
             looked_at.wait()
 
-    monkeypatch.setattr(Job, "_advance", advance_and_wait)
+    monkeypatch.setattr(Account, "advance", advance_and_wait)
     job = gen.submit(PROMPT, seed=range(6), num_inference_steps=12)
     seen, came, pictures = 0, [], {}
     while not job.done:
@@ -289,13 +291,13 @@ def test_a_sweep_holds_no_pictures(gen, monkeypatch):
 
 
 def test_progress_counts_the_steps_of_all_images_in_the_making(gen, monkeypatch):
-    advance, seen = Job._advance, []
+    advance, seen = Account.advance, []
 
-    def advance_and_look(job, event):
-        advance(job, event)
-        seen.append(job.progress)
+    def advance_and_look(account, *step):
+        advance(account, *step)
+        seen.append(account.progress)
 
-    monkeypatch.setattr(Job, "_advance", advance_and_look)
+    monkeypatch.setattr(Account, "advance", advance_and_look)
     job = gen.submit(PROMPT, seed=range(20), num_inference_steps=10)
     job.wait()
     seen.append(job.progress)
@@ -466,7 +468,7 @@ def test_seconds_count_from_the_first_image_on_and_never_back(quick, engine, mon
         return monotonic()
 
     jobs = []
-    monkeypatch.setattr("nbtool.job.time.monotonic", look)
+    monkeypatch.setattr("nbtool.job.account.time.monotonic", look)
     engine.hold(1)
     jobs.append(quick.submit(PROMPT, seed=range(3)))
     assert engine.wait_for_hold(SECONDS)
@@ -489,7 +491,7 @@ def test_a_wait_with_a_time_out_ends_in_time_and_the_job_goes_on(quick, engine, 
 
     in_a_loop(wait())
     assert not job.done
-    assert not job._listeners
+    assert not job._account.ending._listeners
     engine.release()
     assert len(in_a_loop(patient(job))) == 2
     assert len(in_a_loop(patient(job))) == 2  # again, when it is long over
@@ -537,7 +539,7 @@ def test_the_end_of_a_job_does_not_mind_an_event_loop_that_is_gone(
 
     waiting = []
     in_a_loop(leave())
-    assert job._listeners
+    assert job._account.ending._listeners
     engine.release()
     assert len(job.wait(SECONDS)) == 1
     assert caplog.records == []
@@ -646,7 +648,7 @@ def test_the_queue_is_in_the_order_in_which_it_is_worked_on(quick, engine):
     others[0].cancel()
     text = repr(queue)
     assert "a <b>star</b>" in text
-    assert "seed 2" in text
+    assert "2 seeds" in text
     assert "0 of 2 images" in text
     assert "&lt;b&gt;" in queue._repr_mimebundle_()["text/html"]
     engine.release()
@@ -716,3 +718,12 @@ def test_a_sweep_on_this_machine_is_moved_up(gen, held, kept):
     assert (second.state, len(second.grid)) == ("done", 4)
     first.cancel()
     first.join(SECONDS)
+
+
+def test_that_libraries_are_imported_is_said_before_they_are(gen, monkeypatch):
+    nbtool.unload()
+    monkeypatch.delitem(sys.modules, "diffusers")
+    monkeypatch.setattr(worker, "run", lambda _: said.append("runs"))
+    said = []
+    gen.engine.run([], lambda event: said.append(event.what), lambda _: False)
+    assert said == ["starting (importing torch and diffusers)", "runs"]

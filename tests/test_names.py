@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nbtool
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import names
@@ -53,6 +54,31 @@ def test_a_pattern_makes_a_name(pattern, prompt, expected):
     assert stem(pattern, prompt, **more) == expected
 
 
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{prompt:0}", r"may have a width from 1 to 999, as in {prompt:30}; got '{prompt:0}'"),
+        ("{seed:000}", r"may have a width from 1 to 999, as in {seed:30}"),
+        ("{prompt:1000}", r"may have a width from 1 to 999"),
+        ("{prompt!r}", r"may have a width from 1 to 999"),
+        (
+            "{seed}.gif",
+            r"saved as .png, .jpg, .jpeg, .webp, not as .gif; end '{seed}.gif' with one",
+        ),
+        ("star.7z", "not as .7z"),
+        ("{seed}.final.", ""),
+        ("v1.{seed}.5", ""),
+        ("{seed}.gif.JPG", ""),
+    ],
+)
+def test_what_a_pattern_cannot_mean_is_refused(pattern, message):
+    if not message:
+        assert Pattern(pattern)
+        return
+    with pytest.raises(nbtool.RecipeError, match=re.escape(message)):
+        Pattern(pattern)
+
+
 def test_when_it_was_made_is_said_as_clocks_here_say_it():
     assert stem("{date}", created="2026-01-31T12:00:00+00:00") == "2026-01-31"
     assert re.fullmatch(r"\d\d-\d\d-00", stem("{time}", created="2026-01-31T12:00:00+00:00"))
@@ -74,6 +100,7 @@ def test_fault_33_any_text_makes_a_name_for_any_system(prompts, text):
     pattern = (
         "{prompt:150}"
         + re.sub(r"[{}/\\\x00-\x1f\x7f]", "", text).encode("utf-8", "replace").decode()
+        + "_"  # what follows a dot is no kind of file then
     )
     given = [taken.give(stem(pattern, prompt), ".png") for prompt in prompts]
     assert len({name.casefold() for name in given}) == len(prompts)

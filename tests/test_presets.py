@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
+from drives import meanwhile
 
 import nbtool
 from nbtool import Preset, Store, cli
+from nbtool.results import alone
+from nbtool.results import presets as module
 from nbtool.testing import FakeEngine
+
+SECONDS = 60
 
 
 @pytest.fixture
@@ -158,13 +166,28 @@ def test_they_are_kept_in_order_renamed_and_deleted(presets):
     for gone in (lambda: presets["soft"], lambda: presets.rename("soft", "x")):
         with pytest.raises(KeyError, match="no preset 'soft'"):
             gone()
+    for wrong in (5, None, b"ink", ["ink"]):
+        for ask in (
+            presets.__delitem__,
+            presets.__getitem__,
+            lambda name: presets.rename(name, "x"),
+        ):
+            with pytest.raises(KeyError, match="has no preset"):
+                ask(wrong)
     del presets["ink"]
     assert len(presets) == 2
     assert "softer" in repr(presets)
 
 
 WRITER = """
-import sys, nbtool
+import errno, os, sys, nbtool
+
+def refuse(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+if sys.argv[3] == "without locks" and os.name != "nt":
+    import fcntl
+    fcntl.flock = refuse
 presets = nbtool.Store(sys.argv[1]).presets
 print("ready", flush=True)
 for n in range(20):
@@ -172,17 +195,71 @@ for n in range(20):
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="locks the folder with flock")
-def test_two_processes_lose_nothing_of_each_other(tmp_path):
+@pytest.fixture
+def without_locks(monkeypatch):
+    """A drive that has none, as some that several machines share; and Windows."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    if os.name != "nt":
+        monkeypatch.setattr("fcntl.flock", refuse)
+
+
+@pytest.mark.parametrize("drive", ["with locks", "without locks"])
+def test_two_processes_lose_nothing_of_each_other(tmp_path, drive, request):
+    if drive == "without locks":
+        request.getfixturevalue("without_locks")
     store = Store(tmp_path / "images")
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, store.path, "theirs"], stdout=subprocess.PIPE
+        [sys.executable, "-c", WRITER, store.path, "theirs", drive], stdout=subprocess.PIPE
     ) as other:
         other.stdout.readline()
         for n in range(20):
             store.presets[f"mine {n}"] = Preset(eta=1)
     assert other.returncode == 0
     assert set(store.presets) == {f"{who} {n}" for who in ("mine", "theirs") for n in range(20)}
+
+
+def test_who_comes_while_another_writes_waits_for_it(tmp_path, without_locks, monkeypatch):
+    """Also where a drive has no locks. The other one is a thread that does not know of this one's."""
+    store, waits, done = Store(tmp_path / "images"), threading.Event(), threading.Event()
+    monkeypatch.setattr(module, "_writing", contextlib.nullcontext())
+    monkeypatch.setattr(alone.time, "sleep", lambda _: waits.set())
+
+    def write():
+        store.presets["theirs"] = Preset(eta=1)
+        done.set()
+        waits.set()
+
+    other = threading.Thread(target=write)
+
+    def let_it_come():
+        other.start()
+        assert waits.wait(SECONDS)
+        assert not done.is_set()
+
+    store.prepare()
+    with meanwhile(let_it_come, "replace"):
+        store.presets["mine"] = Preset(eta=1)
+    other.join(SECONDS)
+    assert list(store.presets) == ["mine", "theirs"]
+    assert not [path for path in store.path.iterdir() if alone.LOCK in path.name]
+
+
+def test_what_a_killed_process_leaves_locked_is_opened(tmp_path, without_locks, monkeypatch):
+    store = Store(tmp_path / "images")
+    store.prepare()
+    (lock := store.path / alone.LOCK).mkdir()
+    monkeypatch.setattr(alone, "GIVE_UP", 0)
+    with pytest.raises(nbtool.StoreError, match=rf"{alone.LOCK} in it is left of .*; remove it"):
+        store.presets["ink"] = Preset(eta=1)
+    monkeypatch.setattr(alone, "GIVE_UP", SECONDS)
+    monkeypatch.setattr(alone, "PATIENCE", 0)
+    store.presets["ink"] = Preset(eta=1)
+    assert list(store.presets) == ["ink"]
+    assert not lock.exists()
+    assert store.check() == []
 
 
 def test_a_mistake_is_named_and_the_others_work(gen, presets):
@@ -261,6 +338,26 @@ def test_the_default_store_has_them_and_the_command_takes_them(tmp_path, monkeyp
     assert cli.main(["grid", "a fox", "preset=ink|none", "seed=1", "--plan"]) == 0
     assert "2 images" in capsys.readouterr().out
     assert cli.main(["generate", "a fox", "preset=inc"]) == 2
+    nbtool.presets()["place"] = Preset(prompt="{prompt} in {city}")
+    capsys.readouterr()
+    assert cli.main(["generate", "a fox", "preset=place"]) == 2
+    assert "add 'city=red|blue'" in capsys.readouterr().err
+
+
+def test_the_command_says_how_to_get_a_preset(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["presets"]) == 0
+    said, example = capsys.readouterr().out.splitlines()
+    assert said.startswith(f"no presets in {tmp_path / 'nbtool-images'}; ")
+    path = tmp_path / "nbtool-images" / "presets.json"
+    assert path.name in said
+    path.parent.mkdir()
+    path.write_text(example)
+    assert cli.main(["generate", "a fox", "preset=ink", "num_inference_steps=1"]) == 0
+    path.write_text("{")
+    capsys.readouterr()
+    assert cli.main(["presets"]) == 0
+    assert "mend it there" in capsys.readouterr().out
 
 
 def test_a_named_grid_keeps_what_its_presets_change(gen, presets):

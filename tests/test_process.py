@@ -126,7 +126,7 @@ def test_fault_54_also_where_the_calling_thread_imports_it(python, library, code
 def test_fault_55_a_program_that_ends_while_it_loads_ends(python, end, ended):
     code = f"""
 import pathlib, sys, time
-for module in ("job", "engines.local.worker"):  # what is waited for at the end is never over
+for module in ("job.queue", "engines.local.worker"):  # what is waited for at the end is never over
     sys.modules["nbtool." + module].LEAVING = 1000
 job = gen.submit("a star", seed=range(4))
 while not pathlib.Path("begun").exists(): time.sleep(0.001)

@@ -100,3 +100,9 @@ def test_the_readme_names_every_parameter_and_every_link_leads_somewhere():
     pictures = re.findall(r'(?:src|srcset)="([^"]+)"', text)
     for target in [*re.findall(r"\]\(([^)]+)\)", text), *pictures]:
         assert (README.parent / target).exists(), target
+
+
+def test_what_models_do_with_pictures_is_said_as_it_is():
+    text = readme.MODELS.read_text("utf-8")
+    assert readme.VERBS.sub(rf"\g<1>{readme.verbs_rows()}", text) == text
+    assert readme.verbs_rows() in text

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbtool import Recipe, RecipeError
-from nbtool.recipes.checks import CHOICE, REAL, TEXT, WHOLE
+from nbtool import Picture, Recipe, RecipeError, Refine
+from nbtool.recipes.checks import CHOICE, PARTS, PICTURE, REAL, TEXT, WHOLE
 from nbtool.recipes.parameters import PARAMETERS, ROWS
 from nbtool.schedulers import CLASS_NAMES, SHORT_NAMES, canonical
 
@@ -24,6 +24,11 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)  # lone su
 HUGE = pytest.param(10**5000, id="huge")  # too long for Python to print
 
 
+PICTURES = [
+    Picture(np.zeros((2, 3, 3), np.uint8), "black"),
+    Picture(np.ones((4, 4), np.uint8)),
+    Picture(Recipe(prompt="first", width=64, height=64, seed=1)),
+]
 SIDES = st.integers(2, 1024).map(lambda n: 8 * n)
 
 
@@ -36,7 +41,11 @@ def values(row):
         ),
         REAL: lambda: st.floats(low, None if high == math.inf else high, allow_infinity=False),
         TEXT: lambda: ANY_TEXT,
-        CHOICE: lambda: st.sampled_from([*row.check.choices, *sorted(CLASS_NAMES)]),
+        CHOICE: lambda: st.sampled_from(
+            [*row.check.choices, *(sorted(CLASS_NAMES) if row.name == "scheduler" else [])]
+        ),
+        PICTURE: lambda: st.sampled_from(PICTURES),
+        PARTS: lambda: st.builds(Refine, scale=st.floats(1, 8), strength=st.floats(0, 1)),
     }[row.kind]()
     return st.none() | found if row.rest is None else found
 
@@ -330,3 +339,6 @@ def test_fault_57_what_a_newer_nbtool_wrote_is_part_of_a_recipe(complete):
     complete.require_known()
     with pytest.raises(RecipeError, match="did you mean 'prompt'"):
         Recipe.from_dict(given | {"promt": "x"})
+    for wrong in (5, None, "a star", ["prompt"]):
+        with pytest.raises(RecipeError, match="a recipe is read from a dict of parameters, got"):
+            Recipe.from_dict(wrong)

@@ -62,7 +62,7 @@ def test_a_large_store_is_opened_without_reading_its_images(crowded, complete, m
     real = files.read
     monkeypatch.setattr(files, "read", lambda path: read.append(path.name) or real(path))
     store = nbtool.Store(crowded.path)
-    assert repr(store) == "<Store images: 3005 images>"
+    assert repr(store) == "<Store images: 3,005 images>"
     assert complete.replace(seed=4).key in store.listing()
     assert read == []
     store.prepare()

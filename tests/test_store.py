@@ -69,7 +69,7 @@ def test_what_is_put_can_be_found_again(store, complete, picture):
     assert complete.key in store
     assert store.has(complete.key)
     assert len(store) == 1
-    assert repr(store) == "<Store images: 1 images>"
+    assert repr(store) == "<Store images: 1 image>"
 
 
 def test_what_is_not_there_is_not_found(store, complete, fill):

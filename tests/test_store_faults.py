@@ -11,8 +11,9 @@ import shutil
 import sys
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
-from drives import Drive, contents
+from drives import Drive, contents, meanwhile
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -24,17 +25,8 @@ from nbtool.testing import FakeEngine
 
 UNREADABLE = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.EACCES, errno.ENAMETOOLONG)
 NEWER = {"loras": {"outline": 0.8, "a": [1, True, None]}}
+pytestmark = pytest.mark.usefixtures("quiet")
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
-
-
-@pytest.fixture(autouse=True)
-def _quietly(monkeypatch):
-    monkeypatch.setenv("NBTOOL_PROGRESS", "off")
-
-
-@pytest.fixture
-def gen(tmp_path):
-    return nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images")
 
 
 @pytest.fixture
@@ -168,7 +160,7 @@ def remake(folder, recipe):
     ),
     ids=str,
 )
-def test_what_another_notebook_has_just_committed_is_not_moved(image, monkeypatch, tmp_path, scene):
+def test_what_another_notebook_has_just_committed_is_not_moved(image, tmp_path, scene):
     damage, again, (call, number) = scene
     store, recipe = image.store, image.recipe
     backup = shutil.copytree(store.path, tmp_path / "backup")
@@ -176,23 +168,15 @@ def test_what_another_notebook_has_just_committed_is_not_moved(image, monkeypatc
         image.path.unlink()
     else:
         (image.path if damage == "PNG" else record_of(image)).write_bytes(b"damaged")
-    real, calls = getattr(os, call), []
 
-    def and_meanwhile(*args, **options):
-        calls.append(args)
-        if len(calls) == number:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, call, real)
-                if again == "made":
-                    remake(store.path, recipe)
-                else:
-                    shutil.copytree(backup, store.path, dirs_exist_ok=True)
-        return real(*args, **options)
+    def commit():
+        if again == "made":
+            remake(store.path, recipe)
+        else:
+            shutil.copytree(backup, store.path, dirs_exist_ok=True)
 
-    monkeypatch.setattr(os, call, and_meanwhile)
-    store.get(recipe.key)
-    monkeypatch.undo()
-    assert len(calls) >= number
+    with meanwhile(commit, call, number):
+        store.get(recipe.key)
     made = store[recipe.key].provenance.created
     assert made == ("of another notebook" if again == "made" else image.provenance.created)
 
@@ -637,3 +621,15 @@ def test_a_jpeg_keeps_the_colour_of_every_pixel(image, tmp_path):
 def test_a_store_is_asked_by_key_and_says_so(gen, image):
     with pytest.raises(KeyError, match=r"asked by key, got 0; list\(store\)"):
         gen.store[0]
+    for ask in (gen.store.get, gen.store.has, gen.store.mark, gen.store.set_mark):
+        for wrong in (5, None, b"x", image):
+            with pytest.raises(StoreError, match=r"by an image's key, such as image\.recipe\.key"):
+                ask(wrong)
+    assert 5 not in gen.store.listing()
+
+
+@pytest.mark.parametrize("wrong", ["x", None, 1.5, -1, [1]])
+def test_how_many_of_the_latest_is_a_number(gen, image, wrong):
+    with pytest.raises(RecipeError, match="latest takes how many images, a whole number, got"):
+        gen.store.latest(wrong)
+    assert len(gen.store.latest(np.int64(1))) == 1

@@ -26,6 +26,17 @@ def img2img():
     )  # fmt: skip
 
 
+def inpainting_weights(kind="stable_diffusion"):
+    """A pipeline whose unet sees the mask and the masked picture beside the latents."""
+    whole = stable_diffusion() if kind == "stable_diffusion" else stable_diffusion_xl()
+    torch.manual_seed(10)
+    unet = diffusers.UNet2DConditionModel.from_config({**whole.unet.config, "in_channels": 9})
+    parts = whole.components | {"unet": unet.eval()}
+    if kind == "stable_diffusion":
+        return diffusers.StableDiffusionInpaintPipeline(**parts, requires_safety_checker=False)
+    return diffusers.StableDiffusionXLInpaintPipeline(**parts)
+
+
 def inpaint():
     return diffusers.StableDiffusionInpaintPipeline(
         **_sd_parts(), scheduler=_ddim(), feature_extractor=None, safety_checker=None,
@@ -68,19 +79,20 @@ def stable_diffusion_xl():
     )  # fmt: skip
 
 
-def stable_diffusion_3():
+def stable_diffusion_3(latents=4):
+    """Its class for inpainting wants 16 channels of latents, as published weights have them."""
     torch.manual_seed(3)
     transformer = diffusers.SD3Transformer2DModel(
-        sample_size=8, patch_size=1, in_channels=4, num_layers=1, attention_head_dim=8,
+        sample_size=8, patch_size=1, in_channels=latents, num_layers=1, attention_head_dim=8,
         num_attention_heads=4, joint_attention_dim=32, caption_projection_dim=32,
-        pooled_projection_dim=32, out_channels=4,
+        pooled_projection_dim=32, out_channels=latents,
     )  # fmt: skip
     projected = [
         transformers.CLIPTextModelWithProjection(_clip_config(projection_dim=16)).eval()
         for _ in range(2)
     ]
     return diffusers.StableDiffusion3Pipeline(
-        transformer=transformer.eval(), vae=_vae(shift_factor=0.06),
+        transformer=transformer.eval(), vae=_vae(latents, shift_factor=0.06),
         text_encoder=projected[0], text_encoder_2=projected[1], text_encoder_3=_t5(),
         tokenizer=tokenizer(), tokenizer_2=tokenizer(), tokenizer_3=tokenizer(),
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
@@ -99,6 +111,22 @@ def flux():
         text_encoder=_clip(), text_encoder_2=_t5(), tokenizer=tokenizer(),
         tokenizer_2=tokenizer(), scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
     )  # fmt: skip
+
+
+def flux_kontext():
+    parts = _with_weights(flux())
+    return diffusers.FluxKontextPipeline(**parts)
+
+
+def flux_fill():
+    """Its transformer sees the picture and the mask beside the latents."""
+    parts = _with_weights(flux())
+    torch.manual_seed(9)
+    known = {n: v for n, v in parts["transformer"].config.items() if n[0] != "_"}
+    # 4 latents, 4 of the picture, and 4 pixels of the mask for each, 4 packed into one.
+    seen = {**known, "in_channels": 4 * (4 + 4 + 4), "out_channels": 16}
+    parts["transformer"] = diffusers.FluxTransformer2DModel(**seen).eval()
+    return diffusers.FluxFillPipeline(**parts)
 
 
 def z_image():
@@ -122,6 +150,14 @@ def qwen_image():
         latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
     )  # fmt: skip
     return _of_embeddings(diffusers.QwenImagePipeline, transformer, vae)
+
+
+def qwen_image_edit():
+    return _of_parts(diffusers.QwenImageEditPipeline, qwen_image(), processor=None)
+
+
+def qwen_image_edit_plus():
+    return _of_parts(diffusers.QwenImageEditPlusPipeline, qwen_image(), processor=None)
 
 
 def sana():
@@ -229,6 +265,15 @@ def _of_embeddings(pipeline, transformer, vae):
         transformer=transformer.eval(), vae=vae.eval(), text_encoder=None, tokenizer=None,
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
     )  # fmt: skip
+
+
+def _with_weights(pipeline):
+    return {name: part for name, part in pipeline.components.items() if part is not None}
+
+
+def _of_parts(pipeline, other, **more):
+    """A pipeline of another class with the parts of one."""
+    return pipeline(**other.components, **more)
 
 
 def _clip_config(**more):

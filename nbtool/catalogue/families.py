@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from nbtool.catalogue import verbs
+from nbtool.catalogue.verbs import TEXT, Way, Ways
 from nbtool.errors import ModelError
 from nbtool.silence import importing
 
@@ -45,6 +47,7 @@ class Family:
         tokens: That it reads of a prompt; None: as many as its tokenizer says.
         sigmas: Whether it decides the noise levels of its steps itself.
         several: Whether one call makes several images, each as it would be alone.
+        ways: What it can do, and how.
     """
 
     num_inference_steps: int = 50
@@ -55,31 +58,77 @@ class Family:
     tokens: int | None = None
     sigmas: bool = False
     several: bool = True
+    ways: Ways = field(default_factory=dict)
 
 
 _UNET = frozenset(TABLED)
-_FAMILIES = {
-    "StableDiffusionPipeline": Family(30, 7.5, _UNET),
-    "StableDiffusionXLPipeline": Family(30, 5.0, _UNET),
+_NEGATIVE = frozenset({"negative_prompt"})
+FAMILIES = {
+    "StableDiffusionPipeline": Family(30, 7.5, _UNET, ways=verbs.STABLE_DIFFUSION),
+    "StableDiffusionXLPipeline": Family(30, 5.0, _UNET, ways=verbs.STABLE_DIFFUSION_XL),
     "StableDiffusion3Pipeline": Family(
-        28, 7.0, frozenset({"negative_prompt", "clip_skip"}), multiple=16, tokens=256
+        28,
+        7.0,
+        frozenset({"negative_prompt", "clip_skip"}),
+        multiple=16,
+        tokens=256,
+        ways=verbs.STABLE_DIFFUSION_3,
     ),
-    "FluxPipeline": Family(28, 3.5, multiple=16, tokens=512, sigmas=True),
-    "Flux2KleinPipeline": Family(50, 4.0, multiple=16, tokens=512, sigmas=True),
+    "FluxPipeline": Family(28, 3.5, multiple=16, tokens=512, sigmas=True, ways=verbs.FLUX),
+    "FluxFillPipeline": Family(
+        50, 30.0, multiple=16, tokens=512, sigmas=True, ways=verbs.FLUX_FILL
+    ),
+    "FluxKontextPipeline": Family(
+        28, 3.5, multiple=16, tokens=512, sigmas=True, ways=verbs.KONTEXT
+    ),
+    "Flux2Pipeline": Family(50, 4.0, multiple=16, tokens=512, sigmas=True, ways=verbs.FLUX_2),
+    "Flux2KleinPipeline": Family(
+        50, 4.0, multiple=16, tokens=512, sigmas=True, ways=verbs.FLUX_2_KLEIN
+    ),
     "ZImagePipeline": Family(
-        50, 5.0, frozenset({"negative_prompt"}), multiple=16, tokens=512, sigmas=True
+        50, 5.0, _NEGATIVE, multiple=16, tokens=512, sigmas=True, ways=verbs.Z_IMAGE
     ),
     "QwenImagePipeline": Family(
         50,
         4.0,
-        frozenset({"negative_prompt"}),
+        _NEGATIVE,
         "true_cfg_scale",
         multiple=16,
         tokens=512,
         sigmas=True,
+        ways=verbs.QWEN_IMAGE,
     ),
-    "SanaPipeline": Family(20, 4.5, frozenset({"negative_prompt", "eta"}), multiple=32, tokens=300),
+    "QwenImageEditPipeline": Family(
+        50,
+        4.0,
+        _NEGATIVE,
+        "true_cfg_scale",
+        multiple=16,
+        tokens=512,
+        sigmas=True,
+        ways=verbs.QWEN_EDIT,
+    ),
+    "QwenImageEditPlusPipeline": Family(
+        50,
+        4.0,
+        _NEGATIVE,
+        "true_cfg_scale",
+        multiple=16,
+        tokens=512,
+        sigmas=True,
+        ways=verbs.QWEN_EDIT_PLUS,
+    ),
+    "SanaPipeline": Family(
+        20,
+        4.5,
+        frozenset({"negative_prompt", "eta"}),
+        multiple=32,
+        tokens=300,
+        ways=verbs.SANA,
+    ),
 }
+# Weights may be published under any class of their family.
+_FAMILY_OF = {way.pipeline: own for own in FAMILIES.values() for way in own.ways.values()}
 
 
 @cache
@@ -89,8 +138,8 @@ def family(pipeline: str) -> Family:
     Raises:
         ModelError: diffusers has no such class.
     """
-    if pipeline in _FAMILIES:
-        return _FAMILIES[pipeline]
+    if pipeline in _FAMILY_OF:
+        return _FAMILY_OF[pipeline]
     call = _arguments(pipeline)
     guidance = "true_cfg_scale" if "true_cfg_scale" in call else "guidance_scale"
     default = call[guidance].default if guidance in call else None
@@ -102,17 +151,20 @@ def family(pipeline: str) -> Family:
         multiple=16,
         sigmas="sigmas" in call,
         several=False,  # not tried
+        ways={TEXT: Way(pipeline)},
     )
 
 
 @cache
 def why_not(pipeline: str) -> str:
-    """Why a pipeline class makes no images from text alone; "" for one that does.
+    """Why nbtool cannot use a pipeline class; "" for one that it can.
+
+    It makes images from text alone, or is known for what it does with pictures.
 
     Raises:
         ModelError: diffusers has no such class.
     """
-    if pipeline in _FAMILIES:
+    if pipeline in _FAMILY_OF:
         return ""
     call = _arguments(pipeline)
     if any(name in call for name in _FRAMES):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from nbtool import schedulers
-from nbtool.catalogue import identity, weights
+from nbtool.catalogue import asking, identity, weights
 from nbtool.catalogue.facts import DENOISERS, Facts
 from nbtool.catalogue.families import Family, family, takes, why_not
 from nbtool.catalogue.origin import Origin
+from nbtool.catalogue.verbs import IMAGE, INPAINT, Way, Ways
 from nbtool.errors import ModelError, RecipeError
+from nbtool.pictures import fitting
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
+from nbtool.recipes.picture import each
 from nbtool.recipes.recipe import Recipe
 
 
@@ -95,12 +100,41 @@ class Model(Origin):
             raise ModelError(f"{self.name} makes no images from text: it has no {DENOISERS[0]}")
         return found
 
+    def fits(self, recipe: Recipe) -> dict[str, Any]:
+        """What suits a recipe with a picture: strength, width and height, where it can tell.
+
+        Raises:
+            ModelError: It is no model that can be used, or cannot be had.
+        """
+        way = self.ways.get(asking.verb(self.ways, recipe))
+        if way is None:
+            return {}
+        found: dict[str, Any] = {} if way.strength is None else {"strength": way.strength}
+        if recipe.mask_padding is None:
+            side = self.facts.side
+            if way.pixels:
+                side = min(side, math.isqrt(int(way.pixels / fitting.MOST)))
+            own = each(recipe.image)[0].size
+            found["width"], found["height"] = fitting.size_for(
+                own, (side, side), self.family.multiple
+            )
+        return found
+
+    def strengths_told(self, recipes: Sequence[Recipe]) -> list[str]:
+        """What is to be known of recipes that differ in their strength alone.
+
+        Raises:
+            RecipeError: The first of them cannot be made.
+        """
+        return asking.strengths_told(self.way(recipes[0]), recipes)
+
     def check(self, recipe: Recipe) -> None:
         """Refuses what its pipeline does not have.
 
         Raises:
             RecipeError: With the parameter, its value and what would do.
         """
+        way = self.way(recipe)
         multiple = self.family.multiple
         for name in ("width", "height"):
             if (pixels := getattr(recipe, name)) % multiple:
@@ -110,9 +144,10 @@ class Model(Origin):
                     f"try {below or multiple} or {below + multiple}"
                 )
         for name in SELECTIVE:
-            if getattr(recipe, name) != AT_REST[name] and not takes(self.facts.pipeline, name):
+            taken = takes(self.facts.pipeline, name) and name not in way.lacks
+            if getattr(recipe, name) != AT_REST[name] and not taken:
                 raise RecipeError(
-                    f"{self.name} has no {name} (its pipeline, {self.facts.pipeline}, does not "
+                    f"{self.name} has no {name} (its pipeline, {way.pipeline}, does not "
                     f"take it); leave it out"
                 )
         if recipe.clip_skip and recipe.clip_skip > self._text_layers:
@@ -130,26 +165,74 @@ class Model(Origin):
         if own and (reason := schedulers.unusable(name, own, steps)):
             raise RecipeError(f"{reason}; change that, or take another scheduler")
 
+    @cached_property
+    def ways(self) -> Ways:
+        """What it can do with pictures and without, by verb; as far as it is known before loading.
+
+        Raises:
+            ModelError: It is no model that can be used.
+        """
+        ways = dict(self.family.ways)
+        if not self.is_described:
+            return ways
+        if self._picture_channels:
+            return {verb: way for verb, way in ways.items() if verb == INPAINT}
+        index = weights.read_json(self.folder / weights.INDEX)
+        if index.get("requires_aesthetics_score"):  # a refiner, which has but one text encoder
+            return {IMAGE: ways[IMAGE]}
+        return ways
+
+    def check_latents(self, recipe: Recipe) -> None:
+        """Refuses to begin with latents where its pipeline takes pictures alone.
+
+        Raises:
+            RecipeError: With what would do.
+        """
+        way = self.way(recipe)
+        if not way.latents:
+            raise RecipeError(
+                f"{self.name} cannot be given enlarged latents (its pipeline, {way.pipeline}, takes "
+                f'pictures); leave out upscale="latent": pixels are enlarged then'
+            )
+
+    def way(self, recipe: Recipe) -> Way:
+        """How it makes what a recipe asks for.
+
+        Raises:
+            RecipeError: It cannot; with the reason, and what would do.
+        """
+        return asking.way(self.name, self.ways, recipe)
+
+    @cached_property
+    def _picture_channels(self) -> int:
+        """How many channels of a picture its unet takes beside the latents."""
+        if self.denoiser != "unet":
+            return 0
+        config = weights.read_json(self.folder / self.denoiser / "config.json")
+        vae = weights.read_json(self.folder / "vae" / "config.json")
+        latents, channels = vae.get("latent_channels"), config.get("in_channels")
+        return channels - latents if latents and channels else 0
+
     def _described(self) -> Facts:
         """Facts from the model's own configuration."""
         index = weights.read_json(self.folder / weights.INDEX)
         pipeline = str(index.get("_class_name"))
         if reason := why_not(pipeline):
-            raise ModelError(
-                f"nbtool makes images from text alone, and the pipeline of {self.name}, {pipeline}, "
-                f"{reason}; nbtool.models() lists models that it can use"
+            raise _unfit(
+                f"nbtool does not know what to do with the pipeline of {self.name}, {pipeline}, "
+                f"which {reason}"
             )
         config = weights.read_json(self.folder / self.denoiser / "config.json")
         vae = weights.read_json(self.folder / "vae" / "config.json")
         scheduler = self._scheduler
         blocks = vae.get("block_out_channels") or vae.get("decoder_block_out_channels") or [0] * 4
         factor = 2 ** (len(blocks) - 1)
-        latents, channels = vae.get("latent_channels"), config.get("in_channels")
-        if self.denoiser == "unet" and latents and channels and channels > latents:
-            raise ModelError(
-                f"nbtool makes images from text alone, and the unet of {self.name} takes {channels} "
-                f"channels, {channels - latents} of them of a picture; nbtool.models() lists models "
-                f"that it can use"
+        extra = self._picture_channels
+        wanted = 1 + int(vae.get("latent_channels") or 0)  # the mask, and the masked picture
+        if extra and (extra != wanted or INPAINT not in family(pipeline).ways):
+            raise _unfit(
+                f"the unet of {self.name} takes {extra} channels of a picture beside its latents, "
+                f"and nbtool knows only those for inpainting, which take {wanted}"
             )
         kind = family(pipeline)
         sample = config.get("sample_size") or 1024 // factor
@@ -183,3 +266,11 @@ class Model(Origin):
         config = weights.read_json(self.folder / "text_encoder" / "config.json")
         layers: int = config.get("num_hidden_layers", 0)
         return layers
+
+
+def _unfit(why: str) -> ModelError:
+    """The error of a model that cannot be used."""
+    return ModelError(
+        f"{why}; nbtool.models() lists models that it can use",
+        in_shell=f"{why}; nbtool models lists those that it can use",
+    )

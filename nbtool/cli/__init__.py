@@ -22,15 +22,20 @@ from nbtool.cli.benchmark import pace
 from nbtool.cli.options import parsed
 from nbtool.cli.parameters import several, single
 from nbtool.display import save
+from nbtool.display.faces import counts
 from nbtool.errors import NbtoolError, RecipeError, StoreError, log, logger
 from nbtool.generator import default_store
 from nbtool.recipes.axes import PRESET
+from nbtool.recipes.axis import along
+from nbtool.results.given_names import check_name
 from nbtool.results.image import format_of
 from nbtool.results.records import SHA256
-from nbtool.text import Forgiving, card_text, count, printable
+from nbtool.text import Forgiving, card_text, count, ellipsized, printable
 
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 INTERRUPTED = 130
+MAX_TITLE = 60  # characters of a prompt
+EXAMPLE = '{"schema": 1, "presets": {"ink": {"prompt": "{prompt}, ink drawing"}}}'
 NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second on Windows
 
 
@@ -64,7 +69,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(end.code or 0)
     except NbtoolError as error:
         log("the command failed", error)
-        print(f"nbtool: {error}", file=sys.stderr)
+        print(f"nbtool: {error.in_shell or error}", file=sys.stderr)
         return 2 if isinstance(error, RecipeError) else 1
     except KeyboardInterrupt:
         print("nbtool: interrupted; finished images are kept", file=sys.stderr)
@@ -85,16 +90,17 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _generate(options: argparse.Namespace) -> int:
     parameters = single(options.prompt, options.parameters)
-    if options.output is not None:
-        format_of(files.expanded(options.output))
-        files.check(files.expanded(options.output))
-    elif options.no_metadata:
+    outputs = options.output or []
+    for output in outputs:
+        format_of(files.expanded(output))
+        files.check(files.expanded(output))
+    if options.no_metadata and not outputs:
         raise RecipeError("--no-metadata is for a copy: say where with -o FILE")
     image = _generator(options)(options.prompt, **parameters)
-    if options.output is None:
+    if not outputs:
         print(image.path)
-    else:
-        print(image.save(options.output, metadata=not options.no_metadata))
+    for output in outputs:
+        print(image.save(output, metadata=not options.no_metadata))
     return 0
 
 
@@ -109,8 +115,8 @@ def _grid(options: argparse.Namespace) -> int:
 def _make_grid(
     options: argparse.Namespace, parameters: dict[str, Any], outputs: Sequence[str]
 ) -> int:
-    if options.name is not None and not options.name.strip():
-        raise RecipeError("--name is a text that is not empty")
+    if options.name is not None:
+        check_name(options.name, "grid")
     # One preset is no axis, and no recipe names it: no file can be called by it.
     words = [n for n, value in parameters.items() if n != PRESET or isinstance(value, list)]
     _check_outputs(options, outputs, words)
@@ -153,9 +159,10 @@ def _names_for(output: str, options: argparse.Namespace) -> str | None:
 def _images(options: argparse.Namespace) -> int:
     if options.limit is not None and options.limit < 1:
         raise RecipeError(f"--limit must be 1 or more, got {options.limit}")
-    if options.output is not None:
-        save.check(options.output, options.names, kinds=save.SEVERAL)
-    else:
+    outputs = options.output or []
+    for output in outputs:
+        save.check(output, options.names, kinds=save.SEVERAL)
+    if not outputs:
         _refuse_without_output(options)
     store = default_store(options.store)
     asked = {"model": options.model} if options.model is not None else {}
@@ -164,23 +171,31 @@ def _images(options: argparse.Namespace) -> int:
         since=options.since, sort=options.sort, **asked,
     )[: options.limit]  # fmt: skip
     total = len(store)
-    images = list(found) if options.output is not None else []  # without those that are gone
-    if images:
+    images = list(found) if outputs else found  # written without those that are gone
+    written = outputs if images else []
+    for output in written:
         metadata = not options.no_metadata
-        path = nbtool.save(images, options.output, names=options.names, metadata=metadata)
-        print(f"{count(len(images), 'image')} of {total:,} written to {files.absolute(path)}")
-    elif options.json:
-        print(json.dumps([_record(image) for image in found], indent=2))
-    elif options.output is None:
-        for image in found:
-            mark = store.mark(image.recipe.key)
-            note = f"  ({printable(mark.note)})" if mark.note else ""
-            print(f"{'★' if mark.starred else ' '} {image.path}  {image.caption}{note}")
+        path = nbtool.save(images, output, names=options.names, metadata=metadata)
+        print(
+            f"{count(len(images), 'image')} of {total:,} written to {files.absolute(path)}",
+            file=sys.stderr if options.json else sys.stdout,  # which is for programs then
+        )
+    if options.json:
+        print(json.dumps([_record(image) for image in images], indent=2))
+    elif not outputs:
+        _list(images, store)
     if not total:
         print(f"no images in {store.path}", file=sys.stderr)
-    elif len(found) < total and (options.output is None or not images):
+    elif len(found) < total and not written:
         print(f"{len(found):,} of {count(total, 'image')} in {store.path}", file=sys.stderr)
     return 0
+
+
+def _list(images: Iterable[nbtool.GeneratedImage], store: nbtool.Store) -> None:
+    for image in images:
+        mark = store.mark(image.recipe.key)
+        note = f"  ({printable(mark.note)})" if mark.note else ""
+        print(f"{'★' if mark.starred else ' '} {image.path}  {image.caption}{note}")
 
 
 def _refuse_without_output(options: argparse.Namespace) -> None:
@@ -243,13 +258,30 @@ def _grids(options: argparse.Namespace) -> int:
         raise RecipeError(error.args[0]) from None
     if outputs:
         _check_outputs(options, outputs, [*grid.words, *grid.axes])
-    print(grid)
+    print(_described(grid))
+    if not outputs:
+        where = ["--store", options.store] if options.store is not None else []
+        command = shlex.join(["nbtool", "grids", options.name, *where, "-o", "grid.html"])
+        print(f"{printable(command)} writes a page to look through it; --help says what else")
     _write(grid, options, outputs)
     return 0
 
 
+def _described(grid: nbtool.Grid) -> str:
+    """What a grid with a name is, in a sentence."""
+    about = " · ".join(filter(None, [ellipsized(grid.title, MAX_TITLE), along(grid.swept)]))
+    return f"{printable(grid.name or '')}: {', '.join(filter(None, [about, *counts(grid)]))}"
+
+
 def _presets(options: argparse.Namespace) -> int:
-    print(default_store(options.store).presets)
+    presets = default_store(options.store).presets
+    if any(presets.looked()):
+        print(presets)
+    else:
+        print(
+            f"no presets in {presets.path.parent}; the panel keeps them there (Edit presets), or "
+            f"write them yourself in its {presets.path.name}:\n{EXAMPLE}"
+        )
     return 0
 
 

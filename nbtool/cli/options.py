@@ -135,14 +135,20 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
             "parameters", nargs="*", metavar=f"NAME={values}", help="see above"
         )
     generate, grid, images, grids = (found[n] for n in ("generate", "grid", "images", "grids"))
-    generate.add_argument("-o", "--output", help="also write it there: .png .jpg .webp")
+    generate.add_argument(
+        "-o", "--output", action="append",
+        help="also write it there: .png .jpg .webp; may be repeated",
+    )  # fmt: skip
     for command in (grid, grids):
         command.add_argument(
             "-o", "--output", action="append",
             help="what to write: .png .jpg .webp .html .pdf .svg .zip, or a folder/ for the images; "
             "may be repeated",
         )  # fmt: skip
-    images.add_argument("-o", "--output", help="write copies there: a folder/ or a .zip")
+    images.add_argument(
+        "-o", "--output", action="append",
+        help="write copies there: a folder/ or a .zip; may be repeated",
+    )  # fmt: skip
     for command in (grid, images, grids):
         command.add_argument(
             "--names", metavar="PATTERN",
@@ -152,7 +158,8 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     for command in (generate, grid, images, grids):
         command.add_argument(
             "--no-metadata", action="store_true",
-            help="write pixels alone: no recipe, prompt or seed in the files",
+            help="leave out what is not seen, such as recipes; a sheet still shows its prompt and "
+            "labels",
         )  # fmt: skip
     grid.add_argument("--plan", action="store_true", help="only say what would be made")
     grid.add_argument("--name", help="keep it under a name, for nbtool grids and notebooks")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from nbtool.errors import RecipeError
 from nbtool.recipes import templates
-from nbtool.recipes.axes import PRESET
+from nbtool.recipes.axes import PRESET, unfilled
 from nbtool.recipes.checks import TEXT
-from nbtool.recipes.parameters import INTEGERS, PARAMETERS, REALS, ROWS
+from nbtool.recipes.parameters import INTEGERS, PARAMETERS, PICTURES, REALS, ROWS
 
-OPTIONS = {"model": "--model NAME", "revision": "--model NAME, which has one"}
+OPTIONS = {
+    "model": "--model NAME",
+    "revision": "--model NAME, which has one",
+    "device": "--device NAME",
+    "store": "--store FOLDER",
+}
 
 
 def single(prompt: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -55,7 +61,7 @@ def _pairs(prompt: str, arguments: Sequence[str]) -> list[tuple[str, str]]:
             raise RecipeError(f"write parameters as name=value, got {shlex.quote(argument)}{hint}")
         if name in pairs:
             raise RecipeError(f"{name} is given twice: {name}={pairs[name]} and {argument}")
-        if name in OPTIONS:
+        if name in OPTIONS and (name in ROWS or name not in words):
             raise RecipeError(f"{argument}: the {name} is chosen with {OPTIONS[name]}")
         if name == "prompt" and name not in words:
             raise RecipeError(
@@ -69,11 +75,7 @@ def _pairs(prompt: str, arguments: Sequence[str]) -> list[tuple[str, str]]:
     negative = pairs.get("negative_prompt", "")
     missing = [n for n in templates.needed(prompt) + templates.needed(negative) if n not in given]
     if missing:
-        name = missing[0]
-        raise RecipeError(
-            f"the prompt has {{{name}}}, but nothing fills it; add '{name}=red|blue' (several are "
-            f"for nbtool grid), or write {{{{{name}}}}} for the braces themselves"
-        )
+        raise unfilled(missing[0])
     return list(pairs.items())
 
 
@@ -87,8 +89,21 @@ def _number(name: str, text: str) -> Any:
         return text  # refused with its name and range where recipes are checked
 
 
+def _pictures(name: str, text: str) -> str | list[str]:
+    """The paths of pictures between bars; one with a star in it stands for all that it matches."""
+    found: list[str] = []
+    for piece in text.split("|"):
+        matched = sorted(glob.glob(piece, recursive=True)) if glob.has_magic(piece) else [piece]
+        if not matched:
+            raise RecipeError(f"{name}={piece} matches no file; look at it with: ls {piece}")
+        found += matched
+    return text if found == [text] else found
+
+
 def _values(name: str, text: str) -> Any:
     """One value or several: a range string for numbers, texts between bars for the others."""
+    if name in PICTURES:
+        return _pictures(name, text)
     if name in INTEGERS + REALS:
         number = _number(name, text)
         return text.replace("|", ",") if isinstance(number, str) else number

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nbtool.display import faces
-from nbtool.recipes.parameters import called, titled
+from nbtool.display.before import TYPE, before
+from nbtool.recipes.parameters import COMPOSED, called, titled
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 
@@ -19,7 +20,7 @@ def details(cell: GeneratedImage, file: str, *, metadata: bool = True) -> dict[s
     if not metadata:
         return shown | {"caption": "", "note": "", "made": []}
     made = {name: value for name, value in cell.provenance.to_dict().items() if value}
-    for several in ("widths", "versions"):
+    for several in ("widths", "versions", "inputs"):
         if parts := made.pop(several, {}):
             made[several] = ", ".join(f"{name} {part}" for name, part in parts.items())
     if notes := made.pop("notes", []):
@@ -32,15 +33,30 @@ def details(cell: GeneratedImage, file: str, *, metadata: bool = True) -> dict[s
     } | request(cell.recipe)
 
 
+def whole(image: GeneratedImage, file: str) -> tuple[dict[str, Any], list[bytes]]:
+    """What the enlarged view is told of an image, and the files that go with it."""
+    told = details(image, file) | {"types": ["image/png"]}
+    seen = before(image)
+    if seen is None:
+        return told, [image.png]
+    told |= {"types": ["image/png", TYPE], "before": seen.words}
+    return told, [image.png, seen.file]
+
+
 def request(recipe: Recipe) -> dict[str, Any]:
     """What there is to say of a recipe, of one that came to nothing too."""
-    given = recipe.to_dict()
+    given = recipe.in_words()
     table = [[called(name), str(value), name] for name, value in given.items()]
     return {"recipe": table, "python": as_python(recipe)}
 
 
 def as_python(recipe: Recipe) -> str:
-    """Code that makes the image again."""
-    lines = [f"    {name}={value!r},\n" for name, value in recipe.to_dict().items()]
-    made = f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
+    """Code that makes the image again; pictures in it lie in the store, known by their hashes."""
+    given = recipe.to_dict()
+    if COMPOSED.isdisjoint(given):
+        lines = [f"    {name}={value!r},\n" for name, value in given.items()]
+        made = f"image = gen(nbtool.Recipe(\n{''.join(lines)}))\n"
+    else:
+        lines = [f"    {name!r}: {value!r},\n" for name, value in given.items()]
+        made = f"image = gen(nbtool.Recipe.from_dict({{\n{''.join(lines)}}}))\n"
     return f"import nbtool\n\ngen = {recipe.generator}\n{made}"

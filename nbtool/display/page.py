@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import json
 import re
 from functools import partial
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
 from nbtool.display import faces, viewer
+from nbtool.display.before import TYPE, before
 from nbtool.display.details import details, request
 from nbtool.display.layout import Layout, arrange
 from nbtool.errors import StoreError
@@ -21,12 +23,13 @@ from nbtool.results.names import Names, Pattern
 from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nbtool.recipes.axis import Axis
     from nbtool.results.labelled import Labelled
 
 MAX_STORED = 150_000_000  # bytes of PNG; above, the page holds reduced copies
+MAX_NOT_MADE = 1000  # cells without an image of which the page says what was asked for
 MAX_PAGE = 350_000_000  # bytes of images; beyond, browsers refuse the text they become
 COPIES = "The images on this page are WebP copies, to keep the page small."
 NOTE = "The images on this page are WebP copies without recipes inside, to keep the page small."
@@ -36,7 +39,13 @@ TEMPLATE = Path(__file__).with_name("page.html")
 Source = tuple[str, bytes]  # format and file
 
 
-def page(grid: Labelled, names: Pattern | None = None, *, metadata: bool = True) -> str:
+def page(
+    grid: Labelled,
+    names: Pattern | None = None,
+    *,
+    metadata: bool = True,
+    inputs: bool = False,
+) -> str:
     """The page's HTML. It holds the stored PNG files as they are, so recipes stay inside.
 
     If they are too large together, it holds WebP copies of the same size and says so.
@@ -45,11 +54,12 @@ def page(grid: Labelled, names: Pattern | None = None, *, metadata: bool = True)
         grid: The grid.
         names: What its images are called where they are saved; None: by the axes' labels.
         metadata: False leaves out what is not seen, prompt and settings too.
+        inputs: Whether the images carry the pictures that they were made from.
 
     Raises:
         StoreError: Even those are too large for one page.
     """
-    data = viewer_data(grid, names, metadata=metadata)
+    data = viewer_data(grid, names, metadata=metadata, inputs=inputs)
     title = printable(ellipsized(data["title"], 120)) or "Images"
     generator = f'<meta name="generator" content="nbtool {html.escape(__version__)}">'
     parts = {
@@ -64,7 +74,11 @@ def page(grid: Labelled, names: Pattern | None = None, *, metadata: bool = True)
 
 
 def viewer_data(
-    grid: Labelled, names: Pattern | None = None, *, metadata: bool = True
+    grid: Labelled,
+    names: Pattern | None = None,
+    *,
+    metadata: bool = True,
+    inputs: bool = False,
 ) -> dict[str, Any]:
     """What the viewer's host.js takes: axes, a cell for each index, the images once each.
 
@@ -74,16 +88,19 @@ def viewer_data(
     pattern = names or Pattern.of_axes(grid.axes)
     collected = partial(_collected, grid, pattern, metadata=metadata)
     try:
-        images, where = collected(_stored if metadata else _bare, MAX_STORED)
+        stored = _carrying if inputs else _stored
+        images, where = collected(stored if metadata else _bare, MAX_STORED)
         note = ""
     except _TooLargeError:
         try:
             images, where = collected(_reduced, MAX_PAGE)
             note = NOTE if metadata else COPIES
         except _TooLargeError:
+            large = f"{len(grid):,} images are too large for one page; save"
             raise StoreError(
-                f"{len(grid):,} images are too large for one page; save a part of the grid, "
-                f"such as grid.isel({next(iter(grid.axes))}=range(4)), or all of it as .zip"
+                f"{large} a part of the grid, such as grid.isel({next(iter(grid.axes))}=range(4)), "
+                f"or all of it as .zip",
+                in_shell=f"{large} them as a folder/ or as .zip",
             ) from None
     data = described(grid, layout, faces.largest(grid)) | {
         "summary": " · ".join(faces.summary(grid) if metadata else faces.counts(grid)),
@@ -93,15 +110,19 @@ def viewer_data(
         "cells": where,
         "requests": {},
         "images": images,
+        "sources": _sources(grid, images, where) if inputs and metadata else [],
     }
     if not metadata:
         return data | {"title": "Images", "version": ""}
-    data["requests"] = {
-        n: request(grid.recipe(index))
-        for n, (index, found) in enumerate(zip(grid.indices(), where, strict=True))
-        if isinstance(found, str)
-    }
-    return data
+    return data | {"requests": _requests(grid, where)}
+
+
+def _requests(grid: Labelled, where: Sequence[int | str | None]) -> dict[int, dict[str, Any]]:
+    """What was asked for in the cells that have no image, by number."""
+    failed = {n for n, found in enumerate(where) if isinstance(found, str)}
+    not_made = (n for n, found in enumerate(where) if found is None)
+    wanted = failed.union(itertools.islice(not_made, MAX_NOT_MADE))
+    return {n: request(grid.recipe(i)) for n, i in enumerate(grid.indices()) if n in wanted}
 
 
 def described(grid: Labelled, layout: Layout, size: tuple[int, int]) -> dict[str, Any]:
@@ -173,14 +194,37 @@ def _collected(
             words = grid.words | grid.texts(index)
             stem = pattern.stem_of(cell, words, index=len(images) + 1, of=len(grid))
             file = names.give(stem, f".{kind}")
-            src = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+            src = _address(f"image/{kind}", data)
             images.append(details(cell, file, metadata=metadata) | {"src": src})
         where.append(numbers[key])
     return images, where
 
 
+def _sources(
+    grid: Labelled, images: list[dict[str, Any]], where: list[int | str | None]
+) -> list[str]:
+    """What the images were made from, once each; every image is told which of them is its own."""
+    sources: dict[bytes, int] = {}
+    for index, number in zip(grid.indices(), where, strict=True):
+        cell = grid.cell(index)
+        if not isinstance(cell, GeneratedImage) or not isinstance(number, int):
+            continue
+        if "source" not in images[number] and (seen := before(cell)):
+            source = sources.setdefault(seen.file, len(sources))
+            images[number] |= {"source": source, "before": seen.words}
+    return [_address(TYPE, file) for file in sources]
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
 def _stored(cell: GeneratedImage) -> Source:
     return "png", cell.png
+
+
+def _carrying(cell: GeneratedImage) -> Source:
+    return "png", cell.packed("PNG", metadata=True, inputs=True)[0]
 
 
 def _bare(cell: GeneratedImage) -> Source:

@@ -6,16 +6,18 @@ import errno
 import json
 import os
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from nbtool import files
 from nbtool._version import __version__
 from nbtool.errors import RecipeError
+from nbtool.recipes.origins import behind
+from nbtool.recipes.recipe import beside
 from nbtool.results.image import FORMATS, GeneratedImage
 from nbtool.results.names import NUMBERED, SUGGESTED, Names, Pattern
-from nbtool.text import shown
+from nbtool.text import count, shown, warn
 
 if TYPE_CHECKING:
     from nbtool.results.labelled import Labelled
@@ -35,11 +37,13 @@ class Way(NamedTuple):
         suffix: As what; "" for a folder of images.
         names: What the files of images are called.
         metadata: Whether recipes are inside.
+        inputs: Whether the pictures are there too that images were made from.
     """
 
     suffix: str
     names: Pattern
     metadata: bool
+    inputs: bool = False
 
 
 Named = tuple[GeneratedImage, dict[str, str]]  # with what fills its name besides its recipe
@@ -52,6 +56,7 @@ def save(
     *,
     names: str | None = None,
     metadata: bool = True,
+    inputs: bool | None = None,
 ) -> Path:
     """Writes the grid and returns the path; `Grid.save` says as what.
 
@@ -62,6 +67,7 @@ def save(
     way = _way(path, names, [*grid.words, *grid.axes], metadata=metadata)
     if not names and metadata:
         way = way._replace(names=Pattern.of_axes(grid.axes))
+    way = _with_inputs(way, list(grid), inputs, depth=5)
     path = files.expanded(path)
     if not way.suffix:
         _write_folder(_named(grid), path, way)
@@ -77,6 +83,7 @@ def save_images(
     *,
     names: str | None = None,
     metadata: bool = True,
+    inputs: bool | None = None,
 ) -> Path:
     """Writes images into a folder or a .zip file; returns its path.
 
@@ -91,6 +98,8 @@ def save_images(
             `{prompt:30}` is cut to a length, between words. With .jpg or .webp at its end, images
             are saved as such; else as .png.
         metadata: False writes pixels alone, without the recipes.
+        inputs: Whether the pictures go along that images were made from. None: into a folder, but
+            not into a .zip file, which is for others; that is said.
 
     Raises:
         RecipeError: It is no such path or pattern, or something is no image.
@@ -102,6 +111,7 @@ def save_images(
         if not isinstance(image, GeneratedImage):
             raise RecipeError(f"images are saved, got {shown(image)}")
         found.append((image, {}))
+    way = _with_inputs(way, [image for image, _ in found], inputs, depth=4)
     path = files.expanded(path)
     if not way.suffix:
         _write_folder(found, path, way)
@@ -112,8 +122,8 @@ def save_images(
         zipfile.ZipFile(file, "w") as archive,
     ):
         taken = Names()
-        for stem, data in _files(found, way):
-            archive.writestr(_entry(taken.give(stem, way.names.suffix)), data)
+        for stem, data, left in _files(found, way):
+            _write_entry(archive, taken.give(stem, way.names.suffix), data, left)
     return path
 
 
@@ -182,34 +192,65 @@ def _way(
     return Way(suffix, pattern, metadata)
 
 
+def _with_inputs(
+    way: Way, images: Sequence[GeneratedImage], inputs: bool | None, depth: int
+) -> Way:
+    """The same with or without input pictures: what is to be shared has none unless asked for."""
+    made_from = sum(any(behind(image.recipe, deep=False)) for image in images)
+    if not way.metadata or not made_from or way.suffix in FORMATS | FIGURES:
+        return way
+    if inputs is None and way.suffix:
+        warn(
+            f"the pictures that {count(made_from, 'image')} {'was' if made_from == 1 else 'were'} "
+            f"made from are left out; inputs=True takes them along",
+            stacklevel=depth,
+        )
+    return way._replace(inputs=not way.suffix if inputs is None else inputs)
+
+
 def _named(grid: Labelled) -> list[Named]:
     cells = ((grid.cell(index), grid.words | grid.texts(index)) for index in grid.indices())
     return [(cell, words) for cell, words in cells if isinstance(cell, GeneratedImage)]
 
 
-def _files(found: Sequence[Named], way: Way) -> Iterator[tuple[str, bytes]]:
-    """The name without its suffix and the bytes of each image, one after the other."""
+def _files(found: Sequence[Named], way: Way) -> Iterator[tuple[str, bytes, dict[str, bytes]]]:
+    """The name without its suffix and the bytes of each image, one after the other.
+
+    And the pictures by their hashes that lie beside it.
+    """
     format = FORMATS[way.names.suffix.lower()]
     for index, (image, words) in enumerate(found, 1):
         stem = way.names.stem_of(image, words, index=index, of=len(found))
-        yield stem, image.encoded(format, metadata=way.metadata)
+        yield stem, *image.packed(format, metadata=way.metadata, inputs=way.inputs)
 
 
 def _write_folder(found: Sequence[Named], folder: Path, way: Way) -> None:
     with files.explained(f"write {folder}"):
         folder.mkdir(exist_ok=True)
         names = Names(os.listdir(folder))
-        for stem, data in _files(found, way):
-            _write_new(folder, stem, way.names.suffix, data, names)
+        for stem, data, left in _files(found, way):
+            path = _write_new(folder, stem, way.names.suffix, data, names)
+            for digest, picture in left.items():
+                files.write(beside(path, digest), picture)
 
 
-def _write_new(folder: Path, stem: str, suffix: str, data: bytes, names: Names) -> None:
+def _write_new(folder: Path, stem: str, suffix: str, data: bytes, names: Names) -> Path:
     """Writes a file under the first name that is free, also while others write there."""
     while True:
         try:
-            return files.write(folder / names.give(stem, suffix), data, new=True)
+            files.write(path := folder / names.give(stem, suffix), data, new=True)
         except FileExistsError:
             continue
+        return path
+
+
+def _write_entry(
+    archive: zipfile.ZipFile, name: str, data: bytes, left: Mapping[str, bytes]
+) -> None:
+    """Writes a file into an archive, and what lies beside it."""
+    archive.writestr(_entry(name), data)
+    for digest, picture in left.items():
+        archive.writestr(_entry(beside(Path(name), digest).name), picture)
 
 
 def _write_sheet(grid: Labelled, file: IO[bytes], way: Way) -> None:
@@ -222,7 +263,8 @@ def _write_sheet(grid: Labelled, file: IO[bytes], way: Way) -> None:
 def _write_page(grid: Labelled, file: IO[bytes], way: Way) -> None:
     from nbtool.display.page import page
 
-    file.write(page(grid, way.names, metadata=way.metadata).encode("utf-8"))
+    text = page(grid, way.names, metadata=way.metadata, inputs=way.inputs)
+    file.write(text.encode("utf-8"))
 
 
 def _write_figure(grid: Labelled, file: IO[bytes], way: Way) -> None:
@@ -253,9 +295,9 @@ def _write_zip(grid: Labelled, file: IO[bytes], way: Way) -> None:
             cell = grid.cell(index)
             labels = grid.labels(index)
             if isinstance(cell, GeneratedImage):
-                stem, data = next(written)
+                stem, data, left = next(written)
                 name = names.give(stem, way.names.suffix)
-                archive.writestr(_entry(name), data)
+                _write_entry(archive, name, data, left)
                 made = {"recipe": cell.recipe.to_dict(), "provenance": cell.provenance.to_dict()}
                 manifest["images"].append({"labels": labels, "file": name} | made)
             elif cell is not None:

@@ -5,10 +5,11 @@ An engine knows nothing of notebooks, widgets, grids or files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from nbtool.recipes.axes import Sweep
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 
@@ -138,6 +139,30 @@ class Renewing(Protocol):
 
 
 @runtime_checkable
+class Fitting(Protocol):
+    """An engine that makes something of pictures."""
+
+    def fits(self, recipe: Recipe) -> dict[str, Any]:
+        """What suits a recipe with a picture where it is left open: strength, width and height.
+
+        The strength is left out where the model has none for what is done, and the size where the
+        recipe works on a part of the picture.
+        """
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An engine that knows what comes of a strength."""
+
+    def strengths_told(self, recipes: Sequence[Recipe]) -> list[str]:
+        """What is to be known of recipes that differ in their strength alone, in words.
+
+        Raises:
+            RecipeError: The first of them cannot be made.
+        """
+
+
+@runtime_checkable
 class Counting(Protocol):
     """An engine that knows how much of a prompt its model reads."""
 
@@ -153,3 +178,46 @@ class Exacting(Protocol):
     """An engine that can make images that depend on nothing they are made together with."""
 
     exact: bool
+
+
+def is_exact(engine: Engine) -> bool:
+    """Whether its images depend on nothing that they are made together with."""
+    return isinstance(engine, Exacting) and engine.exact
+
+
+def check(engine: Engine, recipe: Recipe, checked: set[str]) -> None:
+    """Refuses a recipe that an engine cannot make, or that is made from one that it cannot make.
+
+    Args:
+        engine: Which is to make it.
+        recipe: The recipe.
+        checked: The keys of those that were found to be good; grows.
+
+    Raises:
+        RecipeError: With the parameter, its value and what would do.
+    """
+    if recipe.key in checked:
+        return
+    recipe.require_whole()
+    engine.check(recipe)
+    checked.add(recipe.key)
+    for picture in recipe.sources:
+        if picture.is_deferred:
+            check(engine, picture.recipe, checked)
+
+
+def foretold(engine: Engine, sweep: Sweep) -> list[str]:
+    """What is to be known of a sweep before it is made, in words.
+
+    Args:
+        engine: Which is to make it, and can.
+        sweep: The sweep.
+    """
+    notes: list[str] = []
+    for place, axis in enumerate(sweep.axes):
+        edit = axis.edits[0]
+        if isinstance(engine, Telling) and {"strength"} in (set(edit.parameters), set(edit.refine)):
+            before, after = (0,) * place, (0,) * (len(sweep.axes) - place - 1)
+            along = [sweep.recipe((*before, n, *after)) for n in range(len(axis))]
+            notes += engine.strengths_told(along)
+    return notes

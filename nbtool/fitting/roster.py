@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from nbtool import catalogue
 from nbtool.catalogue import EMBEDDED, Facts
+from nbtool.catalogue.verbs import CALLED, TEXT
 from nbtool.errors import NbtoolError, described, log, said
 from nbtool.fitting.plans import MemoryPlan, at_rest, best_plan, how_placed, memory_plans
 from nbtool.machine.hardware import Hardware
@@ -16,7 +17,16 @@ from nbtool.machine.probe import hardware
 from nbtool.text import duration, table_text
 
 PATIENCE = 60.0  # seconds for an image that "auto" takes to be bearable
-HEADINGS = ("Name", "Model", "Licence", "Download", "Runs here", "Memory", "Time an image")
+HEADINGS = (
+    "Name",
+    "Model",
+    "Licence",
+    "Download",
+    "Runs here",
+    "Memory",
+    "Time an image",
+    "With pictures",
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Entry:
         now: How it would be placed with what is free at the moment.
         is_here: Whether its files are on this machine.
         problem: Why it cannot be used, whatever the machine; "" where nothing is known to be wrong.
+        verbs: What it does, as in `nbtool.catalogue.verbs`.
     """
 
     name: str
@@ -38,6 +49,7 @@ class Entry:
     now: MemoryPlan | None
     is_here: bool
     problem: str = ""
+    verbs: tuple[str, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -62,10 +74,15 @@ class Entry:
             return f"{self.plan.summary}; at the moment {self.now.how}"
         return self.now.summary if self.now.short_gib else "yes, once memory is free"
 
+    @property
+    def with_pictures(self) -> str:
+        """What it does with pictures, in words."""
+        return ", ".join(CALLED[verb] for verb in self.verbs if verb != TEXT)
+
     def cells(self) -> tuple[str, ...]:
         """What there is to say of it, one text for each of HEADINGS."""
         if self.facts is None or self.plan is None:
-            return self.name, "", "", "", self.summary, "", ""
+            return self.name, "", "", "", self.summary, "", "", self.with_pictures
         size = self.facts.download_gb
         download = "here" if self.is_here else f"{size:.1f} GB" if size else ""
         licence = self.facts.licence + (", accept it on the hub" if self.facts.gated else "")
@@ -74,7 +91,9 @@ class Entry:
             memory = f"{self.plan.least_gib:.1f} GiB"
             time = "" if self.plan.seconds is None else f"≈ {duration(self.plan.seconds)}"
         title = f"{self.facts.title}: {self.facts.about}" if self.facts.about else self.facts.title
-        return self.name, title, licence, download, self.summary, memory, time
+        return (
+            self.name, title, licence, download, self.summary, memory, time, self.with_pictures
+        )  # fmt: skip
 
 
 class Models(Sequence[Entry]):
@@ -118,6 +137,7 @@ class Models(Sequence[Entry]):
                     if entry.facts
                     else {}
                 ),
+                "verbs": [*entry.verbs],
                 "how": entry.summary,
                 **(_numbers(entry.plan) if entry.plan else {}),
             }
@@ -186,7 +206,7 @@ def _entry(name: str, machine: Hardware) -> Entry:
             return Entry(name, None, None, None, is_here=False)
         facts = model.facts
         plan, now = (best_plan(memory_plans(facts, each)) for each in (at_rest(machine), machine))
-        return Entry(name, facts, plan, now, model.is_here)
+        return Entry(name, facts, plan, now, model.is_here, verbs=tuple(model.ways))
     except Exception as error:  # whatever configurations and facts may hold
         log(f"of the model {name}", error)
         reason = said(error) if isinstance(error, NbtoolError) else described(error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.background import Loop
 from nbtool.display import faces
-from nbtool.display.details import details, request
+from nbtool.display.details import request, whole
 from nbtool.display.progress import outcome, status
 from nbtool.errors import GenerationError, log
 from nbtool.live.again import Again
@@ -59,7 +59,6 @@ class Feed:
         self._wanted: dict[int, int] = {}  # edge by cell, the most urgent first
         self._asked: list[int] = []  # whole images
         self._again = Again()
-        self._remade: dict[Index, Cell] = {}
         self._loop = Loop("nbtool view", self._turn, retry=LOOK)
         self._thumbnails = Thumbnails()
         self._previews: dict[int, Callable[[], Image]] = {}  # that were sent last
@@ -72,9 +71,7 @@ class Feed:
     @property
     def grid(self) -> Labelled:
         """The grid as far as it is made."""
-        grid = self._job.grid if self._job else self._grid
-        grid.fill(self._remade)
-        return grid
+        return self._job.grid if self._job else self._grid
 
     @property
     def states(self) -> str:
@@ -158,7 +155,8 @@ class Feed:
         done = job is None or job.done  # asked first: what comes after is still looked at
         fresh, seen = job.changes(self._seen) if job else ([], 0)
         remade = {self._index(number): cell for number, cell in self._again.settled().items()}
-        self._remade |= remade
+        if remade:
+            (self._job or self._grid).fill(remade)
         numbers = self._settle([*fresh, *remade.items()])
         previews = (
             {self._number(index): make for index, make in job.previews.items()} if job else {}
@@ -252,8 +250,8 @@ class Feed:
             return
         try:
             stem = Pattern.of_axes(self._grid.axes).stem_of(cell, self._grid.texts(index))
-            content |= sendable(details(cell, f"{stem}.png"))
-            view.send(content, [cell.png])
+            told, pictures = whole(cell, f"{stem}.png")
+            view.send(content | sendable(told), pictures)
         except Exception as error:
             log("an image cannot be shown", error)
             content["error"] = sendable(faces.reason(cell))

@@ -40,6 +40,9 @@ class Source(Protocol):
     def changes(self, seen: int = 0) -> tuple[list[tuple[Index, Cell]], int]:
         """The cells that came since the first `seen`, and how many there are."""
 
+    def fill(self, cells: Mapping[Index, Cell]) -> None:
+        """Takes what came of cells later."""
+
     def wait(self) -> Labelled:
         """The grid, once the run is over."""
 

@@ -1,16 +1,31 @@
 """Text inside image files: the recipe for nbtool, the infotext for other programs."""
 
-from nbtool.metadata.files import ForeignError, bare, converted, encode, read, read_from, restored
+from nbtool.metadata.carried import MAX_CARRIED, Carried, carried_in, carrying
+from nbtool.metadata.files import (
+    ForeignError,
+    bare,
+    converted,
+    encode,
+    read,
+    read_from,
+    read_whole,
+    restored,
+)
 from nbtool.metadata.infotext import to_infotext
 from nbtool.metadata.text import strict_json
 
 __all__ = [
+    "MAX_CARRIED",
+    "Carried",
     "ForeignError",
     "bare",
+    "carried_in",
+    "carrying",
     "converted",
     "encode",
     "read",
     "read_from",
+    "read_whole",
     "restored",
     "strict_json",
     "to_infotext",

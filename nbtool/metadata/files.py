@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from nbtool.errors import MetadataError, log
 from nbtool.files import expanded
+from nbtool.metadata.carried import Carried, carried_in
 from nbtool.metadata.infotext import to_infotext
 from nbtool.metadata.text import strict_json
 
@@ -59,9 +60,20 @@ def encode(
 
 
 def converted(
-    png: bytes, recipe: Mapping[str, Any], provenance: Mapping[str, Any], format: str
+    png: bytes,
+    recipe: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    format: str,
+    origins: Mapping[str, Any] = MappingProxyType({}),
 ) -> bytes:
     """A PNG of nbtool as a JPEG or WEBP file's bytes; what else it says is taken along.
+
+    Args:
+        png: Its bytes.
+        recipe: Its parameters.
+        provenance: How it was made.
+        format: "JPEG" or "WEBP".
+        origins: What is known of the pictures it was made from; left out where it is too long.
 
     Raises:
         MetadataError: The recipe is too long for a JPEG.
@@ -70,7 +82,10 @@ def converted(
 
     with PILImage.open(io.BytesIO(png)) as image:
         image.load()  # texts may stand behind the pixels
-        ours = _ours(recipe, provenance, strict_json(image.info.get("nbtool", "{}")))
+        said = strict_json(image.info.get("nbtool", "{}"))
+        ours = _ours(recipe, provenance, said | ({"inputs": dict(origins)} if origins else {}))
+        if format == "JPEG" and len(ours) > MAX_JPEG_TEXT:
+            ours = _ours(recipe, provenance, said)
         return _with_comment(image.convert("RGB"), ours, format)
 
 
@@ -131,12 +146,24 @@ def read(path: str | Path) -> dict[str, Any]:
             needs a newer nbtool.
         StoreError: No file can have such a name.
     """
+    return read_whole(path)[0]
+
+
+def read_whole(path: str | Path) -> tuple[dict[str, Any], Carried]:
+    """The same, and the pictures that the file carries.
+
+    Raises:
+        MetadataError: As `read`.
+        StoreError: No file can have such a name.
+    """
     path = expanded(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
             raise MetadataError(f"{path} is no file, and cannot be read")
         with path.open("rb") as file:
-            return read_from(file, str(path))
+            found = read_from(file, str(path))
+            file.seek(0)
+            return found, carried_in(file.read())
     except FileNotFoundError:
         raise MetadataError(f"{path} does not exist") from None
     except OSError as error:

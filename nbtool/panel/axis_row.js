@@ -14,13 +14,21 @@ function render({ model, el }) {
   const panel = () => el.closest(".nbtool-panel");
   const show = () => {
     handle.setAttribute("aria-label", model.get("label"));
-    const field = row()?.querySelector(".nbtool-values input");
     const said = row()?.querySelector(".nbtool-notice");
-    if (!field || !said) return false;
+    const parts = Object.entries(fields());
+    if (!said || !parts.every(([, field]) => field)) return false;
     said.id ||= `nbtool-axis-${Math.random().toString(36).slice(2)}`;
-    field.setAttribute("aria-describedby", said.id);
-    field.setAttribute("aria-invalid", String(model.get("wrong")));
+    for (const [name, field] of parts) {
+      field.setAttribute("aria-describedby", said.id);
+      field.setAttribute("aria-invalid", String(name === model.get("wrong")));
+    }
     return true;
+  };
+  const fields = () => ({
+    name: row()?.querySelector("select"), values: row()?.querySelector(".nbtool-values input"),
+  });
+  const lead = (message) => {
+    if (message.lead && panel()?.contains(document.activeElement)) fields()[model.get("wrong")]?.focus();
   };
   // The other parts of the row come when they like.
   const settle = (turns) => {
@@ -44,6 +52,23 @@ function render({ model, el }) {
     moved = panel();
     move(by);
   });
+
+  // Where the row was from which somebody pressed Remove, the next one has the keyboard then.
+  const remove = (event) => {
+    if (!row() || row() !== event.target.closest?.(".nbtool-remove")?.closest(".nbtool-axis")) return;
+    const [gone, home, place, left] = [row(), panel(), rows().indexOf(row()), rows().length - 1];
+    const rest = () => home.querySelectorAll(".nbtool-axis");
+    const follow = new MutationObserver(() => {
+      if (gone.isConnected) return;
+      const lost = [null, document.body].includes(document.activeElement);
+      const heir = place < left ? rest()[place]?.querySelector(".nbtool-remove") : home.querySelector(".nbtool-add");
+      if (lost && (!heir || rest().length !== left)) return; // it is on its way
+      follow.disconnect();
+      if (lost) heir.focus();
+    });
+    follow.observe(home, { childList: true, subtree: true });
+  };
+  window.addEventListener("click", remove, true);
 
   let target = null; // the row in whose place it would be let go
   const mark = (next) => {
@@ -76,8 +101,11 @@ function render({ model, el }) {
   handle.addEventListener("pointercancel", end);
 
   for (const name of ["label", "wrong"]) model.on(`change:${name}`, show);
+  model.on("msg:custom", lead);
   settle(120);
   return () => {
+    model.off("msg:custom", lead);
+    window.removeEventListener("click", remove, true);
     for (const name of ["label", "wrong"]) model.off(`change:${name}`, show);
   };
 }

@@ -13,12 +13,12 @@ import ipywidgets
 import traitlets
 
 from nbtool.errors import AxisError
-from nbtool.panel.notice import Notice
-from nbtool.panel.values import REPLACE, Values, arrow, pieces, values_of
+from nbtool.panel.notice import Notice, words
+from nbtool.panel.values import BAR, REPLACE, Values, arrow, pieces, values_of
 from nbtool.recipes import axes, templates
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis, Edit
-from nbtool.recipes.parameters import INTEGERS, REALS, ROWS, ordered
+from nbtool.recipes.parameters import COMPOSED, INTEGERS, NETWORK, REALS, ROWS, ordered
 from nbtool.recipes.preset import Preset, is_none
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import count, digits
@@ -27,7 +27,7 @@ NOTHING = ""
 FIRST = ("guidance_scale", "num_inference_steps", "seed", "scheduler")
 LABELS = {
     NOTHING: "–",
-    **{row.name: row.label for row in ordered(FIRST) if not row.network},
+    **{row.name: row.label for row in ordered(FIRST) if row.name not in NETWORK | COMPOSED},
     PRESET: "Preset",
     REPLACE: "Replace in the prompt",
 }
@@ -39,21 +39,29 @@ NO_PRESETS: Presets = MappingProxyType({})
 
 
 class Handle(anywidget.AnyWidget):
-    """By which a row is dragged, or moved by the arrow keys; and marks the row's values as wrong.
+    """By which a row is dragged, or moved by the arrow keys; and marks what is wrong in the row.
 
     Args:
         move: Told by how many places.
+
+    Attributes:
+        label: What screen readers call it.
+        wrong: "name" or "values", the field that is wrong, or "".
     """
 
     _esm = (HERE / "axis_row.js").read_text(encoding="utf-8")
     _css = (HERE / "axis_row.css").read_text(encoding="utf-8")
     label = traitlets.Unicode().tag(sync=True)
-    wrong = traitlets.Bool().tag(sync=True)
+    wrong = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, move: Callable[[int], None]) -> None:
         super().__init__()
         self._move = move
         self.on_msg(self._said)
+
+    def lead(self) -> None:
+        """Takes whoever works in the panel to the field that is wrong."""
+        self.send({"lead": True})
 
     def _said(self, _: object, content: Any, __: object) -> None:
         if isinstance(content, dict) and isinstance(by := content.get("move"), int):
@@ -88,6 +96,7 @@ class AxisRow:
             description="Fill in", tooltip="Fields that write the values"
         )
         self.remove = ipywidgets.Button(description="Remove", tooltip="Take this axis away")
+        self.remove.add_class("nbtool-remove")
         self.message = Notice()
         self._below = ipywidgets.VBox()
         self._below.add_class("nbtool-fields")
@@ -119,10 +128,26 @@ class AxisRow:
         if self.name.value != chosen:
             self._renamed()
 
+    def offer_presets(self) -> None:
+        """Offers the presets there are now, where they are what is varied."""
+        if self.name.value == PRESET:
+            self._show_fields()
+
+    @property
+    def label(self) -> str:
+        """What is varied, as people see it."""
+        return _label(self.name.value)
+
     def place(self, number: int, of: int) -> None:
         """Says where the row stands."""
-        named = f": {dict(map(reversed, self.name.options))[self.name.value]}"
-        self.handle.label = f"Move axis {number} of {of}{named if self.name.value else ''}"
+        named = f": {self.label}" if self.name.value else ""
+        self.handle.label = f"Move axis {number} of {of}{named}"
+
+    def refuse(self, text: str) -> None:
+        """Marks what is varied as wrong, and says why."""
+        self.error = AxisError(text)
+        self.handle.wrong = "name"
+        self.message.alarm(text)
 
     def parsed(self, *, wanted: bool = False) -> Axis | None:
         """The axis that the row says, or None for an empty one, and for one with an `error`.
@@ -135,21 +160,20 @@ class AxisRow:
         self.error = None
         if self.name.value == NOTHING:
             self.message.clear()
-            self.handle.wrong = False
+            self.handle.wrong = ""
             return None
         try:
             axis = parse(self.name.value, self.values.value, self._presets())
         except Exception as error:
             self.error = error
-            self.handle.wrong = wanted or bool(self.values.value.strip())
-            if self.handle.wrong:
-                self.message.fail(error)
-            else:
-                self.message.say(str(error))
+            self.handle.wrong = "values" if wanted or self.values.value.strip() else ""
+            say = self.message.alarm if self.handle.wrong else self.message.say
+            say(_in_labels(words(error), self.name.value))
             return None
-        self.handle.wrong = False
+        self.handle.wrong = ""
         more = ", …" if len(axis) > MAX_SHOWN else ""
-        self.message.say(f"{count(len(axis), 'value')}: {', '.join(axis.texts[:MAX_SHOWN])}{more}")
+        text = f"{count(len(axis), 'value')}: {', '.join(axis.texts[:MAX_SHOWN])}{more}"
+        self.message.say(f"{text}{_hint_at_bars(self.name.value, self.values.value)}")
         return axis
 
     def _renamed(self) -> None:
@@ -177,6 +201,26 @@ class AxisRow:
 
     def _write(self, text: str) -> None:
         self.values.value = text
+
+
+def _label(name: str) -> str:
+    return LABELS.get(name, f"{{{name}}}")
+
+
+def _in_labels(text: str, name: str) -> str:
+    """A message about a parameter or word, which is called there as people see it."""
+    for called in (f"the axis {name!r}", name):
+        if text.startswith(called):
+            return _label(name) + text.removeprefix(called)
+    return text
+
+
+def _hint_at_bars(name: str, text: str) -> str:
+    """That a comma stands between numbers only; "" where there is none, or none is meant."""
+    parts = [part.strip() for part in text.split(",")]
+    if name in INTEGERS + REALS or "|" in text or not all(parts) or len(parts) < 2:
+        return ""
+    return f" · for several, write {BAR.join(parts)}"
 
 
 def _hint(name: str) -> str:

@@ -9,13 +9,16 @@ import ipywidgets
 
 from nbtool import catalogue
 from nbtool.errors import RecipeError
+from nbtool.panel import braces
 from nbtool.panel.entry import Entry
 from nbtool.panel.fields import Field, tooltip
 from nbtool.panel.fold import Fold
+from nbtool.panel.notice import AtFieldError
 from nbtool.panel.presets import PresetChoice
 from nbtool.panel.seeding import MAX_IMAGES, Seeding
+from nbtool.recipes.axes import PRESET
 from nbtool.recipes.checks import SIDE_MULTIPLE, whole
-from nbtool.recipes.parameters import ROWS, Row
+from nbtool.recipes.parameters import COMPOSED, ROWS, Row
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import settings
 from nbtool.text import ellipsized
@@ -31,6 +34,7 @@ RATIOS = {
     "Landscape 3:2": (1.5, 1),
     "Large square": (2, 2),
 }
+HOW_MANY = {False: "How many to make, of seeds that follow", True: "As many as there are seeds"}
 _COUNT = whole(1, MAX_IMAGES)
 
 
@@ -58,10 +62,8 @@ class Settings:
         self.seed = self.seeding.entry
         self.size = ipywidgets.Dropdown(description="Size", options=[("Other", OTHER)])
         self.swap = ipywidgets.Button(description="Swap", tooltip="Swap width and height")
-        self.count = Entry(  # beside the button
-            description="Images", tooltip="How many to make, of seeds that follow", step=1, least=1
-        )
-        self.count.value = 1
+        self.count = Entry(description="Images", tooltip=HOW_MANY[False], step=1, least=1)
+        self.count.value = self._wanted = 1
         self.exact = ipywidgets.Checkbox(
             description="Exact",
             indent=False,
@@ -77,6 +79,7 @@ class Settings:
         self.below_prompt = ipywidgets.VBox()
         self.below_prompt.add_class("nbtool-below-prompt")
         self.asking = ipywidgets.VBox([self.prompt, self.below_prompt])
+        self.asking.add_class("nbtool-asking")
         self.folds, self._in_words = self._arranged()
         self.on_change(self._judge)
         for widget in (self.model, self.exact):
@@ -100,15 +103,22 @@ class Settings:
         return self.seeding.seeds(_COUNT.convert("Images", self.count.value))
 
     @property
-    def wrong(self) -> list[Entry]:
+    def wrong(self) -> list[Any]:
         """The fields that are not right."""
         return list(self.wrong_but().values())
 
-    def wrong_but(self, names: Collection[str] = ()) -> dict[str, Entry]:
+    def wrong_but(self, names: Collection[str] = ()) -> dict[str, Any]:
         """The fields that are not right, by their names; those named are not used."""
         fields: dict[str, Any] = {name: field.widget for name, field in self.fields.items()}
         fields |= {"seed": self.seed, "count": self.count, "model": self.model}
+        fields |= {PRESET: self.preset}
         return {n: f for n, f in fields.items() if n not in names and getattr(f, "error", None)}
+
+    @property
+    def unfilled(self) -> set[str]:
+        """The names of fields with nothing wrong but words in braces, which a sweep can fill."""
+        names = {name for name in TEXTS if self._words(name) and not self.fields[name].error}
+        return names | ({PRESET} if self.preset.error else set())
 
     def require(self, but: Collection[str] = ()) -> None:
         """Leads to the first field that is not right, if there is one.
@@ -117,25 +127,25 @@ class Settings:
             but: Names of fields that are not used.
 
         Raises:
-            RecipeError: With what is wrong with it.
+            AtFieldError: With what is wrong with it.
         """
         if "prompt" not in but:
             self.require_prompt()
         for field in self.wrong_but(but).values():
             field.lead()
-            raise RecipeError(field.error)
+            raise AtFieldError(field.error)
 
     def require_prompt(self) -> None:
         """Leads to the prompt if it is empty: what is made of none costs time all the same.
 
         Raises:
-            RecipeError: It is.
+            AtFieldError: It is.
         """
         self._unasked = False
         self._judge()
         if not self.prompt.value.strip():
             self.prompt.lead()
-            raise RecipeError(NO_PROMPT)
+            raise AtFieldError(NO_PROMPT)
 
     def lock(self, seed: int) -> None:
         self.seeding.lock(seed)
@@ -187,17 +197,31 @@ class Settings:
 
     def _judge(self, _: Any = None) -> None:
         """Says beside each field what is wrong with it, and in each fold what is set there."""
-        for field in self.fields.values():
+        for name, field in self.fields.items():
             if isinstance(field.widget, Entry):
-                field.widget.error = field.error
+                field.widget.error = field.error or braces.alone(self._words(name))
+        self.preset.judge()
         self._unasked = self._unasked or bool(self.prompt.value.strip())
         if not self._unasked:
             self.prompt.error = NO_PROMPT
+        self._count_seeds()
         self.count.error = _error(lambda: _COUNT.convert("Images", self.count.value))
         last = 1 if self.count.error else int(self.count.value)
         self.seed.error = _error(lambda: self.seeding.seeds(last), "seed", "Seed")
-        self.count.disabled = not self.seed.error and len(self.seeding.typed) > 1
         self._summarize()
+
+    def _words(self, name: str) -> list[str]:
+        """The words in braces of a text, none of which are filled here."""
+        return braces.unfilled([self.fields[name].widget.value]) if name in TEXTS else []
+
+    def _count_seeds(self) -> None:
+        """Where several seeds are typed, there are as many images; then as many as before."""
+        several = self.seeding.are_several
+        if several and not self.count.disabled:
+            self._wanted = self.count.value
+        if several or self.count.disabled:
+            self.count.disabled, self.count.tooltip = several, HOW_MANY[several]
+            self.count.value = len(self.seeding.typed) if several else self._wanted
 
     def _summarize(self, _: Any = None) -> None:
         for fold, (fields, in_words) in zip(self.folds, self._in_words, strict=True):
@@ -278,8 +302,8 @@ def _rounded(side: float) -> int:
 
 
 def _has_field(row: Row) -> bool:
-    """Whether a parameter has a field made from its row; seeds and models have their own."""
-    return not row.network and row.name != "seed"
+    """Whether a parameter has a field made from its row; others have their own."""
+    return not row.network and row.name != "seed" and row.name not in COMPOSED
 
 
 def _field(row: Row) -> Field:

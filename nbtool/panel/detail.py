@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from nbtool.panel.mark import Mark
 from nbtool.panel.stage import Stage
 from nbtool.recipes.checks import TEXT
 from nbtool.recipes.parameters import ROWS
-from nbtool.results.names import suggested
+from nbtool.results.names import Names, suggested
 from nbtool.text import digits, duration, printable
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Detail:
         self._showing = threading.RLock()  # a run and somebody's choice may show at once
         self.stage = Stage(empty=EMPTY[False])
         self.stage.on_show(self._turn)
+        self.stage.on_ask(gallery.ask)
         self.recipe = ipywidgets.HTML()
         self.recipe.add_class("nbtool-recipe")
         self.use = _button("Use these settings", "Put this recipe into the form")
@@ -70,10 +72,12 @@ class Detail:
         self.save = _button("Save", "Write the file")
         self.python.on_click(notice.click(self._copy_python))
         self.save.on_click(notice.click(self._save))
+        self.bare.observe(notice.guarded(self._rename), "value")
         self._tools = self._arranged()
         self.widget = ipywidgets.VBox([self.stage, self._tools])
         self.widget.add_class("nbtool-detail")
         gallery.observe(notice.guarded(self.show), "selected")
+        gallery.observe(notice.guarded(self.place), ["recent", "stored"])
         self.show()
 
     @property
@@ -98,7 +102,7 @@ class Detail:
             self.recipe.value = _words(image) if image else ""
             self.show_marks()
             if image:
-                self.file.value = suggested(image)
+                self.file.value = suggested(image, metadata=not self.bare.value)
                 self.fold.summary = image.caption
             self.place()
             self.stage.key = image.recipe.key if image else ""
@@ -137,6 +141,7 @@ class Detail:
     def _show_star(self, image: GeneratedImage) -> None:
         self.star.show(image.recipe.key, image.starred)
         self.star.description = STARS[image.starred]
+        self.stage.starred = image.starred
 
     def _mark_note(self, key: str, note: str) -> None:
         def mark() -> None:
@@ -160,14 +165,23 @@ class Detail:
             self._copy(as_python(self.image.recipe))
             self._notice.say("The code is on the clipboard.")
 
+    def _rename(self) -> None:
+        """Suggests another name, where that for the other kind of file stands there as suggested."""
+        told = not self.bare.value
+        if self.image and self.file.value == suggested(self.image, metadata=not told):
+            self.file.value = suggested(self.image, metadata=told)
+
     def _save(self) -> None:
         if not self.image:
             return
         path = files.expanded(self.file.value.strip())
+        told = not self.bare.value
         with files.explained(f"write {path}"):
             if path.exists():
-                raise StoreError(f"{path} is there already; give another name")
-        saved = files.absolute(self.image.save(path, metadata=not self.bare.value))
+                if told or self.file.value != suggested(self.image, metadata=False):
+                    raise StoreError(f"{path} is there already; give another name")
+                path = path.with_name(Names(os.listdir(path.parent)).give(path.stem, path.suffix))
+        saved = files.absolute(self.image.save(path, metadata=told))
         self._notice.say(f"Saved as {saved}{', without metadata' if self.bare.value else ''}")
 
     def _arranged(self) -> Any:
@@ -175,7 +189,7 @@ class Detail:
         self.fold = Fold(
             "This image", self.recipe, _row(self.file, self.bare, self.save, self.python)
         )
-        tools = ipywidgets.VBox([use, self.fold.widget])
+        tools = ipywidgets.VBox([use, self.fold.widget], layout=ipywidgets.Layout())  # its own
         tools.add_class("nbtool-tools")
         return tools
 
@@ -192,7 +206,7 @@ def _button(label: str, tooltip: str) -> Any:
 
 def _words(image: GeneratedImage) -> str:
     """The recipe as a list of terms; everything in it stays text."""
-    recipe = image.recipe.to_dict()
+    recipe = image.recipe.in_words()
     rows = [
         (row.label, recipe[name])
         for name, row in ROWS.items()

@@ -6,16 +6,17 @@ function render({ model, el }) {
   const field = element(many ? "textarea" : "input", { id: name, autocomplete: "off" });
   if (many) field.rows = model.get("lines");
   else field.type = "text"; // a field for numbers alone would swallow what is none
-  field.setAttribute("aria-describedby", `${name}-error`);
+  field.setAttribute("aria-describedby", `${name}-error ${name}-hint`);
   const label = element("label", { className: "widget-label", htmlFor: name });
   const line = element("div", { className: "nbtool-entry-line" });
   const error = element("div", { id: `${name}-error`, className: "nbtool-error" });
   error.setAttribute("role", "alert");
+  const hint = element("div", { id: `${name}-hint`, className: "nbtool-hint" });
   const offered = element("div", { className: "nbtool-offers" });
   const list = element("datalist", { id: `${name}-list` });
   el.classList.add("widget-inline-hbox", "nbtool-entry");
   line.append(field);
-  el.append(label, line, error, offered);
+  el.append(label, line, error, hint, offered);
   let touched = false; // something is typed that was not sent yet
 
   const send = (value) => {
@@ -67,6 +68,7 @@ function render({ model, el }) {
     label.textContent = model.get("description");
     label.title = field.title = model.get("tooltip");
     field.placeholder = model.get("placeholder");
+    hint.textContent = model.get("hint");
     field.disabled = model.get("disabled");
     field.classList.toggle("nbtool-quiet", model.get("quiet"));
     if (!touched) field.value = model.get("value");
@@ -101,7 +103,7 @@ function render({ model, el }) {
   const heard = {
     "change:options": offer, "change:error": judge, "change:offers": judge, "msg:custom": lead,
   };
-  for (const name of ["value", "description", "tooltip", "placeholder", "disabled", "quiet"]) {
+  for (const name of ["value", "description", "tooltip", "placeholder", "hint", "disabled", "quiet"]) {
     heard[`change:${name}`] = show;
   }
   for (const [name, act] of Object.entries(heard)) model.on(name, act);

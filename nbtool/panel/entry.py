@@ -22,6 +22,7 @@ class Entry(anywidget.AnyWidget):
         description: The label.
         tooltip: What it is, and what Python calls it.
         placeholder: What an empty field shows.
+        hint: What is said below it, whatever it shows.
         lines: More than one make an area.
         step: By which arrow keys and buttons change a number; 0: it is a text.
         least: They go no lower.
@@ -36,6 +37,7 @@ class Entry(anywidget.AnyWidget):
     description = traitlets.Unicode().tag(sync=True)
     tooltip = traitlets.Unicode().tag(sync=True)
     placeholder = traitlets.Unicode().tag(sync=True)
+    hint = traitlets.Unicode().tag(sync=True)
     lines = traitlets.Int(1).tag(sync=True)
     step = traitlets.Float().tag(sync=True)
     least = traitlets.Float(None, allow_none=True).tag(sync=True)

@@ -10,7 +10,7 @@ import ipywidgets
 from nbtool.errors import RecipeError
 from nbtool.panel.entry import Entry
 from nbtool.recipes.checks import CHOICE, TEXT
-from nbtool.recipes.parameters import Row, checked
+from nbtool.recipes.parameters import Row, called, checked
 
 OPEN = "as the model has it"
 
@@ -58,7 +58,7 @@ class Field:
         try:
             _ = self.value
         except RecipeError as error:
-            return str(error).replace(self.row.name, self.row.label, 1)
+            return by_label(error, self.row.name)
         return ""
 
     def _offer(self, value: str) -> None:
@@ -83,6 +83,11 @@ class Field:
             return Entry(placeholder=hint, lines=lines, **named)
         least = row.check.low if math.isfinite(row.check.low) else None
         return Entry(placeholder=hint or "default", step=row.step, least=least, **named)
+
+
+def by_label(error: BaseException, name: str) -> str:
+    """What an error says of a parameter, by the name that this has in the panel."""
+    return str(error).replace(name, called(name), 1)
 
 
 def tooltip(row: Row) -> str:

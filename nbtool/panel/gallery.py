@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nbtool.results.labelled import Labelled
     from nbtool.results.store import Store
 
+AHEAD = 48  # tiles that are made before they are asked for: what most screens show of them
 THUMBNAIL = 160  # pixels on the longer side
 MAX_CAPTION = 300  # characters
 
@@ -58,16 +59,17 @@ class Gallery(anywidget.AnyWidget):
     stored = traitlets.Bytes().tag(sync=True)  # keys, 32 bytes each
     total = traitlets.Int().tag(sync=True)  # images in the store
     selected = traitlets.Unicode().tag(sync=True)  # the key of the one that is looked at, or ""
-    asked = traitlets.Dict().tag(sync=True)  # words, model, starred, today, sort
+    asked = traitlets.Dict().tag(sync=True)  # words, model, starred, today, deleted, sort
     found = traitlets.Dict().tag(sync=True)  # what was asked for when these keys were found
     models = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    said = traitlets.Dict().tag(sync=True)  # what was done last: text, undo
+    said = traitlets.Dict().tag(sync=True)  # what was done last, by section: text, undo
     deleted = traitlets.Dict().tag(sync=True)  # what can be removed for good: images, size
     folder = traitlets.Dict().tag(sync=True)  # where the images are: path, home
     section = traitlets.Unicode("images").tag(sync=True)  # or "sweeps" or "queue"
     sweeps = traitlets.List(traitlets.Dict()).tag(sync=True)
     opened = traitlets.Unicode().tag(sync=True)  # the name of the sweep that is open, or ""
     queue = traitlets.List(traitlets.Dict()).tag(sync=True)
+    ahead = traitlets.Dict().tag(sync=True)  # the first tiles, for views that come: with files
 
     def __init__(self, store: Store, notice: Notice, copy: Callable[[str], None]) -> None:
         super().__init__(folder=sendable({"path": str(store.path), "home": str(Path.home())}))
@@ -82,16 +84,17 @@ class Gallery(anywidget.AnyWidget):
         self._searching = Latest(notice.fail)
         self._desk = Desk(self, store, notice, copy)
         self.sweep = self._desk.sweeps.place
-        self.on_msg(lambda _, content, __: notice.guarded(partial(self._hear, content))())
+        self._guarded = notice.guarded
+        self.on_msg(lambda _, content, __: self.ask(content))
         self.observe(lambda _: self._search(), "asked")
         self.observe(lambda _: self._turn_to(), "section")
 
     @property
     def image(self) -> GeneratedImage | None:
-        """The image that is selected."""
+        """The image that is selected, be it listed or not."""
         key, seen = self.selected, self._looked_at
         if seen is None or seen.recipe.key != key:
-            self._looked_at = seen = self._find(key)
+            self._looked_at = seen = self._find(key) or self._store.get(key)
         return seen
 
     @property
@@ -128,6 +131,10 @@ class Gallery(anywidget.AnyWidget):
         """Keeps the grid of a sweep under a name that it suggests itself; returns at once."""
         self._desk.keep(grid)
 
+    def ask(self, content: Mapping[str, Any]) -> None:
+        """Does what the browser asks for; returns at once."""
+        self._guarded(partial(self._hear, content))()
+
     def look(self, *, again: bool = False) -> None:
         """Searches the store for what is asked, and shows what is found; it takes a moment.
 
@@ -141,6 +148,9 @@ class Gallery(anywidget.AnyWidget):
         with self._updating:
             self._listed.search(self._store, asked, again=again)
             self._show(found=asked.said)
+        if not again and asked.is_plain:
+            self._tiles.begin(self._listed.stored[:AHEAD])
+        self.models = sendable(self._listed.models)
         self._desk.describe()
 
     def update(
@@ -188,6 +198,18 @@ class Gallery(anywidget.AnyWidget):
             self._listed.drop(gone)
         self.look(again=True)
 
+    def removed(self, keys: Sequence[str]) -> None:
+        """What was deleted is gone for good: who looked through it is back at all images."""
+        if self.asked.get("deleted"):
+            self.asked = {}
+        if self.selected in keys and not self._store.has(self.selected):
+            newest = self.newest()
+            self.selected = newest[0].recipe.key if newest else ""
+
+    def send_ahead(self, content: dict[str, Any], files: list[bytes]) -> None:
+        """Sends the first tiles, to views that come later too."""
+        self.ahead = content | {"files": files}
+
     def is_open(self, section: str) -> bool:
         """Whether somebody looks at a section."""
         return bool(self.section == section and self.comm is not None)
@@ -221,6 +243,7 @@ class Gallery(anywidget.AnyWidget):
     def _stale(self, keys: Sequence[str]) -> None:
         """Has the tiles of these images shown as they are now."""
         if keys:
+            self.ahead = {}  # they may be among these
             self.send({"kind": "stale", "keys": list(keys)})
 
     def _search(self, *, again: bool = False) -> None:

@@ -45,7 +45,7 @@ class GenerateTab:
     ) -> None:
         self._session = session
         self._ended = ended
-        notice = session.notice
+        self.notice = notice = session.notice
         self.gallery = Gallery(session.generator.store, notice, copy)
         self.detail = Detail(self.gallery, session.generator.store, notice, copy)
         self.outlook = Notice()
@@ -66,7 +66,7 @@ class GenerateTab:
         self._opening = Latest(notice.fail)
         self._opened = False  # the gallery has what the store had
         self._follower = Follower(self._look, notice.fail)
-        self.generate.on_click(notice.click(lambda: session.once_there(self.run)))
+        self.generate.on_click(notice.click(lambda: session.once_there(notice.guarded(self.run))))
         self.cancel.on_click(notice.click(self.stop))
         self.gallery.observe(self._chosen, "selected")
         session.settings.seeding.last = self._last_seed
@@ -152,7 +152,6 @@ class GenerateTab:
                 recipe = job.sweep.recipe(index)
                 making[recipe.key] = recipe, self._preview(recipe.key, preview)
         self.gallery.update(fresh, {} if over else making)
-        self.detail.place()
         with self._following:
             if self._follow:
                 self._present(fresh, making)
@@ -221,7 +220,6 @@ class GenerateTab:
         """Fills the gallery from the store."""
         self.gallery.look()
         newest = self.gallery.newest(1)
-        self.detail.place()
         if newest and not self.gallery.selected:
             self._choose(newest[0].recipe.key)
         self._opened = True

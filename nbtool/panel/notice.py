@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from nbtool.job import Job
 
 
+class AtFieldError(RecipeError):
+    """What is said at a field already, to which the keyboard was led."""
+
+
 class Notice:
     """A line of text, calm or alarming. What it is given stays text."""
 
@@ -56,6 +60,8 @@ class Notice:
         def handle(*_: Any) -> None:
             try:
                 action()
+            except AtFieldError:
+                pass
             except Exception as error:
                 self.fail(error)
 

@@ -9,6 +9,7 @@ import ipywidgets
 
 from nbtool.environment import prepare_widgets
 from nbtool.panel.generate import GenerateTab
+from nbtool.panel.looks import shared_looks
 from nbtool.panel.maker import Maker, default_maker
 from nbtool.panel.prompt_help import PromptHelp
 from nbtool.panel.root import Root
@@ -35,7 +36,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     Attributes:
         settings: The form.
-        notice: The line that says what went wrong.
+        notice: The line that says what went wrong on the Generate tab; the Sweep tab has its own.
         generate: The tab with the form and the gallery.
         sweep: The tab with the axes.
         tabs: Both of them.
@@ -47,28 +48,29 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         name = f"nbtool-still-{uuid.uuid4().hex[:12]}"
         self._still = name
         self._handle: Any = None
-        self._session = Session(generator)
-        self.settings = self._session.settings
-        self.notice = self._session.notice
-        self._session.join(READY)
-        self.root = Root(still=name)
-        self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
-        self.prompt_help = PromptHelp(self._session)
-        self.settings.preset.attach(self._session)
-        self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]
-        self.sweep = SweepTab(
-            self._session,
-            begun=self.generate.gallery.keep_sweep,
-            ended=self._sweep_ended,
-            cancel=self.generate.cancel,
-            told=self.prompt_help.fill_with,
-        )
-        self.tabs = ipywidgets.Tab(
-            [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
-        )
+        with shared_looks():
+            self._session = Session(generator)
+            self.settings = self._session.settings
+            self.notice = self._session.notice
+            self._session.join(READY)
+            self.root = Root(still=name)
+            self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
+            self.prompt_help = PromptHelp(self._session)
+            self.settings.preset.attach(self._session)
+            self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]
+            self.sweep = SweepTab(
+                self._session,
+                begun=self.generate.gallery.keep_sweep,
+                ended=self._sweep_ended,
+                cancel=self.generate.cancel,
+                told=self.prompt_help.fill_with,
+            )
+            self.tabs = ipywidgets.Tab(
+                [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
+            )
         self.generate.detail.on(self.generate.detail.sweep, self._sweep_around)
         self.generate.gallery.on_look(self.settings.preset.look)
-        self.root.on_go(self.notice.click(self._go))
+        self.root.on_go(self._go)
         super().__init__([self.root, self.tabs])
         self.add_class("nbtool-panel")
         self.generate.outlook.guarded(self.generate.foresee)()
@@ -101,7 +103,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     def _go(self) -> None:
         tab = self.sweep if self.tabs.selected_index == 1 else self.generate
-        self._session.once_there(tab.run)
+        tab.notice.click(lambda: self._session.once_there(tab.notice.guarded(tab.run)))()
 
     def _sweep_around(self, recipe: Recipe) -> None:
         def fill() -> None:

@@ -8,13 +8,16 @@ from typing import Any, Protocol
 
 import ipywidgets
 
-from nbtool.errors import RecipeError
+from nbtool.errors import RecipeError, StoreError
+from nbtool.panel import braces
 from nbtool.panel.background import Latest
+from nbtool.panel.entry import Entry
+from nbtool.panel.flaw import Flaw
 from nbtool.panel.maker import Maker
-from nbtool.panel.notice import Notice
+from nbtool.panel.notice import AtFieldError, Notice
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.parameters import ROWS
-from nbtool.recipes.preset import SETTINGS, Preset
+from nbtool.recipes.preset import SETTINGS, TEXTS, Preset
 from nbtool.results.presets import Presets, check_name
 from nbtool.text import digits
 
@@ -39,34 +42,41 @@ class PresetChoice:
 
     A preset that is chosen fills in its settings, where one sees and may change them; what it adds
     to the prompts is said, and is there when an image is made. Taken back, it gives fields that
-    were not touched since what they had before.
+    were not touched since what they had before. While the presets cannot be read, those that could
+    be before are there as they were.
 
     Attributes:
+        description: The label of the drop-down.
         field: The drop-down.
+        flaw: Says what is wrong with it.
         known: The presets there are, by name.
     """
 
+    description = "Preset"
+
     def __init__(self) -> None:
         self.field = ipywidgets.Dropdown(
-            description="Preset",
+            description=self.description,
             options=[("none", NONE)],
             tooltip="preset: what is added to the prompts, with settings, under a name",
         )
         self.known: dict[str, Preset] = {}
         self._session: Shared | None = None
         self._filled: dict[str, tuple[Any, Any]] = {}  # what fields had before, and were given
-        self._asked = ""  # what is done if it is asked for once more
+        self._asked: tuple[object, ...] = ()  # what is done if it is asked for once more
+        self._problems: list[str] = []  # with the presets of the store
         self._offering = False  # the list is changed, nobody chooses
+        self._offered: Callable[[], None] = lambda: None
         self.edit = ipywidgets.ToggleButton(
             description="Edit presets", tooltip="Keep these settings, rename, delete"
         )
-        self.name = ipywidgets.Text(description="Preset name", placeholder="ink")
-        self.prompt = ipywidgets.Text(
+        self.name = Entry(description="Preset name", placeholder="ink")
+        self.prompt = Entry(
             description="Adds to the prompt",
             placeholder="{prompt}, ink drawing",
-            tooltip="{prompt} is where the prompt goes; without it, it goes first",
+            hint="{prompt} is where the prompt goes; without it, the prompt goes first",
         )
-        self.negative = ipywidgets.Text(description="Adds to the negative prompt")
+        self.negative = Entry(description="Adds to the negative prompt")
         self.save = ipywidgets.Button(description="Save preset", tooltip="Keep it in the store")
         self.rename = ipywidgets.Button(
             description="Rename preset", tooltip="Give it the name above"
@@ -76,9 +86,12 @@ class PresetChoice:
         )
         self.ticks = {name: _tick() for name in SETTINGS}
         self.notice = Notice()
+        self.flaw = Flaw()
+        self.flaw.on_look(self.look)
         self.widget, self._editor = self._arranged()
         self.field.observe(self.notice.guarded(self._choose), "value")
         self.edit.observe(self.notice.guarded(self._open), "value")
+        self.name.observe(lambda _: setattr(self.name, "error", ""), "value")
         for button, action in (
             (self.save, self._save),
             (self.rename, self._rename),
@@ -93,6 +106,10 @@ class PresetChoice:
         session.on_change(self._label)
         self.look()
 
+    def on_offered(self, action: Callable[[], None]) -> None:
+        """What is done when there are other presets than before."""
+        self._offered = action
+
     @property
     def chosen(self) -> Preset | None:
         """The preset that is chosen; its settings are in the form."""
@@ -102,6 +119,23 @@ class PresetChoice:
     def asked(self) -> dict[str, Any]:
         """What is asked of a generator beside the form's parameters."""
         return {PRESET: self.chosen} if self.chosen else {}
+
+    @property
+    def error(self) -> str:
+        """What keeps the preset from use: words in braces that only a sweep fills."""
+        if not self.chosen:
+            return ""
+        texts = (self.chosen.around(name, "") for name in TEXTS)
+        said = braces.alone(braces.unfilled(texts))
+        return f"in the preset {self.field.value}, {said}" if said else ""
+
+    def judge(self) -> None:
+        """Says at the drop-down what is wrong with it."""
+        self.flaw.error = "\n".join(filter(None, [self.error, *self._problems]))
+
+    def lead(self) -> None:
+        """Takes whoever works in the panel to the drop-down."""
+        self.flaw.lead()
 
     def clear(self) -> None:
         """Chooses none, and leaves the form as it is."""
@@ -119,7 +153,7 @@ class PresetChoice:
         presets = self._presets
 
         def look() -> Callable[[], None]:
-            usable, problems = presets.looked()
+            usable, problems = _looked(presets)
             return lambda: self._offer(usable, problems, self.field.value)
 
         self._looking(look)
@@ -139,8 +173,9 @@ class PresetChoice:
 
     def _offer(self, known: Mapping[str, Preset], problems: list[str], chosen: str) -> None:
         """Offers these; what was typed since one was chosen stays, in the form and the editor."""
-        before = self.chosen
-        self.known = dict(known)
+        before, all_before = self.chosen, self.known
+        self.known = known = {**(all_before if problems else {}), **known}
+        self._problems = problems
         options = [("none", NONE), *((name, name) for name in known)]
         self._offering = True  # other options choose the first of them for a moment
         try:
@@ -153,8 +188,9 @@ class PresetChoice:
             self._offering = False
         if self.chosen != before:
             self._fill_in(but=self._touched())
-        if problems:
-            self.notice.alarm("\n".join(problems))
+        if self.known != all_before:
+            self._offered()
+        self.judge()
 
     def _choose(self) -> None:
         if self._offering:
@@ -197,7 +233,8 @@ class PresetChoice:
 
     def _open(self) -> None:
         self._editor.layout.display = "flex" if self.edit.value else "none"
-        self._asked = ""
+        self._asked, self.name.error = (), ""
+        self._say_what_it_adds()
         if self.edit.value:
             self._show()
             self.look()
@@ -206,7 +243,7 @@ class PresetChoice:
         """Shows in the form below what is chosen, or what might be kept."""
         settings, preset = self._of.settings, self.chosen
         self.name.value = self.field.value
-        self.prompt.value = preset.prompt if preset else settings.prompt.value
+        self.prompt.value = preset.prompt if preset else ""
         self.negative.value = preset.negative_prompt if preset else settings.negative.value
         own = {name: ROWS[name].rest for name in SETTINGS} | self._of.generator.engine.settings()
         for name, tick in self.ticks.items():
@@ -223,10 +260,14 @@ class PresetChoice:
 
     def _save(self) -> None:
         name = self.name.value.strip()
-        check_name(name)
+        with self._at_name():
+            if not name:
+                raise RecipeError("give the preset a name")
+            check_name(name)
         fields = self._of.settings.fields
         for setting, tick in self.ticks.items():
             if tick.value and (error := fields[setting].error):
+                fields[setting].widget.lead()
                 raise RecipeError(error)
         kept = [n for n, tick in self.ticks.items() if tick.value and not tick.disabled]
         preset = Preset(
@@ -235,20 +276,24 @@ class PresetChoice:
             **{n: fields[n].value for n in kept},
         )
         if name in self._presets and name != self.field.value:
-            self._make_sure("save", f"There is a preset {name!r}; a second press replaces it.")
+            self._make_sure(
+                f"There is a preset {name!r}; a second press replaces it.", "save", name, preset
+            )
         self._presets[name] = preset
-        self._done(f"{name} is kept in {self._presets.path.name} of the store.", self.field.value)
+        before = {n: value for n, (value, _) in self._filled.items()}
+        self._done(f"{name} is kept in {self._presets.path.name} of the store.", name)
+        self._hand_over(kept, before)
 
     def _rename(self) -> None:
         name = self._selected()
         new = self.name.value.strip()
-        with self._there(name):
+        with self._there(name), self._at_name():
             self._presets.rename(name, new)
         self._done(f"{name} is called {new} now.", new)
 
     def _delete(self) -> None:
         name = self._selected()
-        self._make_sure("delete", f"A second press deletes {name!r}.")
+        self._make_sure(f"A second press deletes {name!r}.", "delete", name)
         with self._there(name):
             del self._presets[name]
         self._done(f"{name} is deleted.", NONE)
@@ -256,8 +301,33 @@ class PresetChoice:
     def _selected(self) -> str:
         name: str = self.field.value
         if not name:
+            self.lead()
             raise RecipeError("choose a preset first")
         return name
+
+    def _hand_over(self, names: Collection[str], before: Mapping[str, Any]) -> None:
+        """What was saved from the form is the preset's now, which is chosen.
+
+        Args:
+            names: The settings that it has.
+            before: What fields had that the preset before it filled in.
+        """
+        fields = self._of.settings.fields
+        given = {name: fields[name].widget.value for name in names}
+        self._filled = {name: (before.get(name, value), value) for name, value in given.items()}
+        negative = fields["negative_prompt"].widget
+        if self.negative.value.strip() and self.negative.value.strip() == negative.value.strip():
+            self._give("negative_prompt", "")
+
+    @contextlib.contextmanager
+    def _at_name(self) -> Iterator[None]:
+        """Says what is wrong with the name at its field, and leads there."""
+        try:
+            yield
+        except RecipeError as error:
+            self.name.error = str(error)
+            self.name.lead()
+            raise AtFieldError(self.name.error) from None
 
     @contextlib.contextmanager
     def _there(self, name: str) -> Iterator[None]:
@@ -265,25 +335,27 @@ class PresetChoice:
         try:
             yield
         except KeyError:
-            self._offer(*self._presets.looked(), self.field.value)
+            self._offer(*_looked(self._presets), self.field.value)
             raise RecipeError(f"the preset {name!r} is not in the store any more") from None
 
-    def _make_sure(self, action: str, words: str) -> None:
+    def _make_sure(self, words: str, *what: object) -> None:
         """Goes on only where the same was asked for just before.
 
+        Args:
+            words: What happens then.
+            *what: All that it is about.
+
         Raises:
-            RecipeError: It was not; it says what happens then.
+            RecipeError: It was not asked for before.
         """
-        asked, self._asked = self._asked, f"{action} {self.name.value} {self.field.value}"
+        asked, self._asked = self._asked, (*what, self.field.value)
         if asked != self._asked:
             raise RecipeError(words)
 
     def _done(self, words: str, chosen: str) -> None:
-        self._asked = ""
-        usable, problems = self._presets.looked()
-        self._offer(usable, problems, chosen)
-        if not problems:
-            self.notice.say(words)
+        self._asked = ()
+        self._offer(*_looked(self._presets), chosen)
+        self.notice.say(words)
 
     def _arranged(self) -> tuple[Any, Any]:
         ticks = ipywidgets.Box(list(self.ticks.values()))
@@ -295,10 +367,18 @@ class PresetChoice:
         says = ipywidgets.Label("With these settings, as the form has them:")
         editor = ipywidgets.VBox([self.name, self.prompt, self.negative, says, ticks, *rows])
         editor.add_class("nbtool-preset-editor")
-        editor.layout.display = "none"
-        whole = ipywidgets.VBox([line, self.notice.widget, editor])
+        editor.layout = ipywidgets.Layout(display="none")  # its own
+        whole = ipywidgets.VBox([line, self.flaw, self.notice.widget, editor])
         whole.add_class("nbtool-preset")
         return whole, editor
+
+
+def _looked(presets: Presets) -> tuple[dict[str, Preset], list[str]]:
+    """The presets that can be used, and what is wrong with the others."""
+    try:
+        return presets.looked()
+    except StoreError as error:
+        return {}, [str(error)]
 
 
 def _tick() -> Any:

@@ -67,6 +67,18 @@ function render({ model, el }) {
     ask();
     if (lost && !button.hasAttribute("aria-expanded")) event.stopImmediatePropagation();
   };
+  // A button that goes out of use while it has the keyboard hands it to its neighbour.
+  const out = new MutationObserver(([{ target }]) => {
+    if (target.disabled && target === document.activeElement)
+      target.parentElement.querySelector("button:enabled")?.focus();
+  });
+  const enter = ({ target }) => {
+    if (!home()?.contains(target)) return;
+    out.disconnect();
+    out.observe(target, { attributes: true, attributeFilter: ["disabled"] });
+  };
+  window.addEventListener("focusin", enter, true);
+
   const answered = () => {
     clearTimeout(waiting);
     waiting = undefined;
@@ -103,6 +115,8 @@ function render({ model, el }) {
 
   return () => {
     clearTimeout(waiting);
+    out.disconnect();
+    window.removeEventListener("focusin", enter, true);
     window.removeEventListener("click", click, true);
     model.off("comm_live_update", check);
     kernel?.statusChanged?.disconnect(check);

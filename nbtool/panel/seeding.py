@@ -9,6 +9,7 @@ from nbtool.errors import RecipeError
 from nbtool.panel.entry import Entry
 from nbtool.panel.mark import Mark
 from nbtool.recipes import axes, given
+from nbtool.recipes.checks import WHOLE
 from nbtool.recipes.parameters import ROWS, checked
 from nbtool.recipes.recipe import Recipe
 
@@ -53,6 +54,14 @@ class Seeding:
         if isinstance(read, str):
             raise RecipeError(read)
         return read
+
+    @property
+    def are_several(self) -> bool:
+        """Whether several seeds are typed."""
+        try:
+            return len(self.typed) > 1
+        except RecipeError:
+            return False
 
     def seeds(self, count: int) -> tuple[int, ...]:
         """As many as asked for: drawn, or counted up from the one locked; or the several typed.
@@ -112,8 +121,8 @@ class Seeding:
 def _read(text: str) -> tuple[int, ...] | str:
     """The seeds that a text says, or what is wrong with it."""
     try:
-        if (number := len(given.taken("seed", text).values)) > MAX_IMAGES:
-            return f"seed: at most {MAX_IMAGES:,} images of one click, got {number:,} seeds"
+        if len(given.numbers("seed", text, WHOLE, MAX_IMAGES + 1)) > MAX_IMAGES:
+            return f"seed: at most {MAX_IMAGES:,} images of one click; give fewer seeds"
         return tuple(axes.sweep(Recipe(), (), {"seed": text}, {}).axes[0].labels)
     except RecipeError as error:
         return str(error)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Session:
     """A generator that can be exchanged for one of another model, with the form for it.
 
+    Each tab says what concerns it in a notice of its own; what concerns the model is said in both.
+
     Those of other models are made from the first, so that none loses what it was given. Until a
     model is there, the first is tried again by whatever needs one.
     """
@@ -30,7 +32,10 @@ class Session:
     def __init__(self, generator: Maker) -> None:
         self._first = self._maker = generator
         self.notice = Notice()
-        self.notice.widget.add_class("nbtool-news")
+        self.sweep_notice = Notice()
+        self._notices = self.notice, self.sweep_notice
+        for one in self._notices:
+            one.widget.add_class("nbtool-news")
         self.settings = Settings()
         self._switching = Latest(self._stay)
         self._lock = threading.Lock()  # of the two below; nothing else is done meanwhile
@@ -94,12 +99,13 @@ class Session:
         with self._lock:
             self._under_way = not is_here
             self._then = [action] if action else []
+        for notice in self._notices:
+            notice.say("" if is_here else f"Getting the model {model} …")
         if is_here:
             self._show_model()
-            self.notice.clear()
+            self._tell_changed()
             self._arrive()
             return
-        self.notice.say(f"Getting the model {model} …")
         self._get(lambda: self._first.with_model(model), typed=model if typed else "")
 
     def _get(self, make: Callable[[], Maker], typed: str = "") -> None:
@@ -127,12 +133,12 @@ class Session:
         self._show_model()
         if left:
             given = ", ".join(f"{name}={value!r}" for name, value in left.items())
-            self.notice.say(f"{self.model} does not take {given}: left out.")
-        elif not self.notice.alarming:  # that it was on its way
-            self.notice.clear()
+            for notice in self._notices:
+                notice.say(f"{self.model} does not take {given}: left out.")
+        else:
+            self._clear_calm()
         self.notice.guarded(self._exact_asked)()
-        for action in self._changed:
-            action()
+        self._tell_changed()
         self._arrive()
 
     def _stay(self, error: BaseException) -> None:
@@ -140,7 +146,8 @@ class Session:
         with self._lock:
             self._under_way, self._then = False, []
         kept = "The panel stays with {}." if self.is_open else "Generate tries to open {} again."
-        self.notice.fail(error, kept.format(self.model))
+        for notice in self._notices:
+            notice.fail(error, kept.format(self.model))
         self._show_model()
 
     def _miss(self, model: str, error: BaseException) -> None:
@@ -153,11 +160,9 @@ class Session:
         near = difflib.get_close_matches(model, catalogue.names(), n=1)
         field.error = words(error)
         field.offers = list(dict.fromkeys([*near, *here]))
-        self.notice.clear()
-        for action in self._changed:
-            action()
+        self._clear_calm()
+        self._tell_changed()
         if waiting:
-            self.notice.fail(error)
             field.lead()
 
     def _arrive(self) -> None:
@@ -170,8 +175,19 @@ class Session:
 
     def answered(self) -> None:
         """What was wrong with what is asked for is said anew where it still is."""
-        if self.notice.refusing:
-            self.notice.clear()
+        for notice in self._notices:
+            if notice.refusing:
+                notice.clear()
+
+    def _clear_calm(self) -> None:
+        """It is not on its way any more; what went wrong is still said."""
+        for notice in self._notices:
+            if not notice.alarming:
+                notice.clear()
+
+    def _tell_changed(self) -> None:
+        for action in self._changed:
+            action()
 
     def _filled_in(self, change: Any) -> None:
         if not self.is_open:

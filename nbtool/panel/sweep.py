@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import ipywidgets
 
-from nbtool.errors import AxisError, NbtoolError, RecipeError
-from nbtool.panel.axis_row import AxisRow, around
+from nbtool.errors import AxisError, RecipeError
+from nbtool.panel import braces
+from nbtool.panel.axis_row import AxisRow, around, parse
 from nbtool.panel.background import Follower, Latest
-from nbtool.panel.notice import Notice, foresee
+from nbtool.panel.notice import AtFieldError, Notice, foresee
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis
 from nbtool.recipes.preset import TEXTS, Preset
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_AXES = 6
 SIZE = ("width", "height")  # shown as one
+SEED = "seed"
 
 Asked = tuple[Any, list[Axis], dict[str, Any]]  # prompt, axis objects, parameters
 
@@ -58,12 +60,13 @@ class SweepTab:
         self._told = told
         self._last: tuple[Maker, Asked] | None = None
         self.job: Job | None = None  # the last that was run
-        notice = session.notice
+        self.notice = notice = session.sweep_notice
         self.base = Notice()
         self.base.widget.add_class("nbtool-quiet")
         self.rows: list[AxisRow] = []
         self._rows = ipywidgets.VBox()
         self.add = ipywidgets.Button(description="Add an axis")
+        self.add.add_class("nbtool-add")
         self.outlook = Notice()
         self.outlook.widget.add_class("nbtool-outlook")
         self.run_button = ipywidgets.Button(
@@ -82,10 +85,11 @@ class SweepTab:
         self._planning = Latest(self.outlook.fail)
         self._follower = Follower(self._look, notice.fail)
         self.add.on_click(notice.click(self._add))
-        self.run_button.on_click(notice.click(lambda: session.once_there(self.run)))
+        self.run_button.on_click(notice.click(lambda: session.once_there(notice.guarded(self.run))))
         self.cancel.on_click(notice.click(self.stop))
         self.resume.on_click(notice.click(self._resume))
         session.on_change(self.outlook.guarded(self.foresee))
+        session.settings.preset.on_offered(self.outlook.guarded(self._offer_presets))
         self.widget = self._arranged()
         self._add()
         self.rows[0].fill("guidance_scale", "1-7 (+2)")
@@ -100,10 +104,10 @@ class SweepTab:
             raise RecipeError("a sweep runs already; cancel it, or wait until it is done")
         varied = self._axes(wanted=True)
         if not varied:
-            raise AxisError("choose at least one parameter to vary")
-        self._session.settings.require(but=_unused(varied))
+            self._ask_for_one()
+        self._require(varied)
         call = self._call(varied)
-        if (seed := call[2].get("seed")) is not None:
+        if (seed := call[2].get(SEED)) is not None:
             self._session.settings.seeding.ran((seed,))
         self._submit(self._session.generator, call)
 
@@ -136,14 +140,11 @@ class SweepTab:
             return
         try:
             varied = self._axes()
-        except NbtoolError:
-            if any(row.error for row in self.rows):
-                self.outlook.say("")  # it is said under the field
-                return
-            raise
+        except AtFieldError:
+            return
         words = ((name, axis) for axis in varied for name in axis.edits[0].words)
         self._told({name: [edit.words[name] for edit in axis.edits] for name, axis in words})
-        wrong = settings.wrong_but(_unused(varied))
+        wrong = settings.wrong_but(_unused(varied) | settings.unfilled)
         self.base.say(f"Stays as on the Generate tab: {self._rest(varied, wrong)}")
         if not varied:
             self.outlook.say("Choose what to vary.")
@@ -151,6 +152,9 @@ class SweepTab:
         if wrong:
             fields = ", ".join(field.description for field in wrong.values())
             self.outlook.say(f"To be put right first on the Generate tab: {fields}")
+            return
+        if unfilled := self._unfilled(varied):
+            self.outlook.say(f"To be put right first: {unfilled}")
             return
         prompt, objects, parameters = self._call(varied)
         generator = self._session.generator
@@ -170,27 +174,87 @@ class SweepTab:
             work.join(timeout)
 
     def _axes(self, *, wanted: bool = False) -> list[Axis]:
-        """The axes that the rows say, in their order.
+        """The axes that the rows say, in their order; then the form's seeds, if there are several.
 
         Args:
             wanted: Whether they are to be run.
 
         Raises:
-            RecipeError: One of them is not right, or there twice.
+            AtFieldError: One of them is not right, or there twice. It is said where that is.
         """
-        varied: dict[str, Axis] = {}
-        twice: list[str] = []
-        axes = [row.parsed(wanted=wanted) for row in self.rows]
-        for row in self.rows:
-            if row.error:
-                raise row.error
-        for axis in filter(None, axes):
-            twice += [axis.name] if axis.name in varied else []
-            varied[axis.name] = axis
-        if twice:
-            raise AxisError(f"{twice[0]} is varied twice; take one of the two away")
-        form = self._session.settings.fields
+        found = [(row, row.parsed(wanted=wanted)) for row in self.rows]
+        axes = [(row, axis) for row, axis in found if axis]
+        names = [axis.name for _, axis in axes]
+        for row, axis in axes:
+            if names.count(axis.name) > 1:
+                row.refuse(f"{row.label} is varied twice; take one of the two away")
+        if wrong := [row for row in self.rows if row.error]:
+            self._lead_to(wrong, wanted=wanted)
+        varied = {axis.name: axis for _, axis in axes}
+        settings = self._session.settings
+        if SEED not in varied and settings.seeding.are_several:
+            varied[SEED] = parse(SEED, settings.seed.value)
+        form = settings.fields
         return [_completed(axis, form, varied) for axis in varied.values()]
+
+    def _lead_to(self, wrong: Sequence[AxisRow], *, wanted: bool) -> NoReturn:
+        """Says which rows are not right; to be run, leads to the first of them.
+
+        Raises:
+            AtFieldError: Always.
+        """
+        marked = [row.label for row in wrong if row.handle.wrong]
+        empty = ", ".join(row.label for row in wrong)
+        self.outlook.say(
+            f"To be put right first: {', '.join(dict.fromkeys(marked))}"
+            if marked
+            else f"Choose values for {empty}."
+        )
+        if wanted:
+            wrong[0].handle.lead()
+        raise AtFieldError(str(wrong[0].error))
+
+    def _ask_for_one(self) -> NoReturn:
+        """Asks for a parameter to vary, at the first row if there is one.
+
+        Raises:
+            RecipeError: Always.
+        """
+        text = "choose at least one parameter to vary"
+        if not self.rows:
+            self.add.focus()
+            raise AxisError(text)
+        self.rows[0].refuse(text)
+        self.rows[0].handle.lead()
+        raise AtFieldError(text)
+
+    def _require(self, varied: Sequence[Axis]) -> None:
+        """Refuses a form that is not right, and words in braces that nothing fills.
+
+        Raises:
+            RecipeError: With what is wrong.
+        """
+        settings = self._session.settings
+        try:
+            settings.require(but=_unused(varied) | settings.unfilled)
+        except AtFieldError as error:  # that field is on the other tab
+            raise RecipeError(f"on the Generate tab: {error}") from None
+        if unfilled := self._unfilled(varied):
+            self.add.focus()
+            raise AxisError(unfilled)
+
+    def _unfilled(self, varied: Sequence[Axis]) -> str:
+        """What to do about words in braces that no axis fills, "" if there are none."""
+        settings, taken = self._session.settings, _taken(varied)
+        texts = [settings.fields[name].value for name in TEXTS if name not in taken]
+        presets = [] if PRESET in taken else [settings.preset.chosen]
+        for edit in (edit for axis in varied for edit in axis.edits):
+            texts += [edit.parameters[name] for name in TEXTS if name in edit.parameters]
+            presets.append(edit.preset)
+        texts += [preset.around(name, "") for preset in presets if preset for name in TEXTS]
+        return braces.swept(
+            braces.unfilled(texts, {n for axis in varied for n in axis.edits[0].words})
+        )
 
     def _call(self, varied: Sequence[Axis]) -> Asked:
         """The arguments of `Generator.submit`."""
@@ -200,8 +264,8 @@ class SweepTab:
         if PRESET not in taken:
             parameters |= settings.preset.asked
         prompt = parameters.pop("prompt", "")
-        if "seed" not in taken:
-            parameters["seed"] = settings.seeding.seeds(1)[0]
+        if SEED not in taken:
+            parameters[SEED] = settings.seeding.seeds(1)[0]
         return prompt, list(varied), parameters
 
     def _rest(self, varied: Sequence[Axis], wrong: Collection[str]) -> str:
@@ -215,9 +279,11 @@ class SweepTab:
         parts += in_words(recipe)
         if len(sides := [name for name in SIZE if name in parameters]) == 1:
             parts.append(f"{sides[0]} {parameters[sides[0]]}")
-        if "seed" not in taken:
+        if SEED not in taken:
             typed = settings.seeding.typed
             parts.append(f"seed {typed[0]}" if typed else "seed new each time")
+        elif not any(row.name.value == SEED for row in self.rows):
+            parts.append(f"each of the seeds {settings.seed.value.strip()}")
         return " · ".join(parts)
 
     def _submit(self, generator: Maker, call: Asked) -> None:
@@ -225,7 +291,7 @@ class SweepTab:
 
         prompt, objects, parameters = call
         job = generator.submit(prompt, *objects, **parameters)
-        self._session.notice.clear()
+        self.notice.clear()
         self.outcome.clear()
         self._last = generator, call
         self.job = job
@@ -245,8 +311,8 @@ class SweepTab:
 
     def _look(self, jobs: Sequence[Job], over: bool) -> None:
         """Called from the follower's thread; touches only traits."""
-        self.cancel.disabled = over  # a job may have come while the last one was closed
         self.run_button.disabled = not over
+        self.cancel.disabled = over  # a job may have come while the last one was closed
         if not over:
             return  # the grid shows how far it is
         job = jobs[-1]
@@ -258,7 +324,7 @@ class SweepTab:
         parts += [f"{left} not made; Resume makes them"] if left else []
         self.resume.disabled = not (left or progress.failed)
         self.outcome.say(" · ".join(parts))
-        self._session.notice.conclude(jobs)
+        self.notice.conclude(jobs)
         self.outlook.guarded(self.foresee)()
         self._ended(job.grid)
 
@@ -267,12 +333,17 @@ class SweepTab:
             return
         row = AxisRow(
             self.outlook.guarded(self._edited),
-            lambda by: self._session.notice.guarded(lambda: self._move(row, by))(),
+            lambda by: self.notice.guarded(lambda: self._move(row, by))(),
             lambda: self._session.settings.preset.known,
         )
-        row.remove.on_click(self._session.notice.click(lambda: self._remove(row)))
+        row.remove.on_click(self.notice.click(lambda: self._remove(row)))
         self.rows.append(row)
         self._show_rows()
+
+    def _offer_presets(self) -> None:
+        for row in self.rows:
+            row.offer_presets()
+        self.foresee()
 
     def _edited(self) -> None:
         self._session.answered()
@@ -302,7 +373,7 @@ class SweepTab:
                 self._rows,
                 self.outlook.widget,
                 buttons,
-                self._session.notice.widget,
+                self.notice.widget,
                 self.outcome.widget,
                 self.results,
             ]

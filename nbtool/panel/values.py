@@ -125,7 +125,7 @@ class Lines(Values):
     def _made(self) -> Any:
         self.lines = ipywidgets.Textarea(description="One on each line", rows=4)
         self.lines.observe(self._wrote, "value")
-        return self.lines
+        return _row([self.lines])
 
     def _show(self, text: str) -> None:
         self.lines.value = "\n".join(pieces(text)) if text.strip() else ""

@@ -13,21 +13,24 @@ from numbers import Number
 from typing import Any
 
 from nbtool.errors import AxisError, RecipeError, unknown_name
-from nbtool.recipes import given, templates
+from nbtool.recipes import given, picture_labels, templates
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.checks import as_integer, is_bool
-from nbtool.recipes.given import MAX_VALUES, Several
+from nbtool.recipes.completing import SUITED, Completing, Fitting
+from nbtool.recipes.given import Several
 from nbtool.recipes.labels import canonical
-from nbtool.recipes.parameters import PARAMETERS, check_names, checked
+from nbtool.recipes.parameters import PARAMETERS, PICTURES, check_names, checked
 from nbtool.recipes.preset import TEXTS as PROMPTS
 from nbtool.recipes.preset import Preset, chosen
+from nbtool.recipes.ranges import MAX_VALUES
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.refinement import Refining
 from nbtool.recipes.templates import Swap
 from nbtool.text import shown
 
 MAX_CELLS = MAX_VALUES
 DRAWN_SEEDS = 2**32  # drawn seeds stay below: short to read, exact in every program
-PRESET = "preset"
+PRESET, REFINE = "preset", "refine"
 
 Index = tuple[int, ...]
 
@@ -125,6 +128,7 @@ class Sweep:
     drawn: int | None = None  # the seed of all cells, if it was drawn
     drawn_apart: bool = False  # whether seeds were drawn, and cells have different ones
     fixed: tuple[Edit, ...] = ()  # of every cell: a preset, and what was chosen of axes left out
+    notes: tuple[str, ...] = ()  # what was decided that people may want otherwise
 
     @property
     def shape(self) -> Index:
@@ -148,17 +152,24 @@ class Sweep:
         recipe, words = self.base, self.words
         preset: Preset | None = None
         changes: dict[str, Any] = {}
+        refined: dict[str, Any] = {}
+        fits: dict[str, Any] = {}
         swaps: list[Swap] = []
         for edit in edits:
             recipe = edit.recipe or recipe
             preset = edit.preset or preset
             changes.update(edit.parameters)
+            refined.update(edit.refine)
+            fits.update(edit.fits)
             if edit.words:
                 words = {**words, **edit.words}
             if edit.swap:
                 swaps.append(edit.swap)
         if preset:
             changes = preset.settings | changes
+        changes = fits | changes
+        if refined and (refine := changes.get("refine", recipe.refine)):
+            changes["refine"] = refine.replace(**refined)
         if words or swaps or preset:
             for name in PROMPTS:
                 written = changes.get(name, getattr(recipe, name))
@@ -174,13 +185,16 @@ def sweep(
     axes: Sequence[Axis],
     parameters: Mapping[str, Any],
     defaults: Mapping[str, Any],
+    *,
     options: Collection[str] = (),
+    fitting: Fitting | None = None,
 ) -> Sweep:
     """The sweep of a call such as `gen.grid(prompt, *axes, **parameters)`.
 
     `defaults` fills in what neither the call nor a given recipe sets; a seed left open is drawn
     once, for all cells. `{name}` in a prompt is filled by the parameter `name`, and `{{name}}`
     is then `{name}`; other braces stay as they are. The prompts of recipes are literal.
+    `fitting` says what suits a recipe with a picture where that is left open, such as its size.
     The parameter `preset` is what `preset()` returns; `options` are names that belong elsewhere.
 
     Raises:
@@ -189,7 +203,7 @@ def sweep(
     """
     prompt = given.taken("prompt", prompt)
     parameters = {canonical(name): given.taken(name, v) for name, v in parameters.items()}
-    base = prompt if isinstance(prompt, Recipe) else Recipe(**defaults)
+    base = prompt if isinstance(prompt, Recipe) else Completing(defaults).first
     recipes = _recipes_among(prompt)
     literal = bool(recipes) or prompt is base
     negative = parameters.get("negative_prompt", base.negative_prompt)
@@ -211,19 +225,26 @@ def sweep(
     drawn = random_seeds(1)[0]
     if "seed" in fixed or defaults.get("seed") is None:
         defaults = {**defaults, "seed": drawn}  # -1 asks for a new one, whatever the default
-    base = _completed(base.replace(**fixed), defaults)
-    completed = [_completed(recipe.replace(**fixed), defaults) for recipe in recipes]
+    completing = Completing(defaults, fitting)
+    decided = {n for one in (base, *recipes) for n in SUITED if getattr(one, n) is not None}
+    base = completing.recipe(base.replace(**fixed))
+    completed = [completing.recipe(recipe.replace(**fixed)) for recipe in recipes]
     if recipes and isinstance(prompt, Several):
         edits = tuple(Edit(recipe=recipe) for recipe in completed)
         found.insert(0, Axis("recipe", prompt.labelled(range(len(edits))), edits))
 
     _refuse_overlap(found, fixed)
     found = [_without(axis, fixed) for axis in found]
+    found = [
+        completing.axis(axis, [one for one in found if one is not axis], base, decided | set(fixed))
+        for axis in found
+    ]
     always = (Edit(preset=preset.without(fixed)),) if preset else ()
     varied = any("seed" in axis.parameters for axis in found)
     seeds = set() if varied else {recipe.seed for recipe in completed or [base]}
     apart = any(axis.drawn for axis in found) or (drawn in seeds and len(seeds) > 1)
-    result = Sweep(base, tuple(found), words, drawn if seeds == {drawn} else None, apart, always)
+    only = drawn if seeds == {drawn} else None
+    result = Sweep(base, tuple(found), words, only, apart, always, completing.notes)
     _refuse_too_many(result)
     needed = {name for text in texts for name in templates.needed(text)}
     filled = _words_of(result)
@@ -264,6 +285,9 @@ def _sorted_out(
     for name, value in parameters.items():
         if isinstance(value, Axis):
             found.append(dataclasses.replace(value, name=name))
+        elif isinstance(value, Refining):
+            fixed[name] = value.first
+            found += map(_refined, value.varied, value.varied.values())
         elif name in PARAMETERS:
             if isinstance(value, Several):
                 found.append(_axis(name, value))
@@ -271,16 +295,16 @@ def _sorted_out(
                 fixed[name] = value
         elif name not in names:
             if option := difflib.get_close_matches(name, options, n=1, cutoff=0.8):
+                unknown = f"unknown parameter {name!r}; {option[0]} belongs to the generator"
                 raise RecipeError(
-                    f"unknown parameter {name!r}; {option[0]} belongs to the generator: "
-                    f"nbtool.Generator({option[0]}=…)"
+                    f"{unknown}: nbtool.Generator({option[0]}=…)",
+                    in_shell=f"{unknown}, and is for Python",
                 )
-            hint = (
-                "; braces of LaTeX and doubled ones are not filled, nbtool.replace acts there too"
-                if any(f"{{{name}}}" in canonical(text) for text in texts)
-                else ""
-            )
-            raise RecipeError(unknown_name(name, {*PARAMETERS, PRESET, *names}, "parameter") + hint)
+            unknown = unknown_name(name, {*PARAMETERS, PRESET, *names}, "parameter")
+            if not any(f"{{{name}}}" in canonical(text) for text in texts):
+                raise RecipeError(unknown)
+            unknown += "; braces of LaTeX and doubled ones are not filled"
+            raise RecipeError(f"{unknown}, nbtool.replace acts there too", in_shell=unknown)
         elif isinstance(value, (str, Number)) and not is_bool(value):
             words[name] = given.word(name, value)
         else:
@@ -302,16 +326,30 @@ def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
     if name == "seed":
         drawn = iter(random_seeds(max(1, column.count(None))))
         column = [next(drawn) if value is None else value for value in column]
-    if None in column:
+    if None in column and name != REFINE:  # without a second pass
         raise AxisError(f"{name} has a value None; leave it out or name the value")
     return tuple(column)
 
 
 def _axis(name: str, several: Several) -> Axis:
+    if name in PICTURES and not several.values:
+        raise AxisError(f"{name} has no pictures: the list is empty; does glob.glob(…) find any?")
     values = _checked(name, several.values)
     edits = tuple(Edit(parameters={name: value}) for value in values)
     drawn = name == "seed" and _is_open(several.values)
-    return Axis(name, several.labelled(values), edits, drawn)
+    return Axis(name, several.labelled(_labels(name, values)), edits, drawn)
+
+
+def _labels(name: str, values: Sequence[Any]) -> Sequence[Any]:
+    """What values are called that were given no labels."""
+    if name in PICTURES:
+        return picture_labels.labels(values)
+    return [value and value.in_words for value in values] if name == REFINE else values
+
+
+def _refined(name: str, values: Mapping[Any, Any]) -> Axis:
+    edits = tuple(Edit(refine={name: value}) for value in values.values())
+    return Axis(f"refine_{name}", tuple(values), edits)
 
 
 def _is_open(seeds: Iterable[Any]) -> bool:
@@ -351,13 +389,6 @@ def _without(axis: Axis, given: Collection[str]) -> Axis:
     return dataclasses.replace(axis, edits=tuple(edits))
 
 
-def _completed(recipe: Recipe, defaults: Mapping[str, Any]) -> Recipe:
-    """The recipe with nothing left open: the defaults filled in."""
-    return recipe.replace(
-        **{name: v for name, v in defaults.items() if getattr(recipe, name) is None}
-    )
-
-
 def _refuse_overlap(axes: Sequence[Axis], fixed: Mapping[str, Any]) -> None:
     names: set[str] = set()
     taken = set(fixed)
@@ -384,10 +415,17 @@ def _refuse_unfilled(names: set[str]) -> None:
     for name in sorted(names):
         if name in (*PARAMETERS, PRESET):
             raise AxisError(f"{{{name}}} in the prompt is a parameter's name; take another word")
-        raise AxisError(
-            f"the prompt has {{{name}}}, but nothing fills it; give {name}=[…], "
-            f'or {name}="{{{name}}}" for the braces themselves'
-        )
+        raise unfilled(name)
+
+
+def unfilled(name: str) -> AxisError:
+    """The error of a word in braces that nothing fills."""
+    said = f"the prompt has {{{name}}}, but nothing fills it"
+    return AxisError(
+        f'{said}; give {name}=[…], or {name}="{{{name}}}" for the braces themselves',
+        in_shell=f"{said}; add '{name}=red|blue' (several are for nbtool grid), "
+        f"or '{name}={{{name}}}' for the braces themselves",
+    )
 
 
 def _refuse_words_beside_recipes(preset: object, axes: Iterable[object]) -> None:

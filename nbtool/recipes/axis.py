@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError
-from nbtool.recipes import given
+from nbtool.recipes import given, refinement
 from nbtool.recipes.labels import Lookup, parts
-from nbtool.recipes.parameters import called, checked
+from nbtool.recipes.parameters import PICTURES, called, checked, extent, titled
+from nbtool.recipes.picture import Picture, Pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.recipe import Recipe
 from nbtool.recipes.templates import Swap
 from nbtool.text import printable, shown
 
 MAX_LISTED = 20  # labels in a message
+TIMES = " × "
 
 
 class Edit(NamedTuple):
@@ -28,6 +30,8 @@ class Edit(NamedTuple):
     swap: Swap | None = None
     recipe: Recipe | None = None  # takes the place of the whole
     preset: Preset | None = None  # what it sets besides gives way to all parameters above
+    refine: Mapping[str, Any] = {}  # of the second pass
+    fits: Mapping[str, Any] = {}  # what suits the above, where nothing else is said
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,12 @@ class Axis:
         edit = self.edits[0]
         if edit.words or edit.swap:
             return printable(self.name)
+        if edit.refine:
+            return titled(self.name)
         names = list(edit.parameters)
         if len(names) < 2:
             return called(self.name)
-        all_of_them = " × ".join(map(called, names))
+        all_of_them = TIMES.join(map(called, names))
         return (
             all_of_them
             if self.name == "_".join(names)
@@ -82,6 +88,16 @@ class Axis:
             return tuple(f"{self.called} {text}" for text in self.texts)
         said = (zip(names, texts, strict=True) for texts in parts(self.labels))
         return tuple(" · ".join(f"{name} {text}" for name, text in pairs) for pairs in said)
+
+    @property
+    def pictures(self) -> dict[Any, Picture | Pictures]:
+        """The pictures that it sets, by label; empty where it sets none."""
+        names = [name for name in self.edits[0].parameters if name in PICTURES]
+        return {
+            label: edit.parameters[names[0]]
+            for label, edit in zip(self.labels, self.edits, strict=True)
+            if names
+        }
 
     def position(self, label: object) -> int:
         """Where a label stands that is asked for as it is, as it was given, or as it is shown.
@@ -118,9 +134,19 @@ class Axis:
     def _held(self, label: Any) -> Any:
         """A label as this axis would hold it."""
         names = list(self.edits[0].parameters)
+        if refined := list(self.edits[0].refine):
+            return refinement.checked(refined[0], label)
         if not names:
             return given.word(self.name, label)
+        if names[0] in PICTURES and len(names) == 1:
+            picture = checked(names[0], label)
+            return next((own for own, one in self.pictures.items() if one == picture), None)
         if len(names) == 1:
             return checked(names[0], label)
         parts = label if isinstance(label, Sequence) and len(label) == len(names) else names
         return tuple(self.value(name, part) for name, part in zip(names, parts, strict=True))
+
+
+def along(axes: Iterable[Axis]) -> str:
+    """Axes in words, by how many values each has: "60 seeds × 3 guidance"."""
+    return extent({axis.name: len(axis) for axis in axes})

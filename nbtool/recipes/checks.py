@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from nbtool import schedulers
 from nbtool.errors import RecipeError
+from nbtool.recipes.picture import Picture, Pictures
 from nbtool.text import digits, shown
 
-WHOLE, REAL, TEXT, CHOICE = "whole", "real", "text", "choice"
+WHOLE, REAL, TEXT, CHOICE, PICTURE, PARTS = "whole", "real", "text", "choice", "picture", "parts"
 MAX_PROMPT = 20_000  # characters; what is embedded in a PNG must be readable by other programs
 MIN_SIDE, MAX_SIDE = 16, 8192  # pixels
 SIDE_MULTIPLE = 8  # pixels to a latent
@@ -28,7 +29,7 @@ class Check(NamedTuple):
     """What a parameter may be.
 
     Attributes:
-        kind: WHOLE, REAL, TEXT or CHOICE.
+        kind: WHOLE, REAL, TEXT, CHOICE, PICTURE, or PARTS: a value that has values of its own.
         convert: Given the parameter's name and a value: the value as a recipe holds it.
         low: The least number.
         high: The greatest.
@@ -145,6 +146,33 @@ def _seed(name: str, value: object) -> int | None:
     return None if as_integer(value) == -1 else _FIXED_SEED.convert(name, value)
 
 
+def _picture(name: str, value: object) -> Picture:
+    if isinstance(value, Pictures) and len(value) == 1:
+        (value,) = value
+    if isinstance(value, Pictures):
+        raise RecipeError(f"{name} is one picture, got {len(value)}")
+    try:
+        return value if isinstance(value, Picture) else Picture(value)
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from None
+
+
+def _pictures(name: str, value: object) -> Picture | Pictures:
+    several = isinstance(value, Pictures) and len(value) > 1
+    return value if several else _picture(name, value)  # type: ignore[return-value]
+
+
+def one_of(*words: str) -> Check:
+    """One of a few words."""
+
+    def check(name: str, value: object) -> str:
+        if value not in words:
+            raise RecipeError(f"{name} is {' or '.join(map(repr, words))}, got {shown(value)}")
+        return str(value)
+
+    return Check(CHOICE, check, choices=words)
+
+
 def _scheduler(_: str, value: object) -> str:
     return schedulers.canonical(value)
 
@@ -155,3 +183,5 @@ text = Check(TEXT, _text)
 side = _PIXELS._replace(convert=_side)
 seed = _FIXED_SEED._replace(convert=_seed)
 scheduler = Check(CHOICE, _scheduler, choices=tuple(schedulers.SHORT_NAMES))
+picture = Check(PICTURE, _picture)
+pictures = Check(PICTURE, _pictures)

@@ -9,12 +9,13 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError
-from nbtool.recipes.checks import as_number, narrowed
-from nbtool.recipes.parameters import INTEGERS, REALS
-from nbtool.recipes.ranges import MAX_NUMBERS, parse_range
+from nbtool.recipes.checks import PARTS, PICTURE, REAL, WHOLE, as_number, narrowed
+from nbtool.recipes.parameters import ROWS
+from nbtool.recipes.picture import Pictures
+from nbtool.recipes.ranges import MAX_VALUES, parse_range
 from nbtool.text import shown
 
-MAX_VALUES = MAX_NUMBERS
+_PIXELS = "uifb"  # kinds of dtypes that are no texts and no objects
 
 
 class Several(NamedTuple):
@@ -39,7 +40,7 @@ def listed(name: str, values: Any) -> list[Any]:
     """The values of any collection that has an order, such as a list, an array or a generator.
 
     Raises:
-        AxisError: They have no order, more than one dimension, or no end.
+        AxisError: They have no order, more than one dimension, or are too many.
     """
     if isinstance(values, (AbstractSet, Mapping)) and not isinstance(values, KeysView):
         raise AxisError(f"{name} needs an order, and {shown(values)} has none; give a list")
@@ -51,26 +52,55 @@ def listed(name: str, values: Any) -> list[Any]:
     values = values.tolist() if hasattr(values, "tolist") else values
     taken = list(itertools.islice(values, MAX_VALUES + 1))
     if len(taken) > MAX_VALUES:
-        raise AxisError(f"{name} has more than {MAX_VALUES:,} values")
+        raise AxisError(
+            f"{name} has more than {MAX_VALUES:,} values; "
+            f"take fewer, or run the grid in parts into one store"
+        )
     return [narrowed(one, dtype) if isinstance(one, float) else one for one in taken]
 
 
-def taken(name: str, value: Any) -> Any:
+def taken(name: str, value: Any, kind: str = "") -> Any:
     """One value as it is, several as a Several; a range in words is several too.
 
+    Args:
+        name: Of the parameter or word.
+        value: What is handed over.
+        kind: What the values are; "": what a recipe's parameter of this name has.
+
     Raises:
-        AxisError: They have no order, more than one dimension, or no end.
+        AxisError: They have no order, more than one dimension, or are too many.
     """
     if isinstance(value, Several):
         return value
-    if isinstance(value, str) and name in INTEGERS + REALS:
-        try:
-            return Several(list(parse_range(value, whole=name in INTEGERS)))
-        except AxisError as error:
-            raise AxisError(f"{name}: {error}") from None
+    kind = kind or (ROWS[name].kind if name in ROWS else "")
+    if isinstance(value, str) and kind in (WHOLE, REAL):
+        return Several(listed(name, numbers(name, value, kind)))
+    if kind in (PICTURE, PARTS) and _is_one(value):
+        return value
     if isinstance(value, Mapping):
         return Several(listed(name, value.values()), [_label(name, key) for key in value])
     return Several(listed(name, value)) if is_several(value) else value
+
+
+def numbers(name: str, text: str, kind: str, most: int = MAX_VALUES + 1) -> tuple[int | float, ...]:
+    """The first `most` numbers that a text gives a parameter of this kind.
+
+    Raises:
+        AxisError: It is no number and no range.
+    """
+    try:
+        return parse_range(text, whole=kind == WHOLE, most=most)
+    except AxisError as error:
+        raise AxisError(f"{name}: {error}") from None
+
+
+def _is_one(value: Any) -> bool:
+    """Whether it is one picture or one value with parts, of whatever kind: arrays have rows too."""
+    if isinstance(value, (Pictures, bytes, bytearray, memoryview)):
+        return True
+    return (
+        hasattr(value, "detach") or getattr(getattr(value, "dtype", None), "kind", "O") in _PIXELS
+    )
 
 
 def word(name: str, value: Any) -> str:

@@ -15,9 +15,11 @@ from typing import Any
 
 from nbtool import schedulers
 from nbtool.errors import RecipeError, unknown_name
-from nbtool.recipes import checks
-from nbtool.recipes.checks import REAL, TEXT, WHOLE, Check, real, whole
-from nbtool.text import digits, printable
+from nbtool.recipes import checks, refinement
+from nbtool.recipes.checks import PARTS, PICTURE, REAL, TEXT, WHOLE, Check, real, whole
+from nbtool.recipes.picture import Picture, Pictures
+from nbtool.recipes.refinement import Refine
+from nbtool.text import digits, plural, printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class Row:
 
     @property
     def kind(self) -> str:
-        """WHOLE, REAL, TEXT or CHOICE."""
+        """WHOLE, REAL, TEXT, CHOICE, PICTURE or PARTS."""
         return self.check.kind
 
     @property
@@ -140,6 +142,37 @@ class Parameters:
         about="Noise added back at each step by DDIM, 0 to 1; other schedulers ignore it.",
         infotext="Eta DDIM", as_infotext=_eta, selective=True, step=0.1,
     )  # fmt: skip
+    image: Picture | Pictures | None = row(  # noqa: RUF009
+        None, checks.pictures, label="Picture", caption="from {image}", example="'cat.png'",
+        about="The picture to start from: a path, a PIL image, an array, a file's bytes, an image "
+        "of nbtool or a recipe; nbtool.pictures(a, b) for several.",
+    )  # fmt: skip
+    mask_image: Picture | None = row(  # noqa: RUF009
+        None, checks.picture, label="Mask", caption="where {mask_image} is white",
+        example="'mask.png'",
+        about="Where the picture is made anew: white there, black where it stays, gray between.",
+    )  # fmt: skip
+    strength: float | None = row(
+        None, real(0, 1), label="Strength", example="0.6", step=0.05,
+        about="How far the picture may change, 0 to 1; 1 keeps nothing of what is made anew.",
+    )  # fmt: skip
+    mask_blur: int = row(
+        0, whole(0, 256), label="Mask blur",
+        about="How many pixels inwards the mask's edge is softened, 0 to 256.",
+    )  # fmt: skip
+    mask_padding: int | None = row(
+        None, whole(0, 2048), label="Mask padding", example="32",
+        about="Works on the mask alone, and so many pixels around it, at width × height; the result "
+        "has the picture's own size. None: on the whole picture.",
+    )  # fmt: skip
+    resize_mode: str = row(
+        "crop", checks.one_of("crop", "pad", "stretch"), label="Resize", caption="{resize_mode}",
+        about='How a picture of another shape is fitted: "crop", "pad" or "stretch".',
+    )  # fmt: skip
+    refine: Refine | None = row(  # noqa: RUF009
+        None, refinement.check, label="Second pass", caption="then {refine}",
+        about="A second pass over the image, enlarged: nbtool.refine(scale=1.5, strength=0.4).",
+    )  # fmt: skip
     model: str | None = row(
         None, checks.text, label="Model", caption="", network=True,
         about="Catalogue name, hub id, or the last part of a folder's or file's path.",
@@ -156,7 +189,10 @@ AT_REST = {name: row.rest for name, row in ROWS.items()}
 INTEGERS = tuple(name for name, row in ROWS.items() if row.kind == WHOLE)
 REALS = tuple(name for name, row in ROWS.items() if row.kind == REAL)
 SELECTIVE = tuple(name for name, row in ROWS.items() if row.selective)
+PICTURES = frozenset(name for name, row in ROWS.items() if row.kind == PICTURE)
+COMPOSED = PICTURES | {name for name, row in ROWS.items() if row.kind == PARTS}
 NETWORK = frozenset(name for name, row in ROWS.items() if row.network)
+_CALLED = {"preset": "Preset", "recipe": "Recipe"}  # axes that set more than one parameter
 _CHECKS = {name: row.check.convert for name, row in ROWS.items()}
 
 
@@ -169,8 +205,22 @@ def ordered(first: Iterable[str] = (), last: Iterable[str] = ()) -> list[Row]:
 
 def called(name: str) -> str:
     """What a parameter is called wherever people see it; another name stays as it is."""
+    if row := ROWS.get(name):
+        return row.label or titled(name)
+    return _CALLED.get(name) or printable(name)
+
+
+def counted(name: str, number: int) -> str:
+    """So many values of a parameter or of a word: "60 seeds", "3 guidance", "2 colors"."""
     row = ROWS.get(name)
-    return row.label or titled(name) if row else printable(name)
+    noun = called(name).lower() if row else printable(name)
+    is_amount = row is not None and row.kind == REAL
+    return f"{number:,} {noun if is_amount else plural(noun, number)}"
+
+
+def extent(lengths: Mapping[str, int]) -> str:
+    """Axes by how many values each has: "60 seeds × 3 guidance"; "" for none."""
+    return " × ".join(counted(name, number) for name, number in lengths.items())
 
 
 def titled(name: str) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 from nbtool.errors import RecipeError, unknown_name
 from nbtool.recipes import templates
-from nbtool.recipes.parameters import NETWORK, ROWS, checked
+from nbtool.recipes.parameters import COMPOSED, NETWORK, ROWS, checked
 from nbtool.text import shown
 
 PLACE = "prompt"  # in braces it is where the prompt goes
 TEXTS = ("prompt", "negative_prompt")
-NOT_KEPT = NETWORK | {"seed"}
+NOT_KEPT = NETWORK | COMPOSED | {"seed"}
 SETTINGS = tuple(name for name in ROWS if name not in NOT_KEPT and name not in TEXTS)
 
 
@@ -113,9 +113,10 @@ def chosen(asked: object, known: Mapping[str, Preset]) -> Preset | None:
     except KeyError:
         pass
     if not (names := list(known)):
+        unknown = f"unknown preset {shown(asked)}; there are none yet"
         raise RecipeError(
-            f"unknown preset {asked!r}; there are none yet: "
-            f"store.presets[{asked!r}] = nbtool.Preset(prompt=…) keeps one"
+            f"{unknown}: store.presets[{shown(asked)}] = nbtool.Preset(prompt=…) keeps one",
+            in_shell=f"{unknown}; nbtool presets says how to get one",
         )
     raise RecipeError(unknown_name(asked, names, "preset"))
 

@@ -26,6 +26,8 @@ class Provenance:
         seconds: Its share of the time that generating took.
         created: The time, in ISO 8601 and UTC.
         versions: Those of nbtool and of the libraries.
+        inputs: By the SHA-256 of a picture whose pixels were gone when it was made again: that of
+            the pixels that stood in for them.
         notes: What the engine had to say, such as a prompt cut short.
         unknown: What a newer nbtool wrote beside or in place of that, as it stood; not compared.
     """
@@ -41,12 +43,13 @@ class Provenance:
     seconds: float = 0.0
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unknown: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in KINDS} | {"notes": list(self.notes)}
-        for name in ("pipeline", "widths"):  # as versions wrote it that did not know them
+        for name in ("pipeline", "widths", "inputs"):  # as versions wrote it that did not know them
             if not values[name]:
                 del values[name]
         return values | self.unknown
@@ -72,6 +75,7 @@ KINDS: dict[str, Any] = {
     "seconds": (int, float),
     "created": str,
     "versions": dict,
+    "inputs": dict,
     "notes": (list, tuple),
 }
 

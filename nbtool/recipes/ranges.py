@@ -10,26 +10,30 @@ from typing import NamedTuple
 
 from nbtool.errors import AxisError
 
-MAX_NUMBERS = 100_000
+MAX_VALUES = 100_000  # of one axis
 
 
-def parse_range(text: str, *, whole: bool) -> tuple[int | float, ...]:
+def parse_range(text: str, *, whole: bool, most: int = MAX_VALUES + 1) -> tuple[int | float, ...]:
     """The numbers of a range string, in the syntax of AUTOMATIC1111's X/Y/Z plot.
 
     Comma-separated: `7`, `1-5`, `1-9 (+2)`, `10-1 (-3)`, `0-1 [6]` (six evenly spaced). The end
-    belongs to the range where a step meets it. `whole` truncates to integers.
+    belongs to the range where a step meets it.
+
+    Args:
+        text: The range.
+        whole: Truncates to integers.
+        most: How many numbers are taken: the first, where it holds more. Who allows as many as
+            there are takes one more, which tells that there are too many.
 
     Raises:
-        AxisError: It is no such text, or holds more than 100,000 numbers.
+        AxisError: It is no such text.
     """
     items = text.split(",")
     if len(items) > 1 and not items[-1].strip():
         items.pop()
     numbers = itertools.chain.from_iterable(_range_item(item, text, whole) for item in items)
     with localcontext(Context(prec=60)):  # whatever the user has set
-        taken = list(itertools.islice(numbers, MAX_NUMBERS + 1))
-    if len(taken) > MAX_NUMBERS:
-        raise AxisError(f"{text!r} holds more than {MAX_NUMBERS:,} numbers")
+        taken = list(itertools.islice(numbers, most))
     return tuple(int(n) if whole else float(n) for n in taken)
 
 
@@ -64,12 +68,12 @@ def _range_item(item: str, text: str, whole: bool) -> Iterable[Decimal]:
     if match := _SINGLE.fullmatch(item):
         number = Decimal(match[1])
         if whole and number != number.to_integral_value():
-            raise AxisError(f"{item.strip()} in {text!r} is not a whole number")
+            raise AxisError(f"{_shown(item, text)} is not a whole number")
         return [number]
     match = _SPAN.fullmatch(item)
     if match is None:
         raise AxisError(
-            f"{item.strip()!r} in {text!r} is no number or range; "
+            f"{_shown(item, text)} is no number or range; "
             f"write 7, 1-5, 1-9 (+2), 10-1 (-3) or 0-1 [6]"
         )
     start, end = Decimal(match[1]), Decimal(match[2])
@@ -79,6 +83,12 @@ def _range_item(item: str, text: str, whole: bool) -> Iterable[Decimal]:
     if step == 0 or (end - start) * step < 0:
         raise AxisError(f"the step {step} in {text!r} does not lead from {start} to {end}")
     return (start + i * step for i in range(int((end - start) / step) + 1))
+
+
+def _shown(item: str, text: str) -> str:
+    """An item, and the text that it is a part of."""
+    item, text = item.strip(), text.strip()
+    return repr(item) if item == text else f"{item!r} in {text!r}"
 
 
 def _evenly_spaced(start: Decimal, end: Decimal, count: int, text: str) -> Iterable[Decimal]:

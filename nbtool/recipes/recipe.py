@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nbtool import metadata
+from nbtool import files, metadata
 from nbtool.errors import MetadataError, RecipeError
+from nbtool.pictures import reading
+from nbtool.recipes import origins
+from nbtool.recipes.checks import SIDE_MULTIPLE
 from nbtool.recipes.parameters import (
     AT_REST,
+    COMPOSED,
     PARAMETERS,
+    PICTURES,
     Parameters,
     check_names,
     checked,
     documented,
 )
+from nbtool.recipes.picture import Load, Picture, Pictures, each
 from nbtool.recipes.provenance import widths_of
+from nbtool.recipes.refinement import Refine
 from nbtool.text import printable, shown
+
+TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
+_ACTS_ON = {
+    "mask_image": ("image", "a picture"),
+    "strength": ("image", "a picture"),
+    "mask_blur": ("mask_image", "a mask"),
+    "mask_padding": ("mask_image", "a mask"),
+}
+BESIDE = ".input-"  # in the names of pictures that lie beside a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +78,13 @@ class Recipe(Parameters):
         check_names(changes)
         own = vars(self)
         changed = {name: checked(name, value) for name, value in changes.items()}
-        if changed.items() <= own.items():
+        same = changed.items() <= own.items()
+        if same and not changed.keys() & COMPOSED:
             return self
         recipe = object.__new__(type(self))  # what stays the same was checked when self was made
         vars(recipe).update(own, **changed)
-        vars(recipe).pop("key", None)
-        vars(recipe).pop("_past", None)
+        for name in ("_first",) if same else ("key", "_past", "_first"):
+            vars(recipe).pop(name, None)  # an equal picture may know more of where its pixels lie
         return recipe
 
     @property
@@ -101,11 +119,113 @@ class Recipe(Parameters):
         if self.unknown:
             raise RecipeError(f"this recipe was made by {_newer(self.unknown)}")
 
+    @property
+    def verb(self) -> str:
+        """What is done: "text", of words alone; "image", from a picture; "inpaint", with a mask.
+
+        A model that only edits takes "image" for an edit. Of a recipe with a second pass it is what
+        the first pass does.
+        """
+        if self.image is None:
+            return TEXT
+        return IMAGE if self.mask_image is None else INPAINT
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """The pictures that it is made from, each once."""
+        return tuple(dict.fromkeys((*each(self.image), *each(self.mask_image))))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its image in pixels; 0 where that is left open."""
+        own = self.width or 0, self.height or 0
+        if self.mask_padding is not None and self.image is not None:
+            own = each(self.image)[0].size
+        return _enlarged(own, self.refine.scale) if self.refine else own
+
+    def require_whole(self) -> None:
+        """Refuses what cannot be made, since parts of it make no sense without each other.
+
+        Raises:
+            RecipeError: With what is missing.
+        """
+        self.require_known()
+        own = vars(self)
+        for name, (wanted, what) in _ACTS_ON.items():
+            if own[wanted] is None and own[name] != AT_REST[name]:
+                raise RecipeError(
+                    f"{name} needs {what} to act on; give {wanted}=…, or leave it out"
+                )
+        if self.refine:
+            _ = self.last_pass  # which may be larger than images can be
+
+    @property
+    def needs(self) -> tuple[Recipe, ...]:
+        """The recipes whose images it is made from, as far as these are not to be had yet."""
+        wanted = [one.recipe for one in self.sources if one.recipe and not one.is_here]
+        return tuple(dict.fromkeys(wanted))
+
+    @property
+    def sources(self) -> tuple[Picture, ...]:
+        """All that it is made from at once: its pictures, or the image of its first pass."""
+        first = self.first_pass
+        return (self._first_picture(first),) if first else self.pictures
+
+    @property
+    def chain(self) -> list[Recipe]:
+        """The recipes on the way to it, from words or the first picture on; it comes last."""
+        before = [one.recipe for one in self.sources if one.recipe]
+        way = dict.fromkeys(step for recipe in before for step in recipe.chain)
+        return [*way, self]
+
+    @property
+    def first_pass(self) -> Recipe | None:
+        """The recipe without its second pass; None where it has none."""
+        return self.replace(refine=None) if self.refine else None
+
+    @property
+    def last_pass(self) -> Recipe:
+        """What is made last, as one pass: from the image of the first, where there are two.
+
+        The picture of the first pass is fitted to width and height as a larger picture is, by
+        Lanczos; with `refine.upscale == "latent"` the engine enlarges it as the model has it.
+        """
+        first = self.first_pass
+        return second_pass(first, self.refine, self._first_picture(first)) if first else self
+
+    def _first_picture(self, first: Recipe) -> Picture:
+        known: Picture | None = vars(self).get("_first")
+        return known or Picture(first)
+
+    def with_pictures(self, known: Callable[[Picture], Picture]) -> Recipe:
+        """The same recipe, whose pictures know more: where their pixels lie, and what made them.
+
+        Args:
+            known: Given a picture: an equal one. It is asked too of the picture of a first pass.
+        """
+        given = {name: getattr(self, name) for name in PICTURES if getattr(self, name) is not None}
+        if not given and not self.refine:
+            return self
+        recipe = object.__new__(type(self))
+        vars(recipe).update(vars(self))
+        for name, value in given.items():
+            one = isinstance(value, Picture)
+            vars(recipe)[name] = known(value) if one else Pictures(map(known, value))
+        if first := recipe.first_pass:
+            vars(recipe)["_first"] = known(recipe._first_picture(first))
+        return recipe
+
     def to_dict(self) -> dict[str, Any]:
         """The parameters that are set, without those at their neutral value."""
         values = vars(self)
         known = {name: values[name] for name, rest in AT_REST.items() if values[name] != rest}
+        for name in COMPOSED & known.keys():
+            known[name] = recorded(known[name])
         return known | self.unknown if "_unknown" in values else known
+
+    def in_words(self) -> dict[str, Any]:
+        """The same for people: pictures by their names, and a second pass in words."""
+        return self.to_dict() | {n: _named_value(v) for n in COMPOSED if (v := getattr(self, n))}
 
     def to_json(self) -> str:
         """Canonical JSON: one text per recipe, ASCII, sorted, without what is not set."""
@@ -139,8 +259,12 @@ class Recipe(Parameters):
         Raises:
             RecipeError: A name is unknown or a value out of range or of the wrong kind.
         """
+        if not isinstance(parameters, Mapping):
+            raise RecipeError(
+                f"a recipe is read from a dict of parameters, got {shown(parameters)}"
+            )
         check_names(parameters)
-        return cls(**parameters)
+        return cls(**cls._recorded(parameters))
 
     @classmethod
     def from_record(cls, parameters: Mapping[str, Any]) -> Recipe:
@@ -149,10 +273,39 @@ class Recipe(Parameters):
         Raises:
             RecipeError: A value is out of range or of the wrong kind.
         """
-        recipe = cls(**{name: parameters[name] for name in PARAMETERS if name in parameters})
+        known = {name: parameters[name] for name in PARAMETERS if name in parameters}
+        recipe = cls(**cls._recorded(known))
         if unknown := {n: value for n, value in parameters.items() if n not in PARAMETERS}:
             vars(recipe)["_unknown"] = unknown
         return recipe
+
+    @classmethod
+    def _recorded(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a dictionary; a picture in it is known by its hash, never by a path."""
+        read = {name: cls.recorded(name, parameters[name]) for name in PICTURES & parameters.keys()}
+        return {**parameters, **read}
+
+    @classmethod
+    def recorded(cls, name: str, value: Any) -> Any:
+        """A parameter's value as a dictionary or a file has it; no path in it is opened.
+
+        Raises:
+            RecipeError: It is none.
+        """
+        if name not in PICTURES or value is None or isinstance(value, (Picture, Pictures)):
+            return checked(name, value)
+        if isinstance(value, (list, tuple)):
+            return checked(name, Pictures([cls._picture(name, one) for one in value]))
+        return checked(name, cls._picture(name, value))
+
+    @classmethod
+    def _picture(cls, name: str, said: Any) -> Picture:
+        if not isinstance(said, Mapping):
+            raise RecipeError(
+                f"{name}: a recipe has pictures by their hash, got {shown(said)}, which is not "
+                f"opened; give the picture itself: recipe.replace({name}=…)"
+            )
+        return Picture.from_dict(said, cls.from_record)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -176,7 +329,8 @@ class Recipe(Parameters):
                 one that only a newer nbtool knows.
             StoreError: No file can have such a name.
         """
-        return cls._found(metadata.read(path), str(path))
+        found, carried = metadata.read_whole(path)
+        return cls._found(found, str(path), carried, files.expanded(path))
 
     @classmethod
     def from_image(cls, data: bytes, name: str = "the image") -> Recipe:
@@ -185,26 +339,97 @@ class Recipe(Parameters):
         Raises:
             MetadataError: As `from_file`.
         """
-        return cls._found(metadata.read_from(io.BytesIO(data), name), name)
+        found = metadata.read_from(io.BytesIO(data), name)
+        return cls._found(found, name, metadata.carried_in(data))
 
     @classmethod
-    def _found(cls, found: Mapping[str, Any], name: str) -> Recipe:
+    def _found(
+        cls,
+        found: Mapping[str, Any],
+        name: str,
+        carried: metadata.Carried,
+        path: Path | None = None,
+    ) -> Recipe:
         try:
             recipe = cls.from_record(found["recipe"])
         except RecipeError as error:
             raise MetadataError(f"{name}: its recipe cannot be used: {error}") from None
         if recipe.unknown:
             raise MetadataError(f"{name} was made by {_newer(recipe.unknown)}")
-        return recipe.with_past(widths_of(found.get("provenance")))
+        places = partial(_places, carried=carried, path=path)
+        said = found.get("inputs")
+        if carried.origins:
+            with contextlib.suppress(MetadataError):
+                said = metadata.strict_json(carried.origins)
+        known: Recipe = origins.bound(recipe, said, places, cls.from_record)
+        return known.with_past(widths_of(found.get("provenance")))
+
+
+def beside(path: Path, digest: str) -> Path:
+    """Where a picture lies that a file cannot carry: beside it."""
+    return path.with_name(f"{path.stem}{BESIDE}{digest[:8]}.png")
+
+
+def _places(picture: Picture, carried: metadata.Carried, path: Path | None) -> Iterator[Load]:
+    """Where a file has the pixels of a picture: in itself, or beside it."""
+    if data := carried.pictures.get(picture.digest):
+        yield lambda: reading.read(data).image
+    if path is not None and picture.digest:
+        yield lambda: reading.read(beside(path, picture.digest)).image
+
+
+def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recipe:
+    """The recipe that makes an image anew from another, enlarged: the whole of it, without masks.
+
+    Args:
+        first: What made the other.
+        refine: How.
+        picture: The other.
+    """
+    assert refine
+    width, height = _enlarged(picture.size, refine.scale)
+    return first.replace(
+        **refine.changes,
+        image=picture,
+        strength=refine.strength,
+        width=width,
+        height=height,
+        resize_mode="stretch",
+        mask_image=None,
+        mask_blur=0,
+        mask_padding=None,
+        refine=None,
+    )
+
+
+def _enlarged(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """A size made larger, in steps that models take which took it as it was."""
+    coarse = 2 * SIDE_MULTIPLE
+    multiple = SIDE_MULTIPLE if any(side % coarse for side in size) else coarse
+    width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
+    return width, height
+
+
+def recorded(value: Picture | Pictures | Refine) -> Any:
+    """What a dictionary has of a value that has parts."""
+    return [one.to_dict() for one in value] if isinstance(value, Pictures) else value.to_dict()
+
+
+def _named_value(value: Picture | Pictures | Refine) -> str:
+    if isinstance(value, Refine):
+        return value.in_words
+    return " and ".join(one.name or one.key[:8] for one in each(value))
 
 
 def canonical(parameters: Mapping[str, Any]) -> str:
     """The one JSON text of a recipe's dictionary: ASCII, sorted, without spaces."""
     names = sorted(parameters)
-    try:
-        members = [_kept_member(name, parameters[name]) for name in names]
-    except TypeError:  # a list or the like, of a newer nbtool
-        members = [_member(name, parameters[name]) for name in names]
+    members = []
+    for name in names:
+        try:
+            members.append(_kept_member(name, parameters[name]))
+        except TypeError:  # a picture, or a list or the like of a newer nbtool
+            members.append(_member(name, parameters[name]))
     return "{" + ",".join(members) + "}"
 
 

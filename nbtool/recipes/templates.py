@@ -79,7 +79,7 @@ def check_braces(prompts: Iterable[str], given: Collection[str]) -> None:
                 written = prompt[braces.start : braces.end]
                 raise AxisError(
                     f"{written} in the prompt may mean more than one thing; write {{{braces.name}}}"
-                    f", and give the texts with their digits and braces: {braces.name}=[…]"
+                    f", and give {braces.name} as texts with their digits and braces"
                 )
 
 

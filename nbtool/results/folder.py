@@ -39,6 +39,7 @@ PICTURE = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-[0-9a-f]{{8}}\.png")
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
 GRID = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.json")
 OLDER_GRID = re.compile(rf"([0-9a-f]{{{KEY_DIGITS}}})-([0-9]+)\.json")  # deleted before another
+INPUT = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.png")
 MARK = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}\.mark\.json")
 
 

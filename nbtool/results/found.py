@@ -48,6 +48,11 @@ class Found(Sequence[GeneratedImage]):
         """The keys of all of them; no file is read."""
         return tuple(hashlib.sha256(e.recipe.encode("ascii")).hexdigest() for _, e in self._named)
 
+    @property
+    def models(self) -> list[str]:
+        """The names of the models that made them, sorted; no file is read."""
+        return models_of(entry for _, entry in self._named)
+
     def __len__(self) -> int:
         return len(self._named)
 

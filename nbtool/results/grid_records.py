@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nbtool.errors import GenerationError, RecipeError
+from nbtool.recipes import refinement
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis, Edit
-from nbtool.recipes.parameters import PARAMETERS, checked
+from nbtool.recipes.completing import SUITED
+from nbtool.recipes.parameters import COMPOSED, PARAMETERS, checked, extent
 from nbtool.recipes.preset import Preset
-from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.recipe import Recipe, recorded
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Labelled
 from nbtool.results.records import SCHEMA
@@ -37,6 +39,18 @@ class Summary(NamedTuple):
     prompt: str
     axes: dict[str, int]
     images: frozenset[str]
+    along: str = ""  # the axes in words
+
+    def record(self, there: int) -> dict[str, Any]:
+        """The same as a flat dict, with how many of the images are there."""
+        return {
+            "name": self.name,
+            "axes": dict(self.axes),
+            "images": len(self.images),
+            "there": there,
+            "prompt": self.prompt,
+            "created": self.created,
+        }
 
 
 def said_of(grid: Labelled) -> dict[str, Any]:
@@ -95,7 +109,7 @@ def summary_of(said: Mapping[str, Any]) -> Summary:
         for value in values:
             if not isinstance(value, str):
                 raise TypeError(f"in {field} a text is needed, got {shown(value)}")
-    return summary
+    return summary._replace(along=extent(summary.axes))
 
 
 def sweep_of(said: Mapping[str, Any]) -> Sweep:
@@ -107,10 +121,7 @@ def sweep_of(said: Mapping[str, Any]) -> Sweep:
     summary_of(said)  # what a list refuses is not opened either
     if not all(isinstance(said.get(field) or {}, dict) for field in ("failed", "generator")):
         raise TypeError("failed and generator have names in braces")
-    axes = [
-        Axis(axis["name"], _labels(axis["labels"]), tuple(map(_edit, axis["edits"])))
-        for axis in said["axes"]
-    ]
+    axes = list(map(_axis, said["axes"]))
     if any(len(axis.edits) != len(axis) for axis in axes):
         raise RecipeError("an axis has not as many labels as changes")
     if len(said["images"]) != math.prod(map(len, axes)):
@@ -122,6 +133,8 @@ def sweep_of(said: Mapping[str, Any]) -> Sweep:
 
 def _edit_said(edit: Edit) -> dict[str, Any]:
     said = edit._asdict()
+    composed = {n: v for n, v in edit.parameters.items() if n in COMPOSED and v is not None}
+    said["parameters"] = {**edit.parameters, **{n: recorded(v) for n, v in composed.items()}}
     for name in ("recipe", "preset"):
         said[name] = said[name] and said[name].to_dict()
     return {name: value for name, value in said.items() if value}
@@ -131,11 +144,34 @@ def _edit(said: Mapping[str, Any]) -> Edit:
     """What one position changes, as far as this version knows it."""
     parameters = {n: v for n, v in said.get("parameters", {}).items() if n in PARAMETERS}
     return Edit(
-        {name: checked(name, value) for name, value in parameters.items()},
+        {name: Recipe.recorded(name, value) for name, value in parameters.items()},
         dict(said.get("words", {})),
         tuple(said["swap"]) if "swap" in said else None,
         Recipe.from_record(said["recipe"]) if "recipe" in said else None,
         Preset.from_dict(said["preset"]) if "preset" in said else None,
+        {n: refinement.checked(n, v) for n, v in said.get("refine", {}).items()},
+        {n: checked(n, v) for n, v in said.get("fits", {}).items() if n in SUITED},
+    )
+
+
+def _axis(said: Mapping[str, Any]) -> Axis:
+    labels = _labels(said["labels"])
+    return Axis(said["name"], labels, _like_labels(labels, tuple(map(_edit, said["edits"]))))
+
+
+def _like_labels(labels: tuple[Any, ...], edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """The same, with paired parameters in the order of the labels' parts; files have another."""
+    if not all(isinstance(label, tuple) for label in labels):
+        return edits
+    parts = list(zip(*labels, strict=False))
+
+    def place(parameter: tuple[str, Any]) -> tuple[int, int]:
+        values = tuple(edit.parameters.get(parameter[0]) for edit in edits)
+        found = parts.index(values) if values in parts else len(parts)
+        return found, PARAMETERS.index(parameter[0])
+
+    return tuple(
+        edit._replace(parameters=dict(sorted(edit.parameters.items(), key=place))) for edit in edits
     )
 
 

@@ -31,6 +31,7 @@ from nbtool.results.folder import (
     name_of,
     stamp_of,
 )
+from nbtool.results.given_names import check_name
 from nbtool.results.grid_records import FIELDS, Summary, is_same
 from nbtool.results.image import GeneratedImage
 from nbtool.results.labelled import Cell, Labelled
@@ -175,16 +176,17 @@ class SavedGrids(Mapping[str, Labelled]):
 
     def records(self) -> list[dict[str, Any]]:
         """A flat dict for each grid: name, axes, cells' images and those there, prompt, date."""
+        return [summary.record(there) for summary, there in self.listed()]
+
+    def listed(self) -> list[tuple[Summary, int]]:
+        """What there is to say of each, and how many of its images are there; oldest first.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
         there = {name_of(entry) for entry in self._folder.named(RECORD)}
         return [
-            {
-                "name": summary.name,
-                "axes": dict(summary.axes),
-                "images": len(summary.images),
-                "there": sum(key[:KEY_DIGITS] in there for key in summary.images),
-                "prompt": summary.prompt,
-                "created": summary.created,
-            }
+            (summary, sum(key[:KEY_DIGITS] in there for key in summary.images))
             for summary in self.summaries()
         ]
 
@@ -192,10 +194,11 @@ class SavedGrids(Mapping[str, Labelled]):
         """Keeps a grid by a name; `grid.name = name` does that.
 
         Raises:
+            RecipeError: It is no line of text of at most 100 characters.
             StoreError: Another grid has this name, or it could not be written.
         """
-        if not isinstance(name, str) or not name.strip():
-            raise StoreError(f"a grid's name is a text that is not empty, got {shown(name)}")
+        if name not in self:  # one that was given by an older nbtool stays
+            check_name(name, "grid")
         said, before = grid_records.said_of(grid) | {"name": name}, grid.name
         there = self._to_change(name)
         if there and not is_same(there, said):
@@ -223,13 +226,13 @@ class SavedGrids(Mapping[str, Labelled]):
     def _rows(self) -> list[tuple[str, ...]]:
         return [
             (
-                ellipsized(record["name"], 40),
-                " × ".join(f"{printable(name)} {n}" for name, n in record["axes"].items()),
-                f"{record['there']:,} of {count(record['images'], 'image')}",
-                ellipsized(record["prompt"], 60),
-                _day(record["created"]),
+                ellipsized(summary.name, 40),
+                summary.along,
+                f"{there:,} of {count(len(summary.images), 'image')}",
+                ellipsized(summary.prompt, 60),
+                _day(summary.created),
             )
-            for record in self.records()
+            for summary, there in self.listed()
         ]
 
     def _cells(self, keys: list[str], failed: Mapping[str, str]) -> Iterator[Cell | None]:
@@ -315,10 +318,8 @@ class SavedGrids(Mapping[str, Labelled]):
         return KeyError(f"{self._folder.path} has no grid {shown(name)}; it has: {known or 'none'}")
 
     def _taken(self, name: str) -> StoreError:
-        return StoreError(
-            f"another grid in {self._folder.path} has the name {shown(name)}; take another, or "
-            f"del store.grids[{shown(name)}] first"
-        )
+        taken = f"another grid in {self._folder.path} has the name {shown(name)}; take another"
+        return StoreError(f"{taken}, or del store.grids[{shown(name)}] first", in_shell=taken)
 
 
 def _understood(said: Mapping[str, Any], take: Callable[[Mapping[str, Any]], T]) -> T:

@@ -6,21 +6,27 @@ import contextlib
 import hashlib
 import io
 import itertools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbtool import files
 from nbtool import metadata as texts
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
+from nbtool.recipes.origins import behind, origins_of
 from nbtool.recipes.parameters import READ, infotext_terms
+from nbtool.recipes.picture import Picture
 from nbtool.recipes.provenance import Provenance
-from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.recipe import Recipe, beside, second_pass
+from nbtool.recipes.refining import refine
 from nbtool.results import records
+from nbtool.results.carrying import packed
 from nbtool.results.folder import DELETED
 from nbtool.silence import mild
-from nbtool.text import digits, printable, shown
+from nbtool.text import digits, printable, shown, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -151,13 +157,15 @@ class GeneratedImage:
         self._kept_in().delete(self.recipe.key)
 
     @mild()
-    def save(self, path: str | Path, *, metadata: bool = True) -> Path:
+    def save(self, path: str | Path, *, metadata: bool = True, inputs: bool = True) -> Path:
         """Writes a .png, .jpg or .webp file that carries the recipe; returns its path.
 
         Args:
             path: Where; `~` is the home folder.
             metadata: False writes the same pixels and nothing else: for others, who need not know
                 how it was made. nbtool cannot make it again from such a file.
+            inputs: False leaves out the pictures that it was made from. A PNG carries them, up to
+                16 MB; larger ones, and those of a JPEG or WebP file, are written beside it.
 
         Raises:
             RecipeError: The suffix is none of these.
@@ -165,28 +173,73 @@ class GeneratedImage:
             StoreError: The image cannot be read back, or the file not be written.
         """
         path = files.expanded(path)
-        data = self.encoded(format_of(path), metadata=metadata)
+        data, left = self.packed(format_of(path), metadata=metadata, inputs=inputs)
         with files.explained(f"write {path}"):
-            files.write(files.target(path), data)
+            target = files.target(path)
+            for digest, picture in left.items():
+                files.write(beside(target, digest), picture)
+            files.write(target, data)
+        if left:
+            names = ", ".join(beside(path, digest).name for digest in left)
+            warn(f"{path.name} is made from pictures that lie beside it: {names}", stacklevel=3)
         return path
+
+    def packed(
+        self, format: str, *, metadata: bool, inputs: bool
+    ) -> tuple[bytes, dict[str, bytes]]:
+        """The bytes of a file with the pictures it was made from, and those that lie beside it."""
+        if not (metadata and inputs and any(behind(self.recipe))):
+            return self.encoded(format, metadata=metadata), {}
+        luggage, origins = packed(self.recipe, format), origins_of(self.recipe)
+        if format == "PNG":
+            said = json.dumps(origins) if origins else ""
+            return texts.carrying(self.png, texts.Carried(luggage.inside, said)), luggage.beside
+        return self._converted(format, origins), luggage.beside
 
     def encoded(self, format: str, *, metadata: bool = True) -> bytes:
         """The bytes of a file in a format of Pillow's, with or without its recipe; see `save`."""
         if not metadata:
             return texts.bare(self.png, format)
-        if format == "PNG":
-            return self.png
+        return self.png if format == "PNG" else self._converted(format)
+
+    def _converted(self, format: str, origins: Mapping[str, Any] = MappingProxyType({})) -> bytes:
         given, made = self.recipe.to_dict(), self.provenance.to_dict()
-        return texts.converted(self.png, given, made, format)
+        return texts.converted(self.png, given, made, format, origins)
 
     def vary(self, /, **changes: Any) -> GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
+        return self._generated(self.recipe.replace(**changes))
+
+    def _generated(self, recipe: Recipe) -> GeneratedImage:
         if self.generate is None:
             raise GenerationError(
                 f"this image was read from a store, without a generator; use gen = "
                 f"{self.recipe.generator} and gen(image.recipe.replace(…))"
             )
-        return self.generate(self.recipe.replace(**changes))
+        return self.generate(recipe)
+
+    def refine(self, /, **values: Any) -> GeneratedImage:
+        """A new image: this one enlarged, and made anew from there; see `nbtool.refine`.
+
+        What is not said of the second pass is as in the first.
+
+            img.refine(scale=1.5, strength=0.4)
+
+        Raises:
+            RecipeError: A value is unknown, out of range, or several.
+        """
+        refined = self.recipe.replace(refine=refine(**values))
+        if self.recipe.refine:  # a third pass
+            refined = second_pass(self.recipe, refined.refine, Picture(self.recipe))
+        return self._generated(refined)
+
+    @property
+    def chain(self) -> list[Recipe]:
+        """The recipes on the way from words, or from a first picture, to this image; its own is last.
+
+        Earlier images need not be there any more.
+        """
+        return self.recipe.chain
 
     @property
     def caption(self) -> str:
@@ -250,7 +303,7 @@ def settings(recipe: Recipe) -> list[str]:
     """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
     given = {
         name: digits(value) if isinstance(value, float) else value
-        for name, value in recipe.to_dict().items()
+        for name, value in recipe.in_words().items()
     }
     parts = []
     for row in READ:

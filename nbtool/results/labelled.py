@@ -16,11 +16,11 @@ from nbtool.recipes.axis import Axis
 from nbtool.recipes.checks import is_bool
 from nbtool.recipes.given import is_several, listed
 from nbtool.recipes.labels import named
-from nbtool.recipes.parameters import PARAMETERS
+from nbtool.recipes.parameters import COMPOSED, PARAMETERS
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import GeneratedImage
 from nbtool.results.origin import Origin
-from nbtool.text import printable, shown
+from nbtool.text import count, printable, shown
 
 Cell = GeneratedImage | GenerationError
 Position = int | slice | Iterable[int] | Iterable[bool]
@@ -61,6 +61,7 @@ class Labelled(Sequence[GeneratedImage]):
         takes the place of the one it had. A part of a grid has none until it is given one.
 
         Raises:
+            RecipeError: It is no line of text of at most 100 characters.
             StoreError: Another grid has this name, there is no store, or it cannot be written.
         """
         name: str | None = self.origin.said.get("name")
@@ -100,8 +101,15 @@ class Labelled(Sequence[GeneratedImage]):
         return words
 
     def cell(self, index: Index) -> Cell | None:
-        """What stands at a full index: an image, why it failed, or None when it was not made."""
-        return self._cells.get(index)
+        """What stands at a full index: an image, why it failed, or None when it was not made.
+
+        Raises:
+            AxisError: It is no index.
+        """
+        try:
+            return self._cells.get(index)
+        except TypeError:  # it cannot be hashed
+            raise self._no_index(index) from None
 
     def fill(self, cells: Mapping[Index, Cell]) -> None:
         """Takes what came of cells later."""
@@ -113,24 +121,28 @@ class Labelled(Sequence[GeneratedImage]):
 
     def labels(self, index: Index) -> dict[str, Any]:
         """The label on each axis of a full index."""
-        return {axis.name: axis.labels[i] for axis, i in zip(self._axes, index, strict=True)}
+        return {axis.name: axis.labels[i] for axis, i in self._along(index)}
 
     def texts(self, index: Index) -> dict[str, str]:
         """The same as people read them: no two labels of an axis look alike."""
-        return {axis.name: axis.texts[i] for axis, i in zip(self._axes, index, strict=True)}
+        return {axis.name: axis.texts[i] for axis, i in self._along(index)}
 
     def captions(self, index: Index) -> list[str]:
         """What each axis says of a full index: "Guidance 5"."""
-        return [axis.captions[i] for axis, i in zip(self._axes, index, strict=True)]
+        return [axis.captions[i] for axis, i in self._along(index)]
 
     def recipe(self, index: Index) -> Recipe:
-        """The recipe of a cell, of one that was not made as far as the grid knows it."""
-        cell = self._cells.get(index)
+        """The recipe of a cell, of one that was not made as far as the grid knows it.
+
+        Raises:
+            AxisError: It is no index.
+        """
+        cell = self.cell(index)
         if isinstance(cell, GeneratedImage):
             return cell.recipe
         if isinstance(cell, GenerationError) and cell.recipe is not None:
             return cast("Recipe", cell.recipe)
-        return self.sweep.recipe(index)
+        return self.sweep.recipe(tuple(i for _, i in self._along(index)))
 
     def __iter__(self) -> Iterator[GeneratedImage]:
         cells = (self._cells.get(index) for index in self.indices())
@@ -255,12 +267,13 @@ class Labelled(Sequence[GeneratedImage]):
 
     def __repr__(self) -> str:
         axes = " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)
-        counts = [f"{len(self)} images"]
+        counts = [count(len(self), "image")]
         total = math.prod(self.shape)
         failed = sum(isinstance(cell, GenerationError) for cell in self._cells.values())
         counts += [f"{failed} failed"] if failed else []
         counts += [f"{total - len(self._cells)} not made"] if total > len(self._cells) else []
-        return f"<{type(self).__name__} {self.title!r}: {axes}; {', '.join(counts)}>"
+        said = "; ".join(filter(None, [axes, ", ".join(counts)]))
+        return f"<{type(self).__name__} {self.title!r}: {said}>"
 
     def _image(self, index: Index) -> GeneratedImage:
         cell = self._cells.get(index)
@@ -302,12 +315,29 @@ class Labelled(Sequence[GeneratedImage]):
                 return axis
         raise self._no_axis(name)
 
+    def _along(self, index: Index) -> list[tuple[Axis, int]]:
+        """Every axis with the position on it.
+
+        Raises:
+            AxisError: It is no index.
+        """
+        try:
+            places = zip(self._axes, index, strict=True)
+            return [(axis, range(len(axis))[i]) for axis, i in places]
+        except (TypeError, ValueError, IndexError):
+            raise self._no_index(index) from None
+
+    def _no_index(self, index: object) -> AxisError:
+        shape = ", ".join(f"{printable(axis.name)} {len(axis)}" for axis in self._axes)
+        return AxisError(f"an index has a place on each axis ({shape}), got {shown(index)}")
+
     def _no_axis(self, name: str) -> AxisError:
         return AxisError(unknown_name(name, map(printable, self.axes), "axis"))
 
 
 def _facts(image: GeneratedImage) -> dict[str, Any]:
     recipe = {name: getattr(image.recipe, name) for name in PARAMETERS}
+    recipe |= {n: v for n, v in image.recipe.in_words().items() if n in COMPOSED}
     return recipe | {"seconds": image.provenance.seconds, "path": str(image.path or "")}
 
 

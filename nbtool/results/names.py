@@ -18,10 +18,13 @@ from nbtool.text import digits, shown
 
 SUGGESTED = "{prompt:40}-{seed}"
 NUMBERED = "image-{index}"
+UNTOLD = "image"
 MADE = ("date", "time", "key", "index")  # besides the parameters and the axes
 MAX_PIECE = 40  # characters of a value, where the pattern says nothing else
 MAX_STEM = 128  # bytes; with a number and a suffix there are at most 143, as some drives take
 ENDS = " .,-=_"
+KIND = re.compile(r"\.(?=\d*[a-z])[a-z\d]+", re.IGNORECASE | re.ASCII)  # of a file
+WIDTH = re.compile(r"(?!0+$)\d{0,3}", re.ASCII)
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)")
 
 Piece = tuple[str, str, int]  # what stands there, then a name and its width; 0: none is said
@@ -51,6 +54,11 @@ class Pattern:
         self.suffix = dot if dot.lower() in FORMATS else ".png"
         if dot.lower() in FORMATS:
             self.pieces[-1] = (last[0].removesuffix(dot), "", 0)
+        elif KIND.fullmatch(dot):
+            raise RecipeError(
+                f"images are saved as {', '.join(FORMATS)}, not as {dot}; end {shown(pattern)} with "
+                f"one of these"
+            )
 
     @classmethod
     def of_axes(cls, names: Iterable[str]) -> Pattern:
@@ -115,16 +123,16 @@ def values_of(
         index: Which it is of those that are saved, from 1 on.
         of: How many these are.
     """
-    given = image.recipe.to_dict()
+    given = image.recipe.in_words()
     numbers = {name: value for name, value in given.items() if not isinstance(value, str)}
     made = {"key": image.recipe.key[:KEY_DIGITS], "index": f"{index:0{len(str(of))}}"}
     made |= _when(image.provenance.created)
     return given | dict(words or {}) | numbers | made
 
 
-def suggested(image: GeneratedImage) -> str:
-    """A name for a file of one image alone."""
-    return Pattern(SUGGESTED).stem(values_of(image)) + ".png"
+def suggested(image: GeneratedImage, *, metadata: bool = True) -> str:
+    """A name for a file of one image alone; without metadata it tells nothing of it."""
+    return f"{Pattern(SUGGESTED).stem(values_of(image)) if metadata else UNTOLD}.png"
 
 
 def _parsed(pattern: str, known: set[str]) -> Iterator[Piece]:
@@ -141,9 +149,10 @@ def _parsed(pattern: str, known: set[str]) -> Iterator[Piece]:
                 continue
             if name not in known:
                 raise RecipeError(_unknown(name, known, pattern))
-            if conversion or not re.fullmatch(r"\d{0,3}", width or "", re.ASCII):
+            if conversion or not WIDTH.fullmatch(width or ""):
                 raise RecipeError(
-                    f"in names, {{{name}}} may have a width, as in {{{name}:30}}; got {shown(pattern)}"
+                    f"in names, {{{name}}} may have a width from 1 to 999, as in {{{name}:30}}; "
+                    f"got {shown(pattern)}"
                 )
             yield text, name, int(width or 0)
     except ValueError as error:

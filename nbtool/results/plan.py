@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nbtool.text import duration
+from nbtool.text import count, duration
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Plan:
 
     Attributes:
         cells: Cells of the grid.
-        images: Different images; cells with the same recipe share one.
+        images: Different images; cells with the same recipe share one, and those that others are
+            made from count too, where they are not there yet.
         stored: How many of them are in the store already.
         seconds: An estimate for the rest; None when no image of this model is there to tell.
         disk_bytes: An upper bound for what the rest takes on disk.
@@ -32,12 +33,13 @@ class Plan:
 
     def __str__(self) -> str:
         if not self.to_make:
-            return f"{self.cells} cells, all in the store"
+            return f"{count(self.cells, 'cell')}, all in the store"
         time = "time not known yet" if self.seconds is None else (
             f"about {duration(self.seconds)}"
         )  # fmt: skip
         return (
-            f"{self.cells} cells: {self.to_make} images to make, {self.stored} in the store; "
+            f"{count(self.cells, 'cell')}: {count(self.to_make, 'image')} to make, "
+            f"{self.stored:,} in the store; "
             f"{time}, at most {math.ceil(self.disk_bytes / 1e6)} MB"
         )
 

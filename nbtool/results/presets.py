@@ -20,12 +20,12 @@ from nbtool import files
 from nbtool.errors import RecipeError, StoreError
 from nbtool.recipes.labels import named
 from nbtool.recipes.preset import SETTINGS, TEXTS, Preset, is_none
-from nbtool.results import records
+from nbtool.results import given_names, records
+from nbtool.results.alone import alone_in
 from nbtool.results.folder import PRESETS, Folder
 from nbtool.results.records import NEWER, SCHEMA, DamagedError, UnusableError
 from nbtool.text import card, card_text, count, ellipsized, printable, shown, warn
 
-MAX_NAME = 100  # characters
 MAX_LISTED = 80  # characters of a preset in a list
 
 _writing = threading.Lock()
@@ -98,9 +98,7 @@ class Presets(MutableMapping[str, Preset]):
         """
         with self._changing() as said:
             presets = _presets_in(said)
-            found = named(name, presets)
-            if found is None:
-                raise KeyError(f"{self.path} has no preset {name!r}")
+            found = self._found(name, presets)
             self._write(said, {n: preset for n, preset in presets.items() if n != found})
 
     def rename(self, name: str, new: str) -> None:
@@ -114,9 +112,7 @@ class Presets(MutableMapping[str, Preset]):
         check_name(new)
         with self._changing() as said:
             presets = _presets_in(said)
-            found, taken = named(name, presets), named(new, presets)
-            if found is None:
-                raise KeyError(f"{self.path} has no preset {name!r}")
+            found, taken = self._found(name, presets), named(new, presets)
             if taken not in (None, found):
                 raise RecipeError(f"there is a preset {new!r} already; take another name")
             self._write(said, {new if n == found else n: one for n, one in presets.items()})
@@ -174,6 +170,17 @@ class Presets(MutableMapping[str, Preset]):
         rows |= {printable(n): ellipsized(_words(one), MAX_LISTED) for n, one in usable.items()}
         return rows | {f"not usable {n}": text for n, text in enumerate(problems, 1)}
 
+    def _found(self, name: object, presets: Mapping[str, Any]) -> str:
+        """The name as the file has it.
+
+        Raises:
+            KeyError: There is none.
+        """
+        found = named(name, presets) if isinstance(name, str) else None
+        if found is None:
+            raise KeyError(f"{self.path} has no preset {shown(name)}")
+        return found
+
     def _understood(self, name: str, said: object) -> Preset:
         try:
             if not isinstance(said, dict):
@@ -205,7 +212,7 @@ class Presets(MutableMapping[str, Preset]):
     def _changing(self) -> Iterator[dict[str, Any]]:
         """What the file says, none of which may be lost; nobody else writes it inside."""
         self._folder.prepare()
-        with _writing, files.alone_in(self._folder.path):
+        with _writing, self._folder.explained("write in"), alone_in(self._folder.path):
             yield self._to_change()
 
     def _to_change(self) -> dict[str, Any]:
@@ -235,21 +242,17 @@ _KNOWN = frozenset({*TEXTS, *SETTINGS})
 
 
 def check_name(name: object) -> None:
-    """Refuses what cannot be chosen by a line of text.
+    """Refuses what cannot be chosen among several.
 
     Raises:
         RecipeError: It is no such name.
     """
-    if not isinstance(name, str) or not name.isprintable() or name != name.strip():
-        raise RecipeError(
-            f"a preset's name is a line of text without spaces around it, got {shown(name)}"
-        )
+    given_names.check_name(name, "preset")
+    assert isinstance(name, str)
     if is_none(name):
         raise RecipeError(f"a preset cannot be named {name!r}, which stands for none")
     if "|" in name:
         raise RecipeError(f"a preset's name has no |, which stands between several; got {name!r}")
-    if len(name) > MAX_NAME:
-        raise RecipeError(f"a preset's name has at most {MAX_NAME} characters, got {len(name)}")
 
 
 def _presets_in(said: Mapping[str, Any]) -> dict[str, Any]:

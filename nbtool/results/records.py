@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbtool import files, metadata
-from nbtool.errors import MetadataError, RecipeError
+from nbtool.errors import MetadataError, RecipeError, StoreError
 from nbtool.recipes.parameters import PARAMETERS
 from nbtool.recipes.provenance import KINDS, Provenance
 from nbtool.recipes.recipe import Recipe, key_of
@@ -33,8 +33,20 @@ SCHEMA = 1
 NOT_FOLLOWED = "which a store does not follow; put the file itself there"
 NEWER = "a newer nbtool wrote it; update nbtool"
 SHA256 = re.compile(r"[0-9a-f]{64}")
-FIELDS = frozenset({"schema", "key", "recipe", "provenance", "png_sha256"})
+FIELDS = frozenset({"schema", "key", "recipe", "provenance", "png_sha256", "inputs"})
 _WRONG = (KeyError, TypeError, AttributeError, RecipeError)  # what a field that is wrong raises
+
+
+def check_key(key: object) -> None:
+    """Refuses what can be the key of no image.
+
+    Raises:
+        StoreError: It is no text.
+    """
+    if not isinstance(key, str):
+        raise StoreError(
+            f"a store is asked by an image's key, such as image.recipe.key, got {shown(key)}"
+        )
 
 
 class UnusableError(Exception):
@@ -65,6 +77,7 @@ class Record(NamedTuple):
     png_sha256: str
     schema: int
     data: bytes  # the file's
+    inputs: Mapping[str, Any] = {}  # what is known of the pictures it was made from, by hash
 
 
 def read(path: Path, what: str = "its JSON") -> bytes:
@@ -183,7 +196,10 @@ def _understood(said: Mapping[str, Any], data: bytes) -> Record:
         raise RecipeError("no hash")
     if not isinstance(schema, int):
         raise RecipeError(f"the schema number {shown(schema)}")
-    return Record(recipe, provenance, digest, schema, data)
+    inputs = said.get("inputs", {})
+    if not isinstance(inputs, dict):
+        raise RecipeError("no inputs")
+    return Record(recipe, provenance, digest, schema, data, inputs)
 
 
 def _is_whole(path: Path, said: Mapping[str, Any]) -> bool:

@@ -9,7 +9,8 @@
       grids/                             grids that have a name
       deleted/                           images taken out of the store, to be put back or removed
       presets.json                       named additions to prompts, and settings
-      inputs/ measures/ workflows/ tickets/
+      inputs/<hash>.png                  the pictures that images were made from, each once
+      measures/ workflows/ tickets/
                                          what other versions keep there; see docs/store.md
 
 Whatever else lies there is left untouched: it is never deleted and never called damaged. Neither
@@ -22,6 +23,7 @@ same image at the same time never mix their files: the last JSON wins and names 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import itertools
@@ -33,16 +35,30 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import files
 from nbtool.environment import default_folder
-from nbtool.errors import StoreError
+from nbtool.errors import RecipeError, StoreError
+from nbtool.recipes.checks import as_integer
+from nbtool.recipes.origins import origins_of
+from nbtool.recipes.picture import Picture
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
 from nbtool.results.deleted import Deleted
-from nbtool.results.folder import KEY_DIGITS, PICTURE, RECORD, Folder, is_old, name_of
+from nbtool.results.folder import (
+    DELETED,
+    GRID,
+    GRIDS,
+    KEY_DIGITS,
+    PICTURE,
+    RECORD,
+    Folder,
+    is_old,
+    name_of,
+)
 from nbtool.results.found import NEWEST, OLDEST, Found, chosen, models_of
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage, Mark, as_written, encoded
 from nbtool.results.index import Index
+from nbtool.results.inputs import Inputs
 from nbtool.results.marks import KeptMarks
 from nbtool.results.presets import Presets
 from nbtool.results.records import (
@@ -54,7 +70,7 @@ from nbtool.results.records import (
     Record,
     UnusableError,
 )
-from nbtool.text import warn
+from nbtool.text import count, shown, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,8 +84,8 @@ class Listing:
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
 
-    def __contains__(self, key: str) -> bool:
-        return key[:KEY_DIGITS] in self._names
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key[:KEY_DIGITS] in self._names
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Listing) and self._names == other._names
@@ -95,6 +111,7 @@ class Store:
         self._marks = KeptMarks(self._folder)
         self._index = Index(self._folder)
         self._deleted = Deleted(self._folder)
+        self._inputs = Inputs(self._folder, self.pixels)
         self._grids = SavedGrids(self._folder, partial(self._load, verify=False))
 
     @property
@@ -132,7 +149,10 @@ class Store:
             "provenance": provenance.to_dict(),
             "png_sha256": digest,
         }
+        if inputs := origins_of(recipe):
+            record["inputs"] = inputs
         try:
+            self._keep_inputs(recipe)
             record = self._added(recipe.key) | record
             with self._folder.explained("write in"):
                 files.write(path, png)
@@ -140,13 +160,48 @@ class Store:
         except StoreError as error:
             error.unsaved = GeneratedImage(recipe, provenance, png=png)
             raise
+        recipe = self._inputs.bound(recipe)
         return GeneratedImage(recipe, provenance, path=path, png_sha256=digest, store=self)
+
+    def known(self, recipe: Recipe) -> Recipe:
+        """The same recipe, whose pictures have their pixels from this store where it has them."""
+        return self._inputs.bound(recipe)
+
+    def keep(self, picture: Picture) -> None:
+        """Keeps the pixels of a picture that images are going to be made from.
+
+        Raises:
+            RecipeError: They are not to be had any more.
+            StoreError: They could not be written.
+        """
+        self._inputs.keep(picture)
+
+    def _keep_inputs(self, recipe: Recipe) -> None:
+        """Keeps the pixels of its pictures; those that are gone stay gone."""
+        for picture in recipe.pictures:
+            with contextlib.suppress(RecipeError):
+                self._inputs.keep(picture)
+
+    def pixels(self, key: str) -> Image:
+        """The pixels of an image that others are made from.
+
+        Raises:
+            StoreError: It is not there, or cannot be used.
+        """
+        try:
+            return self._load(key[:KEY_DIGITS], verify=True).image
+        except (FileNotFoundError, UnusableError) as error:
+            raise StoreError(f"the image {key[:KEY_DIGITS]} is not there: {error}") from None
 
     def mark(self, key: str) -> Mark:
         """The star and the note of an image; those of one that has neither are empty.
 
         One that cannot be read is named in a warning, and taken for empty.
+
+        Raises:
+            StoreError: It is no key.
         """
+        records.check_key(key)
         return self._marks.mark(key)
 
     def set_mark(self, key: str, *, starred: bool | None = None, note: str | None = None) -> Mark:
@@ -156,6 +211,7 @@ class Store:
             StoreError: There is no such image; what it has cannot be read now, or is a newer
                 nbtool's; or it could not be written.
         """
+        records.check_key(key)
         return self._marks.set_mark(key, starred=starred, note=note)
 
     def marks(self) -> dict[str, Mark]:
@@ -214,7 +270,20 @@ class Store:
         with self._folder.explained("change"):
             for index in (self._index, Index(Folder(self._deleted.path))):
                 index.forget()  # prompts that are in it too
-        return freed
+        return freed + self._inputs.remove_unused(self._texts())
+
+    def _texts(self) -> Iterator[bytes]:
+        """All that is written of images and grids: what it names is needed."""
+        for folder, pattern in (
+            (self._folder, RECORD),
+            (Folder(self.path / DELETED), RECORD),
+            (Folder(self.path / GRIDS), GRID),
+        ):
+            for entry in folder.named(pattern):
+                text = b""  # of one that is gone meanwhile
+                with self._folder.explained("read"), contextlib.suppress(FileNotFoundError):
+                    text = files.read(Path(entry))
+                yield text
 
     @property
     def grids(self) -> SavedGrids:
@@ -223,19 +292,24 @@ class Store:
 
     @property
     def size(self) -> int:
-        """The bytes of all images with their records and marks; not of what was deleted.
+        """The bytes of all images with their records and marks, and of the pictures they were made
+        from; not of what was deleted.
 
         Raises:
             StoreError: The folder cannot be read.
         """
-        return self._folder.size()
+        return self._folder.size() + self._inputs.size()
 
     def get(self, key: str) -> GeneratedImage | None:
         """The image of a key, verified against its hash; None when there is none.
 
         A damaged one is set aside, one that cannot be read now is left as it is; either is named
         in a warning, and counts as not there.
+
+        Raises:
+            StoreError: It is no key.
         """
+        records.check_key(key)
         if not SHA256.fullmatch(key):
             return None
         try:
@@ -250,8 +324,9 @@ class Store:
         """True when an image of this key was committed; `get` would verify it too.
 
         Raises:
-            StoreError: The folder cannot be read now.
+            StoreError: It is no key, or the folder cannot be read now.
         """
+        records.check_key(key)
         return self._folder.has(key)
 
     def listing(self) -> Listing:
@@ -259,8 +334,16 @@ class Store:
         return Listing(map(name_of, self._folder.named(RECORD)))
 
     def latest(self, count: int) -> list[GeneratedImage]:
-        """The images that were made last, newest first, without a look at their pixels."""
-        return list(itertools.islice(self.find(sort=NEWEST), count))
+        """The images that were made last, newest first, without a look at their pixels.
+
+        Raises:
+            RecipeError: It is no number of images.
+            StoreError: The folder cannot be read.
+        """
+        most = as_integer(count)
+        if most is None or most < 0:
+            raise RecipeError(f"latest takes how many images, a whole number, got {shown(count)}")
+        return list(itertools.islice(self.find(sort=NEWEST), most))
 
     def __getitem__(self, key: str) -> GeneratedImage:
         """The image of a key, verified against its hash.
@@ -369,7 +452,7 @@ class Store:
             except UnusableError as error:
                 problems.append(f"{name}: {error}")
                 unread.add(name)
-        problems += self._marks.problems()
+        problems += self._marks.problems() + self._inputs.problems()
         for entry in pictures:
             if Path(entry) in named or name_of(entry) in unread or not is_old(entry):
                 continue
@@ -383,7 +466,7 @@ class Store:
 
     def __repr__(self) -> str:
         try:
-            holds = ", ".join(filter(None, [f"{len(self)} images", self._folder.links()]))
+            holds = ", ".join(filter(None, [count(len(self), "image"), self._folder.links()]))
         except StoreError as error:
             holds = str(error)
         return f"<Store {self.path.name}: {holds}>"
@@ -434,7 +517,7 @@ class Store:
                     raise UnusableError(f"{NEWER} ({error})") from None
                 raise
         return GeneratedImage(
-            record.recipe,
+            self._inputs.bound(record.recipe, record.inputs),
             record.provenance,
             path=path,
             png_sha256=record.png_sha256,

@@ -56,6 +56,15 @@ def test_the_page_holds_every_cell_and_the_files_as_they_are(grid):
     assert data["summary"].startswith("6 images · 1 failed · 1 not made")
 
 
+def test_the_page_says_what_was_asked_for_in_cells_without_an_image(grid, monkeypatch):
+    requests = _data(page(grid))["requests"]
+    assert requests.keys() == {"1", "6"}
+    assert ["Seed", "2", "seed"] in requests["6"]["recipe"]
+    assert "seed=2," in requests["6"]["python"]
+    monkeypatch.setattr(module, "MAX_NOT_MADE", 0)  # a cancelled sweep has very many
+    assert _data(page(grid))["requests"].keys() == {"1"}
+
+
 def test_cells_of_one_recipe_share_one_image(make_grid):
     grid = make_grid("a star", seed=[1, 2])
     same = grid.isel(seed=[0, 1])
@@ -85,8 +94,9 @@ def test_large_images_are_held_as_copies_and_the_page_says_so(grid, monkeypatch)
     assert all(image["file"].endswith(".webp") for image in data["images"])
     assert data["note"] == module.NOTE
     monkeypatch.setattr(module, "MAX_PAGE", 100)
-    with pytest.raises(StoreError, match=r"6 images are too large .* grid.isel\(color="):
+    with pytest.raises(StoreError, match=r"6 images are too large .* grid.isel\(color=") as caught:
         page(grid)
+    assert caught.value.in_shell.endswith("page; save them as a folder/ or as .zip")
 
 
 def test_a_picture_that_is_gone_leaves_its_reason(grid, tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -216,21 +217,46 @@ def test_a_folder_holds_images_under_names_of_a_pattern(make_grid, tmp_path):
     assert len(list(folder.iterdir())) == 13
 
 
-def test_what_another_writes_into_a_folder_meanwhile_stays(make_grid, tmp_path, monkeypatch):
+def refuse(*_):
+    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+
+def kill(*_):
+    raise KeyboardInterrupt
+
+
+def test_who_is_killed_while_images_are_saved_leaves_no_empty_one(make_grid, tmp_path, monkeypatch):
+    image = make_grid("a star", seed=[1, 2])[0]
+    folder = tmp_path / "stars"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", kill)
+        patch.setattr(os, "link", kill)
+        patch.setattr(os, "unlink", refuse)  # nor does it tidy up
+        with pytest.raises(KeyboardInterrupt):
+            nbtool.save(image, folder, names="{prompt}")
+    assert [path.name for path in folder.iterdir() if path.suffix != ".partial"] == []
+    nbtool.save(image, folder, names="{prompt}")
+    assert Recipe.from_file(folder / "a-star.png") == image.recipe
+
+
+@pytest.mark.parametrize("drive", ["with hard links", "without"])
+def test_what_another_writes_into_a_folder_meanwhile_stays(make_grid, tmp_path, monkeypatch, drive):
+    if drive == "without":
+        monkeypatch.setattr(os, "link", refuse)
     first, second = make_grid("a star", seed=[1, 2])
     folder = nbtool.save([first], tmp_path / "stars", names="{prompt}")
     there = os.listdir
     monkeypatch.setattr(os, "listdir", lambda _: [])  # as it was before the first was there
     nbtool.save([second], folder, names="{prompt}")
-    replace = os.replace
 
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(StoreError, match="No space left on device"):
-        nbtool.save([second], folder, names="another")
-    monkeypatch.setattr(os, "replace", replace)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        patch.setattr(os, "link", refuse)
+        with pytest.raises(StoreError, match="No space left on device"):
+            nbtool.save([second], folder, names="another")
     assert sorted(there(folder)) == ["a-star-2.png", "a-star.png"]
     assert Recipe.from_file(folder / "a-star.png") == first.recipe
     assert Recipe.from_file(folder / "a-star-2.png") == second.recipe

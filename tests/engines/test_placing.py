@@ -20,7 +20,7 @@ import nbtool
 from nbtool.engines.local import LocalEngine, loading, placing
 from nbtool.engines.local.cache import size
 from nbtool.fitting.plans import OFFLOADS
-from nbtool.job import Job
+from nbtool.job.work import Work
 from nbtool.machine import probe
 from nbtool.machine.hardware import GIB
 
@@ -85,8 +85,11 @@ def test_the_model_that_was_not_used_for_longest_makes_room(folders, room, monke
 
 def test_a_model_that_does_not_fit_is_refused_with_the_figures(folders, room):
     room(0.001)
-    with pytest.raises(nbtool.ModelError, match=r"does not run now: it needs .* can be used"):
+    with pytest.raises(
+        nbtool.ModelError, match=r"does not run now: it needs .* can be used"
+    ) as caught:
         placed(folders["a"]).load(str)
+    assert caught.value.in_shell.endswith("; nbtool models shows what does")
 
 
 def test_a_device_that_is_not_there_is_refused(folders):
@@ -162,13 +165,13 @@ def test_out_of_memory_at_a_large_picture_decodes_in_tiles_and_says_so(
     handle = torch.nn.modules.module.register_module_forward_pre_hook(
         lambda module, args: refuse(module, args) if type(module).__name__ == "Decoder" else None
     )
-    handle_event, said = Job._handle, []
+    handle_event, said = Work._handle, []
 
-    def handle_and_note(job, event):
+    def handle_and_note(work, event):
         said.append(getattr(event, "what", ""))
-        handle_event(job, event)
+        handle_event(work, event)
 
-    monkeypatch.setattr(Job, "_handle", handle_and_note)
+    monkeypatch.setattr(Work, "_handle", handle_and_note)
     try:
         job = gen.submit(PROMPT, seed=1, width=640, height=640)
         job.join()
@@ -300,15 +303,15 @@ def test_reading_a_model_that_nobody_waits_for_is_left(folders, tmp_path, monkey
     """At the next part of it; what others wait for goes on."""
     reading, go_on, said = threading.Event(), threading.Event(), []
 
-    def handle(job, event):
-        handle_event(job, event)
-        if job is not other and ": " in getattr(event, "what", ""):
+    def handle(work, event):
+        handle_event(work, event)
+        if (other is None or work is not other._work) and ": " in getattr(event, "what", ""):
             said.append(event.what)
             reading.set()
             go_on.wait()
 
-    handle_event, other = Job._handle, None
-    monkeypatch.setattr(Job, "_handle", handle)
+    handle_event, other = Work._handle, None
+    monkeypatch.setattr(Work, "_handle", handle)
     gen = nbtool.Generator(folders["a"], store=tmp_path / "images", device="cpu", **SMALL)
     job = gen.submit("a", seed=range(300))
     assert reading.wait(60)

@@ -26,7 +26,7 @@ from nbtool.catalogue import identity
 from nbtool.engines.local import cache as loaded
 from nbtool.engines.local import loading, placing
 from nbtool.engines.local.worker import worker
-from nbtool.job import Job
+from nbtool.job.account import Account
 
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2, "seed": 1}
 PRIVATE = "jo-private"
@@ -223,16 +223,16 @@ def test_fault_53_weights_that_change_while_they_are_read_make_no_image(
 
 def test_fault_53_a_run_that_must_load_changed_weights_again_stops(mine, generator, monkeypatch):
     gen = generator(mine, num_inference_steps=2, width=64, height=64)
-    advance, begun = Job._advance, threading.Event()
+    advance, begun = Account.advance, threading.Event()
 
-    def advance_until_it_is_dropped(job, event):
-        advance(job, event)
+    def advance_until_it_is_dropped(account, *step):
+        advance(account, *step)
         if not begun.is_set():
             begun.set()
             with worker._changed:
                 worker._changed.wait_for(lambda: worker._calls)
 
-    monkeypatch.setattr(Job, "_advance", advance_until_it_is_dropped)
+    monkeypatch.setattr(Account, "advance", advance_until_it_is_dropped)
     job = gen.submit("a", seed=range(30))
     begun.wait()
     train_on(mine)
@@ -262,15 +262,15 @@ def test_fault_53_images_asked_for_of_other_weights_than_are_loaded_are_not_made
 
 def test_fault_53_a_run_does_not_look_at_what_lies_there_meanwhile(mine, generator, monkeypatch):
     gen = generator(mine)
-    advance = Job._advance
+    advance = Account.advance
 
-    def advance_while_it_is_written(job, event):
-        advance(job, event)
+    def advance_while_it_is_written(account, *step):
+        advance(account, *step)
         (mine / "model_index.json").write_text("{")
         with pytest.raises(nbtool.ModelError, match="is damaged"):
             gen.plan("another", **SMALL)
 
-    monkeypatch.setattr(Job, "_advance", advance_while_it_is_written)
+    monkeypatch.setattr(Account, "advance", advance_while_it_is_written)
     assert gen("a", **SMALL).provenance.pipeline == "StableDiffusionPipeline"
 
 

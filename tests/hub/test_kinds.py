@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from PIL import Image
 
 import nbtool
-from nbtool import ModelError
+from nbtool import ModelError, RecipeError
 from nbtool.catalogue import families, weights
 
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2, "seed": 1}
@@ -22,27 +23,35 @@ SMALL = {"width": 64, "height": 64, "num_inference_steps": 2, "seed": 1}
 
 @pytest.fixture
 def make(tmp_path):
-    def make(name, store="images", **options):
+    def make(name, store="images", asked=None, **options):
         gen = nbtool.Generator(str(name), store=tmp_path / store, device="cpu", **options)
-        return gen("a", **SMALL)
+        return gen("a", **SMALL, **asked or {})
 
     return make
 
 
 def refiner():
+    """With one text encoder, and five numbers of the picture in place of six."""
     whole = tiny.stable_diffusion_xl()
+    known = {name: value for name, value in whole.unet.config.items() if name[0] != "_"}
+    own = known | {"cross_attention_dim": 16, "projection_class_embeddings_input_dim": 16 + 5 * 8}
     return diffusers.StableDiffusionXLImg2ImgPipeline(
-        vae=whole.vae, unet=whole.unet, text_encoder=None, tokenizer=None,
+        vae=whole.vae, unet=diffusers.UNet2DConditionModel(**own).eval(), text_encoder=None, tokenizer=None,
         text_encoder_2=whole.text_encoder_2, tokenizer_2=whole.tokenizer_2,
         scheduler=whole.scheduler, requires_aesthetics_score=True,
     )  # fmt: skip
 
 
+def pix2pix():
+    whole = tiny.stable_diffusion()
+    return diffusers.StableDiffusionInstructPix2PixPipeline(
+        **whole.components, requires_safety_checker=False
+    )
+
+
 REFUSED = {
-    tiny.img2img: "StableDiffusionImg2ImgPipeline, needs image beside",
-    tiny.inpaint: "StableDiffusionInpaintPipeline, needs image and mask_image beside",
-    tiny.controlnet: "StableDiffusionControlNetPipeline, needs image beside",
-    refiner: "StableDiffusionXLImg2ImgPipeline, needs image beside",
+    tiny.controlnet: "StableDiffusionControlNetPipeline, which needs image beside",
+    pix2pix: "StableDiffusionInstructPix2PixPipeline, which needs image beside",
 }
 
 
@@ -66,9 +75,7 @@ def test_pipelines_that_need_a_picture_are_refused_before_weights_come(
         ("StableDiffusionLatentUpscalePipeline", "needs image"),
         ("StableDiffusionDepth2ImgPipeline", "needs image and depth_map"),
         ("StableDiffusionXLControlNetUnionPipeline", "needs control_image"),
-        ("FluxFillPipeline", "needs image and mask_image"),
         ("FluxControlPipeline", "needs control_image"),
-        ("QwenImageEditPipeline", "needs image"),
         ("StableVideoDiffusionPipeline", "makes videos"),
         ("WanPipeline", "makes videos"),
         ("WuerstchenDecoderPipeline", "needs image_embeddings"),
@@ -105,12 +112,51 @@ def test_a_pipeline_with_an_odd_name_is_accepted(make, tmp_path, monkeypatch):
     assert "prompt" in inspect.signature(ImageToVideoInpaint.__call__).parameters
 
 
-def test_a_unet_that_takes_a_picture_is_refused_whatever_its_pipeline_is_called(make, tmp_path):
+PICTURE = {"image": tiny.picture(), "strength": 0.8}
+HALF = Image.new("L", (64, 64))
+HALF.paste(255, (0, 0, 32, 64))
+# What a folder may hold, what it does, and why it refuses the rest.
+WEIGHTS = [
+    (tiny.img2img, [{}, PICTURE, PICTURE | {"mask_image": HALF}], {}),
+    (tiny.inpaint, [{}, PICTURE, PICTURE | {"mask_image": HALF}], {}),
+    (
+        tiny.inpainting_weights,
+        [PICTURE | {"mask_image": HALF}],
+        {
+            "makes no images of words alone, only inpainting": {},
+            "does no image to image: its weights are made for inpainting": PICTURE,
+        },
+    ),
+    (refiner, [PICTURE], {"makes no images of words alone, only image to image": {}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("build", "done", "refused"), WEIGHTS, ids=[build.__name__ for build, *_ in WEIGHTS]
+)
+def test_weights_of_any_class_of_their_family_do_what_they_were_made_for(
+    make, tmp_path, build, done, refused
+):
+    build().save_pretrained(tmp_path / "model")
+    for asked in done:
+        assert make(tmp_path / "model", asked=asked).image.size == (64, 64)
+    for reason, asked in refused.items():
+        with pytest.raises(RecipeError, match=reason):
+            make(tmp_path / "model", asked=asked)
+
+
+@pytest.mark.parametrize("channels", [8, 9])
+def test_a_unet_says_what_it_is_made_for_whatever_its_pipeline_is_called(make, tmp_path, channels):
     tiny.stable_diffusion().save_pretrained(tmp_path / "edits")
     config = tmp_path / "edits" / "unet" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 9}))
-    with pytest.raises(ModelError, match="takes 9 channels, 5 of them of a picture"):
-        make(tmp_path / "edits")
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": channels}))
+    if channels == 8:  # of the pictures that are edited by words
+        with pytest.raises(ModelError, match="takes 4 channels of a picture beside its") as caught:
+            make(tmp_path / "edits")
+        assert caught.value.in_shell.endswith("; nbtool models lists those that it can use")
+    else:
+        with pytest.raises(RecipeError, match="makes no images of words alone, only inpainting"):
+            make(tmp_path / "edits")
 
 
 @pytest.mark.parametrize("how", ["whole", "null", "tokenizer is null", "no folder", "no tokenizer"])

@@ -35,7 +35,7 @@ from nbtool.engines.local import placing
 from nbtool.engines.local.cache import size
 from nbtool.engines.local.loading import networks
 from nbtool.fitting.roster import choose_model
-from nbtool.job import Job
+from nbtool.job.work import Work
 
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2, "seed": 1}
 TOKEN = "hf_accepted"
@@ -183,14 +183,14 @@ def test_a_download_stops_when_the_job_is_cancelled(hub, cache, published, gener
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)
     hub.add("org/model", published / "sd")
     hub.spoil(".safetensors", "slow")
-    handle_event = Job._handle
+    handle_event = Work._handle
 
-    def handle_and_cancel(job, event):
-        handle_event(job, event)
+    def handle_and_cancel(work, event):
+        handle_event(work, event)
         if getattr(event, "what", "").startswith("downloading"):
-            job.cancel()
+            nbtool.cancel()
 
-    monkeypatch.setattr(Job, "_handle", handle_and_cancel)
+    monkeypatch.setattr(Work, "_handle", handle_and_cancel)
     job = generator("org/model").submit("a", **SMALL)
     assert len(job.wait()) == 0
     assert job.cancelled

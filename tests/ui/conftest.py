@@ -40,8 +40,8 @@ def opened(chromium, tmp_path):
     problems = []
     pages = []
 
-    def make(grid, *, metadata=True, **options):
-        path = grid.save(tmp_path / "grid.html", metadata=metadata)
+    def make(grid, *, metadata=True, inputs=False, **options):
+        path = grid.save(tmp_path / "grid.html", metadata=metadata, inputs=inputs)
         page = chromium.new_page(viewport={"width": 1280, "height": 800}, **options)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: problems.append(line.text))

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 import nbtool
 
 IMAGES = 600
+FEW_IMAGES = 40
 FILL = f"""
 import nbtool
 from nbtool.testing import FakeEngine
@@ -22,7 +23,17 @@ gen.grid(["a red fox", "a blue hat"], seed=[1, 2]).name = "<b>foxes</b>"
 panel = gen.panel()
 panel
 """
+FEW = f"""
+import nbtool
+from nbtool.testing import FakeEngine
+gen = nbtool.Generator(engine=FakeEngine(num_inference_steps=1, width=32, height=32))
+gen.grid("a picture", seed=range({FEW_IMAGES // 2}), width=[32, 96])
+gen.panel()
+"""
 WAITING = "engine.hold(1); jobs = [gen.submit(f'job {n}', seed=range(5)) for n in range(3)]"
+PLACES = """tiles => tiles.map(tile => tile.getBoundingClientRect())
+  .map(({ x, y, width }) => [x, y, width].map(Math.round).join())"""
+SAME = f"before => String(({PLACES})([...document.querySelectorAll('.nbtool-tile')])) === before"
 IN_SIGHT = """list => [...list.querySelectorAll(".nbtool-tile")].filter(tile => {
   const [box, frame] = [tile, list].map(one => one.getBoundingClientRect());
   return box.bottom > frame.top && box.top < frame.bottom;
@@ -39,7 +50,7 @@ class Shown:
         self.tiles = self.root.get_by_role("gridcell")
         self.chosen = self.root.locator('[role="gridcell"][aria-selected="true"]')
         self.count = self.root.locator(".nbtool-count")
-        self.done = self.root.locator(".nbtool-done")
+        self.done = self.root.locator(".nbtool-done:visible [role=status]")
 
     def button(self, name):
         return self.root.get_by_role("button", name=name, exact=True)
@@ -63,6 +74,37 @@ def gallery(lab, request):
     shown.notebook = notebook
     expect(shown.count).to_have_text(re.compile(rf"^1–\d+ of {IMAGES + 4}$"))
     yield shown
+    assert notebook.errors == []
+
+
+@pytest.mark.parametrize("width", [720, 1280, 1920])
+def test_a_double_click_enlarges_its_tile_and_moves_none(lab, width):
+    notebook = lab.notebook([FEW, "gen.panel()"], width=width)
+    notebook.run(0)
+    gallery, page = Shown(notebook), notebook.page
+    expect(gallery.count).to_have_text(re.compile(f"of {FEW_IMAGES}$"))
+    dialog = page.locator("dialog.nbtool-enlarged[open]")
+    columns = int(gallery.root.get_by_role("grid").get_attribute("aria-colcount"))
+    gallery.tiles.nth(columns + 1).scroll_into_view_if_needed()
+    for place in (0, 1, columns, columns + 1):
+        before = ",".join(gallery.tiles.evaluate_all(PLACES))
+        box = gallery.tiles.nth(place).bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        for count in (1, 2):
+            page.mouse.down(click_count=count)
+            page.mouse.up(click_count=count)
+            expect(gallery.root.get_by_text("1 chosen", exact=True)).to_be_visible()
+            page.wait_for_function(SAME, arg=before)
+        expect(dialog.get_by_text(f"{place + 1} of {FEW_IMAGES}")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        expect(gallery.chosen).to_have_count(0)
+        page.wait_for_function(SAME, arg=before)
+    expect(gallery.done).to_have_text("")
+    assert len(nbtool.Store(notebook.store)) == FEW_IMAGES
+    notebook.run(1)
+    expect(page.locator(".nbtool-library")).to_have_count(2)
+    assert violations(page, ".nbtool-panel") == []
     assert notebook.errors == []
 
 
@@ -101,11 +143,58 @@ def test_images_are_chosen_marked_deleted_and_brought_back(gallery):
     gallery.button("Undo").click()
     expect(gallery.count).to_contain_text(f"of {IMAGES + 4}")
     assert [store[key].note for key in gone] == ["the clean ones"] * 3
+    _looks_through_what_was_deleted(gallery, store)
     link = gallery.root.get_by_role("link", name="Show in files")
     gallery.choose(0)
     link.click()
     page.get_by_role("button", name="Run Once").click()  # asked where the notebook is not trusted
     expect(page.locator(".jp-FileBrowser-crumbs")).to_contain_text("nbtool-images")
+
+
+def _looks_through_what_was_deleted(gallery, store):
+    """Deletes four, puts one back by mouse and one by keys, and removes the rest for good."""
+    page = gallery.page
+    gallery.choose(0)
+    gallery.choose(3, key="Shift")
+    gone = [gallery.tiles.nth(n).get_attribute("data-key") for n in range(4)]
+    page.keyboard.press("Delete")
+    gallery.button("Look through deleted images").click()
+    expect(gallery.root.get_by_role("grid", name="Deleted images")).to_be_visible()
+    gallery.button("Back to all images").click()
+    expect(gallery.root.get_by_label("Search the images")).to_be_focused()
+    expect(gallery.count).to_contain_text(f"of {IMAGES}")
+    gallery.button("Look through deleted images").click()
+    expect(gallery.count).to_have_text("1–4 of 4 deleted")
+    expect(gallery.tiles).to_have_count(4)
+    expect(gallery.tiles.first.locator("img")).to_be_visible()
+    expect(gallery.button("what was deleted")).to_have_attribute("aria-pressed", "true")
+    gallery.choose(0)
+    page.keyboard.press("Delete")  # means nothing here
+    page.keyboard.press("s")
+    expect(gallery.button("Put back")).to_be_visible()
+    expect(gallery.button("Delete")).to_be_hidden()
+    assert gallery.is_accessible()
+    gallery.button("Put back").click()
+    expect(gallery.tiles).to_have_count(3)
+    expect(gallery.tiles.first).to_be_focused()
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog.nbtool-enlarged[open]")
+    dialog.get_by_role("button", name="Put back").click()
+    expect(dialog.get_by_text("1 of 2")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(gallery.tiles).to_have_count(2)
+    assert [store.has(key) for key in gone] == [True, True, False, False]
+    gallery.button("Remove deleted images for good").click()
+    expect(gallery.button("Keep")).to_be_focused()
+    assert gallery.is_accessible()
+    page.keyboard.press("Escape")
+    expect(gallery.button("Remove deleted images for good")).to_be_focused()
+    page.keyboard.press("Enter")
+    gallery.button("Remove for good").click()
+    expect(gallery.done).to_contain_text("2 images removed for good")
+    expect(gallery.button("what was deleted")).to_be_hidden()
+    expect(gallery.count).to_contain_text(f"of {IMAGES + 2}")
+    assert len(store.deleted) == 0
 
 
 def test_all_images_are_there_as_one_scrolls_and_are_searched(gallery):
@@ -151,6 +240,13 @@ def test_all_images_are_there_as_one_scrolls_and_are_searched(gallery):
     gallery.button("Search · 1 set").click()
     expect(search).to_be_visible()
     assert gallery.is_accessible()
+    gallery.choose(0)
+    page.keyboard.press("Delete")
+    expect(gallery.done).to_contain_text("1 image deleted")
+    gallery.button("Look through deleted images").click()
+    expect(gallery.root.get_by_role("grid", name="Deleted images")).to_be_visible()
+    gallery.choose(0)
+    assert gallery.is_accessible()
 
 
 @pytest.mark.parametrize("gallery", [LIGHT], indirect=True)
@@ -169,8 +265,17 @@ def test_sweeps_are_opened_and_jobs_cancelled(gallery):
     page.keyboard.press("Enter")
     gallery.button("Delete: foxes and hats").click()
     expect(gallery.done).to_contain_text("1 sweep deleted")
-    gallery.button("Undo").click()
+    expect(gallery.button("Undo")).to_be_focused()
+    gallery.button("Images").click()
+    expect(gallery.done).to_have_text("")
+    gallery.button("Sweeps").click()
+    gallery.button("Undo").press("Enter")
     expect(gallery.button("Open: foxes and hats")).to_be_visible()
+    close = gallery.button("Close this line")
+    expect(close).to_be_focused()
+    close.press("Enter")
+    expect(close).to_be_hidden()
+    expect(gallery.button("Sweeps")).to_be_focused()
     assert gallery.is_accessible()
     notebook.run(1)
     gallery.button("Queue").click()

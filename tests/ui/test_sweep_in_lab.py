@@ -110,6 +110,52 @@ def test_a_picture_gives_its_settings_and_the_prompt_says_what_is_read(lab, pict
     panel.button("Rename preset").click()
     expect(panel.field("Preset")).to_have_value("pen")
     assert list(nbtool.Store(notebook.store).presets) == ["pen"]
+    panel.field("Preset name").fill("a|b")
+    panel.button("Save preset").click()
+    expect(panel.field("Preset name")).to_be_focused()
+    expect(panel.field("Preset name")).to_have_accessible_description(re.compile(r"has no \|"))
+    path = nbtool.Store(notebook.store).presets.path
+    written = path.read_text()
+    path.write_text("{")
+    choice = panel.field("Preset")
+    choice.focus()
+    expect(choice).to_have_attribute("aria-invalid", "true")
+    expect(choice).to_have_accessible_description(re.compile("presets.json"))
+    expect(choice).to_have_value("pen")
+    path.write_text(written)
+    expect(choice).to_have_attribute("aria-invalid", "false")
+    assert notebook.errors == []
+
+
+def test_the_keyboard_goes_to_what_is_wrong_and_on_from_what_is_gone(lab):
+    notebook, panel = opened(lab)
+    prompt = panel.field("Prompt")
+    prompt.fill("a {color} star")
+    panel.button("Generate").click()
+    expect(prompt).to_be_focused()
+    expect(prompt).to_have_accessible_description(re.compile("add a row 'color' in the Sweep tab"))
+    panel.root.get_by_role("tab", name="Sweep").click()
+    for number, label in enumerate(("Guidance", "{color}"), 2):
+        panel.button("Add an axis").press("Enter")
+        expect(panel.rows).to_have_count(number)
+        panel.rows.last.get_by_label("Vary").select_option(label=label)
+    panel.rows.last.get_by_label("Values").fill("red | blue")
+    panel.rows.nth(1).get_by_label("Values").fill("2")
+    invalid = panel.root.locator("select[aria-invalid=true]")
+    expect(invalid).to_have_count(2)
+    panel.button("Run").press("Enter")
+    expect(invalid.first).to_be_focused()
+    removes = panel.root.get_by_role("button", name="Remove", exact=True)
+    removes.nth(1).press("Enter")
+    expect(panel.rows).to_have_count(2)
+    expect(removes.nth(1)).to_be_focused()
+    removes.nth(0).press("Enter")
+    expect(panel.rows).to_have_count(1)
+    expect(removes.nth(0)).to_be_focused()
+    panel.button("Run").press("Enter")
+    expect(panel.root.locator(".nbtool-sweep").get_by_text("2 images", exact=True)).to_be_visible()
+    removes.nth(0).press("Enter")
+    expect(panel.button("Add an axis")).to_be_focused()
     assert notebook.errors == []
 
 

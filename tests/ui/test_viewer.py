@@ -202,9 +202,13 @@ def test_a_finger_swipes_to_the_next_picture_and_two_zoom(opened, grid):
     assert dialog.locator(".scales").inner_text() == before
 
 
-def test_a_failed_cell_shows_its_recipe_and_offers_nothing_a_page_cannot_do(opened, grid):
+@pytest.mark.parametrize("label", ["Seed 0 · Guidance 3", "Seed 1 · Guidance 5"])
+def test_a_cell_without_an_image_shows_its_recipe_and_offers_nothing_a_page_cannot_do(
+    opened, grid, label
+):
+    """One that failed, and one that was not made."""
     page = opened(grid)
-    page.locator(".cell.failed").click()
+    page.get_by_label(label).click()
     dialog = page.get_by_role("dialog", name="Enlarged image")
     expect(dialog.get_by_role("rowheader", name="Guidance")).to_have_attribute(
         "title", "guidance_scale"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def find(widget, label):
     """The one field or button of this label among all that is inside of a widget."""
-    (found,) = [each for each in _within(widget) if getattr(each, "description", None) == label]
+    (found,) = [each for each in within(widget) if getattr(each, "description", None) == label]
     return found
 
 
@@ -28,7 +28,8 @@ def tile(panel, key):
     return sent[-1]["words"][key]
 
 
-def _within(widget):
+def within(widget):
+    """A widget and all that is inside of it."""
     yield widget
     for child in getattr(widget, "children", ()):
-        yield from _within(child)
+        yield from within(child)

@@ -158,10 +158,70 @@ def test_seeds_are_new_each_time_until_one_is_typed_or_the_last_is_locked(panel)
 
 
 def test_several_seeds_are_taken_as_they_are_typed(panel):
+    count = field(panel, "count")
+    count.value = 3
     field(panel, "seed").value = "1-3, 9"
-    assert panel.settings.count.disabled
+    assert (count.disabled, count.value, count.tooltip) == (True, 4, "As many as there are seeds")
     assert sorted(image.seed for image in generate(panel)) == [1, 2, 3, 9]
     assert field(panel, "seed").value == "1-3, 9"
+    field(panel, "seed").value = "5, 6"
+    assert (count.disabled, count.value) == (True, 2)
+    field(panel, "seed").value = "5"
+    assert (count.disabled, count.value) == (False, 3)
+
+
+@pytest.mark.parametrize("where", ["prompt", "negative_prompt"])
+def test_words_in_braces_are_said_at_their_field(panel, where):
+    this = field(panel, where)
+    this.value = "a {color} star by {seed}"
+    assert this.error == (
+        "nothing fills {color}: add a row 'color' in the Sweep tab, or write {{color}}; "
+        "nothing fills {seed}: a parameter is called so; take another word, or write {{seed}}"
+    )
+    led, this.send = [], lambda content, *_: led.append(content)
+    assert generate(panel) == []
+    assert (led, panel.notice.text) == ([{"lead": True}], "")
+    del this.send
+    assert panel.generate.outlook.text == f"To be put right first: {this.description}"
+    this.value = "a {{color}} star"
+    assert this.error == ""
+    assert generate(panel)
+
+
+def test_words_in_braces_of_a_preset_are_said_at_it(panel):
+    presets, choice = panel.generator.store.presets, panel.settings.preset
+    presets["ink"] = nbtool.Preset(prompt="{prompt} in {color} ink")
+    choice.look()
+    panel.join(SECONDS)
+    choice.field.value = "ink"
+    assert choice.flaw.error == (
+        "in the preset ink, nothing fills {color}: add a row 'color' in the Sweep tab, "
+        "or write {{color}}"
+    )
+    led, choice.flaw.send = [], lambda content, *_: led.append(content)
+    assert generate(panel) == []
+    assert (led, panel.notice.text) == ([{"lead": True}], "")
+    panel.join(SECONDS)
+    assert panel.generate.outlook.text == "To be put right first: Preset"
+    choice.field.value = ""
+    assert choice.flaw.error == ""
+
+
+def test_what_is_done_in_the_enlarged_view_is_done_as_in_the_gallery(panel):
+    first, second = generate(panel, seed="1, 2")
+    stage, gallery = panel.generate.detail.stage, panel.generate.gallery
+    gallery.selected = first.recipe.key
+    say(stage, ask={"kind": "star", "cells": [first.recipe.key], "starred": True})
+    panel.join(SECONDS)
+    assert (stage.starred, first.starred) == (True, True)
+    field(panel, "prompt").value = "something else"
+    say(stage, ask={"kind": "use", "cells": [first.recipe.key]})
+    panel.join(SECONDS)
+    assert field(panel, "prompt").value == first.recipe.prompt
+    say(stage, ask={"kind": "delete", "cells": [first.recipe.key]})
+    panel.join(SECONDS)
+    assert (list(gallery.images), stage.key) == ([second.recipe.key], second.recipe.key)
+    assert not stage.starred
 
 
 @pytest.mark.parametrize(
@@ -176,7 +236,10 @@ def test_several_seeds_are_taken_as_they_are_typed(panel):
         ("count", "many", "Images must be a whole number from 1 to 1000, got 'many'"),
         ("prompt", " ", "Write what to draw"),
         ("steps", "9" * 400, "Steps must be a whole number from 1 to 1000"),
-        ("seed", "1-1001", "Seed: at most 1,000 images of one click, got 1,001 seeds"),
+        *(
+            ("seed", seeds, "Seed: at most 1,000 images of one click; give fewer seeds")
+            for seeds in ("1-1001", "1-200000")
+        ),
         *(("seed", seed, "Seed") for seed in ("abc", "-5", "1.5", str(2**70), "1 4", "4-")),
     ],
 )
@@ -188,8 +251,9 @@ def test_a_bad_value_is_said_at_its_field_until_it_is_right_and_is_not_run(
     assert not panel.settings.wrong  # before anything was done
     this.value = value
     assert (this.error == "") == (name == "prompt")  # which is asked for when one is needed
+    led, this.send = [], lambda content, *_: led.append(content)
     assert generate(panel) == []
-    assert message in panel.notice.text
+    assert (led, panel.notice.text) == ([{"lead": True}], "")  # it is said once
     assert message in this.error
     assert str(this.value) == str(value)
     field(panel, "negative_prompt").value = "another field"
@@ -243,12 +307,16 @@ def test_an_unknown_model_stays_as_it_was_typed_and_no_other_is_used(panel):
     assert "no model 'shapez'" in model.error
     assert model.offers == ["shapes", "fake"]
     assert panel.generate.outlook.text == "To be put right first: Model"
+    led, model.send = [], lambda content, *_: led.append(content)
     assert generate(panel) == []
-    assert "no model 'shapez'" in panel.notice.text
+    assert (led, panel.notice.text) == ([{"lead": True}], "")  # it is said once
     assert model.value == "shapez"
+    del model.send
     model.value = ""  # back to the one that is there
     panel.join(SECONDS)
     assert (model.value, model.error, model.offers) == ("fake", "", [])
+    assert panel.generate.outlook.text.startswith("1 image · ")
+    assert panel.sweep.outlook.text.startswith("4 cells")
     assert generate(panel)
     assert panel.notice.text == ""
 
@@ -343,6 +411,29 @@ def test_save_writes_a_file_with_the_recipe_and_overwrites_none(panel, tmp_path)
         nbtool.Recipe.from_file(tmp_path / "bare.png")
 
 
+def test_a_name_that_is_suggested_tells_of_no_prompt_without_metadata(panel, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    generate(panel, prompt="a secret fox", count=2)
+    name, bare = (find(panel.generate.widget, each) for each in ("Save as", "without metadata"))
+    told = name.value
+    assert told.startswith("a-secret-fox-")
+    bare.value = True
+    assert name.value == "image.png"
+    for _ in range(3):
+        press(panel.generate.widget, "Save")
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "image.png", "image-2.png", "image-3.png",
+    }  # fmt: skip
+    gallery = panel.generate.gallery
+    gallery.selected = next(key for key in gallery.images if key != gallery.selected)
+    assert name.value == "image.png"
+    bare.value = False
+    assert name.value.startswith("a-secret-fox-")
+    name.value = "mine.png"
+    bare.value = True
+    assert name.value == "mine.png"
+
+
 def test_copy_as_python_sends_code_that_makes_the_image_again(panel, monkeypatch):
     image = generate(panel, prompt=HOSTILE)[0]
     sent = []
@@ -364,8 +455,7 @@ def test_a_hostile_prompt_stays_text(panel):
         assert "&lt;b&gt;bold" in text
         assert "<b>" not in text
         assert "<img src=x" not in text
-    field(panel, "model").value = HOSTILE
-    generate(panel)
+    panel.notice.alarm(HOSTILE)
     assert "&lt;img src=x" in panel.notice.widget.value
     assert "<img" not in panel.notice.widget.value
 

@@ -137,17 +137,25 @@ def test_a_preset_is_kept_chosen_used_renamed_and_deleted(panel):
     find(form, "Guidance").value = 2
     find(form, "Edit presets").value = True
     panel.join(SECONDS)
-    assert find(form, "Adds to the prompt").value == "a red star"
+    added = find(form, "Adds to the prompt")
+    assert (added.value, added.hint.split(" is ")[0]) == ("", "{prompt}")
     assert find(form, "Guidance 2").value
     assert not find(form, "Width 128").value
     press(form, "Save preset")
-    assert settings.preset.notice.alarming  # without a name
-    find(form, "Preset name").value = "ink"
+    name = find(form, "Preset name")
+    assert (name.error, settings.preset.notice.text) == ("give the preset a name", "")
+    name.value = "a|b"
+    assert name.error == ""
+    press(form, "Save preset")
+    assert "has no |" in name.error
+    name.value = "ink"
     find(form, "Adds to the prompt").value = "{prompt}, ink"
     press(form, "Save preset")
     assert dict(presets) == {
         "ink": nbtool.Preset(prompt="{prompt}, ink", guidance_scale=2, num_inference_steps=2)
     }
+    assert settings.preset.field.value == "ink"
+    settings.preset.field.value = ""
     find(form, "Guidance").value = 5
     settings.preset.field.value = "ink"
     assert find(form, "Guidance").value == 2
@@ -158,10 +166,6 @@ def test_a_preset_is_kept_chosen_used_renamed_and_deleted(panel):
     assert find(form, "Guidance").value == 5  # as it was
     press(form, "Delete preset")
     assert "choose a preset first" in settings.preset.notice.text
-    find(form, "Preset name").value = "ink"
-    press(form, "Save preset")
-    assert "a second press replaces it" in settings.preset.notice.text
-    assert presets["ink"].settings["guidance_scale"] == 2
     settings.preset.field.value = "ink"
     find(form, "Preset name").value = "pen"
     press(form, "Rename preset")
@@ -181,12 +185,75 @@ def test_presets_that_cannot_be_used_are_told_of(panel):
     )
     panel.settings.preset.look()
     panel.join(SECONDS)
-    assert "'bad' cannot be used: eta must be" in panel.settings.preset.notice.text
+    assert "'bad' cannot be used: eta must be" in panel.settings.preset.flaw.error
     assert list(panel.settings.preset.known) == ["ink"]
     presets.path.write_text("{")
     panel.settings.preset.look()
     panel.join(SECONDS)
-    assert "line 1" in panel.settings.preset.notice.text
+    assert "line 1" in panel.settings.preset.flaw.error
+
+
+@pytest.mark.parametrize("broken", ["{", '{"presets": {"ink": {"eta": 7}}}', None])
+def test_a_preset_stays_chosen_while_its_file_is_broken(panel, ink, broken):
+    path = panel.generator.store.presets.path
+    written = path.read_text()
+    if broken is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_text(broken)
+    say(ink.flaw, look=True)  # as the browser does when one comes to the field
+    panel.join(SECONDS)
+    assert "presets.json" in ink.flaw.error
+    assert (ink.field.value, find(panel.generate.widget, "Steps").value) == ("ink", 3)
+    panel.settings.prompt.value = "a star"
+    press(panel.generate.widget, "Generate")
+    panel.join(SECONDS)
+    assert panel.generate.gallery.image.recipe.prompt == "a star, ink"  # as it was read last
+    if broken is None:
+        path.rmdir()
+    path.write_text(written)
+    say(ink.flaw, look=True)  # and now and then while it is wrong
+    panel.join(SECONDS)
+    assert (ink.flaw.error, ink.field.value) == ("", "ink")
+
+
+def test_a_preset_is_replaced_only_as_it_was_when_one_was_warned(panel, ink):
+    form, presets = panel.generate.widget, panel.generator.store.presets
+    ink.field.value = ""
+    for typed in ("{prompt}, blue ink", "{prompt}, red ink"):
+        find(form, "Preset name").value = "ink"
+        find(form, "Adds to the prompt").value = typed
+        press(form, "Save preset")
+        assert "a second press replaces it" in ink.notice.text
+        assert presets["ink"].prompt == "ink"
+    press(form, "Save preset")
+    assert presets["ink"].prompt == "{prompt}, red ink"
+
+
+def test_what_is_wrong_in_the_editor_leaves_with_it(panel, ink):
+    form = panel.generate.widget
+    ink.field.value = ""
+    press(form, "Delete preset")
+    assert ink.notice.text == "choose a preset first"
+    find(form, "Preset name").value = "none"
+    press(form, "Save preset")
+    assert ink.name.error
+    ink.edit.value = False
+    assert (ink.notice.text, ink.name.error) == ("", "")
+
+
+def test_a_saved_preset_takes_over_what_it_was_saved_from(panel):
+    form, settings = panel.generate.widget, panel.settings
+    settings.negative.value = "blurry"
+    find(form, "Steps").value = 3
+    find(form, "Edit presets").value = True
+    find(form, "Preset name").value = "ink"
+    press(form, "Save preset")
+    assert (settings.preset.field.value, settings.negative.value) == ("ink", "")  # not twice
+    assert settings.preset.chosen.negative_prompt == "blurry"
+    settings.preset.field.value = ""
+    assert (settings.negative.value, find(form, "Steps").value) == ("blurry", 3)
 
 
 @pytest.fixture
@@ -217,8 +284,7 @@ def test_what_was_typed_stays_when_the_list_of_presets_changes(panel, ink):
         ink.name.value = name
         press(form, button)
         assert (steps.value, ink.prompt.value) == (5, "half a sen")
-    assert ink.field.value == "red ink"
-    steps.value = 3  # as the preset has it
+        assert ink.field.value == name
     del presets["red ink"]
     ink.look()
     panel.join(SECONDS)

@@ -77,7 +77,7 @@ def test_a_replacement_is_an_arrow_between_texts():
     ("name", "text", "message"),
     [
         ("guidance_scale", "1-", "is no number or range"),
-        ("num_inference_steps", "0, 4", "num_inference_steps must be a whole number"),
+        ("num_inference_steps", "0, 4", "Steps must be a whole number"),
         ("scheduler", "eulr", "did you mean 'euler'"),
         ("width", "100", "multiple of 8"),
         ("replace", "red", "an arrow"),
@@ -90,16 +90,82 @@ def test_what_is_wrong_is_said_under_the_field(panel, name, text, message):
     sweep.rows[0].fill(name, text)
     assert message in sweep.rows[0].message.text
     assert sweep.rows[0].message.alarming
+    assert sweep.outlook.text == f"To be put right first: {sweep.rows[0].label}"
     press(sweep.widget, "Run")
-    assert message in panel.notice.text
+    assert message in sweep.rows[0].message.text
+    assert sweep.notice.text == panel.notice.text == ""  # it is said once
 
 
 def test_all_rows_are_marked_and_an_empty_one_when_it_is_to_be_run(panel):
     sweep = fill(panel, ("seed", "1-"), ("guidance_scale", ""), ("num_inference_steps", "2, x"))
-    assert [row.handle.wrong for row in sweep.rows] == [True, False, True]
+    assert [row.handle.wrong for row in sweep.rows] == ["values", "", "values"]
+    assert sweep.outlook.text == "To be put right first: Seed, Steps"
     assert sweep.rows[1].message.text == "no values yet"
+    led = [row.handle for row in sweep.rows]
+    for row in sweep.rows:
+        row.handle.send = lambda content, row=row: led.append(content) or led.remove(row.handle)
     press(sweep.widget, "Run")
-    assert [row.handle.wrong for row in sweep.rows] == [True, True, True]
+    assert [row.handle.wrong for row in sweep.rows] == ["values"] * 3
+    assert led == [sweep.rows[1].handle, sweep.rows[2].handle, {"lead": True}]
+    assert sweep.outlook.text == "To be put right first: Seed, Guidance, Steps"
+
+
+def test_a_row_without_values_is_asked_for_them_calmly(panel):
+    assert fill(panel, ("guidance_scale", "")).outlook.text == "Choose values for Guidance."
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("guidance_scale", "1, 1", "Guidance holds 1.0 twice"),
+        ("seed", "abc", "Seed: 'abc' is no number or range"),
+        ("seed", "1, abc", "Seed: 'abc' in '1, abc' is no number or range"),
+        ("color", "red | red", "{color} holds 'red' twice"),
+    ],
+)
+def test_messages_have_the_names_that_people_see(panel, name, text, message):
+    panel.settings.prompt.value = "a {color} star"
+    assert message in fill(panel, (name, text)).rows[0].message.text
+
+
+def test_a_comma_between_words_is_told_of(panel):
+    panel.settings.prompt.value = "a {color} star"
+    sweep = fill(panel, ("color", "red, blue"))
+    assert sweep.rows[0].message.text == ("1 value: red, blue · for several, write red | blue")
+    sweep = fill(panel, ("color", "red, warm | blue"))
+    assert sweep.rows[0].message.text == "2 values: red, warm, blue"
+
+
+def test_words_that_no_row_fills_are_asked_for(panel):
+    panel.generator.store.presets["ink"] = nbtool.Preset(prompt="{prompt} in {tone} ink")
+    panel.settings.preset.look()
+    panel.join(SECONDS)
+    panel.settings.prompt.value = "a {color} star"
+    sweep = fill(panel, ("guidance_scale", "1, 2"))
+    missing = "nothing fills {color}: add a row named color"
+    assert sweep.outlook.text == f"To be put right first: {missing}"
+    press(sweep.widget, "Run")
+    assert (sweep.notice.text, sweep.job) == (missing, None)
+    sweep = fill(panel, ("color", "red | blue"), ("preset", "ink | none"))
+    assert sweep.outlook.text.endswith("nothing fills {tone}: add a row named tone")
+    sweep = fill(panel, ("color", "red | blue"), ("preset", "ink | none"), ("tone", "dark"))
+    assert "4 cells" in sweep.outlook.text
+    press(sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert len(sweep.job.grid) == 4
+    assert "{color}" in panel.settings.prompt.error  # of one image
+
+
+def test_each_tab_says_what_belongs_to_it(panel):
+    press(fill(panel).widget, "Remove")
+    press(panel.sweep.widget, "Run")
+    assert "at least one" in panel.sweep.notice.text
+    assert panel.notice.text == ""
+    assert panel.notice.widget not in panel.sweep.widget.children
+    panel.settings.model.value = "shapez"
+    panel.settings.model.value = "fake"
+    panel.join(SECONDS)
+    assert panel.sweep.notice.text == panel.notice.text == ""
 
 
 def test_it_starts_with_one_row_that_runs_and_says_what_stays(panel):
@@ -193,6 +259,43 @@ def test_presets_are_an_axis_with_the_form_for_what_they_leave_open(panel):
     assert "did you mean 'ink'" in sweep.rows[0].message.text
 
 
+def test_presets_that_come_and_go_are_seen_in_the_fields_that_are_open(panel):
+    presets, settings = panel.generator.store.presets, panel.settings.preset
+    (row,) = fill(panel, ("preset", "ink | none")).rows
+    row.fill_in.value = True
+    assert "unknown preset 'ink'" in row.message.text
+    settings.edit.value = True
+    panel.join(SECONDS)
+    settings.name.value, settings.prompt.value = "ink", "{prompt}, ink drawing"
+    press(settings.widget, "Save preset")
+    assert find(row.widget, "ink").value
+    assert row.message.text == "2 values: ink, none"
+    del presets["ink"]
+    settings.look()
+    panel.join(SECONDS)
+    assert "unknown preset 'ink'" in row.message.text
+    with pytest.raises(ValueError, match="not enough values"):
+        find(row.widget, "ink")
+
+
+def test_several_seeds_of_the_form_are_an_axis_unless_a_row_has_them(panel):
+    seed = find(panel.generate.widget, "Seed")
+    sweep = fill(panel, ("guidance_scale", "2, 4"))
+    seed.value = "1-3, 9"
+    panel.join(SECONDS)
+    assert sweep.outlook.text.startswith("2 × 4 = 8 cells")
+    assert "each of the seeds 1-3, 9" in sweep.base.text
+    press(sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert sweep.job.grid.axes == {"guidance_scale": (2, 4), "seed": (1, 2, 3, 9)}
+    sweep = fill(panel, ("seed", "5, 6"))
+    assert sweep.outlook.text.startswith("2 cells")
+    assert "each of the seeds" not in sweep.base.text
+    seed.value = "7"
+    fill(panel, ("guidance_scale", "2, 4"))
+    assert "seed 7" in sweep.base.text
+
+
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
@@ -222,7 +325,8 @@ def test_a_sweep_leads_to_what_is_wrong_with_what_it_uses(panel, name):
     assert "a moon · " in sweep.base.text
     assert sweep.outlook.text == f"To be put right first on the Generate tab: {name}"
     press(sweep.widget, "Run")
-    assert (panel.notice.text, led) == (entry.error, [{"lead": True}])
+    assert sweep.notice.text == f"on the Generate tab: {entry.error}"
+    assert led == [{"lead": True}]
     assert name in entry.error
     assert sweep.job is None
 
@@ -234,7 +338,7 @@ def test_a_second_sweep_is_refused_while_one_runs(panel, engine):
     assert engine.wait_for_hold(SECONDS)
     job, panel.tabs.selected_index = panel.sweep.job, 1
     say(panel.root, event="go")
-    assert "a sweep runs already; cancel it" in panel.notice.text
+    assert "a sweep runs already; cancel it" in panel.sweep.notice.text
     assert panel.sweep.job is job
     engine.release()
     panel.join(SECONDS)
@@ -259,9 +363,15 @@ def test_one_cancel_stops_both_tabs(opened, engine, tmp_path):
 def test_what_was_wrong_with_an_axis_is_not_said_any_more_when_it_is_mended(panel):
     sweep = fill(panel, ("seed", "1-"))
     press(sweep.widget, "Run")
-    assert panel.notice.alarming
+    assert sweep.rows[0].message.alarming
     sweep.rows[0].values.value = "1-3"
-    assert panel.notice.text == ""
+    panel.join(SECONDS)
+    assert sweep.outlook.text.startswith("3 cells")
+    panel.settings.width.value = "wide"
+    press(sweep.widget, "Run")
+    assert sweep.notice.alarming
+    panel.settings.width.value = 64
+    assert sweep.notice.text == ""
 
 
 def test_it_counts_the_cells_before_anything_runs(panel):
@@ -335,16 +445,24 @@ def test_prompts_are_an_axis_like_any_other(panel):
 
 def test_a_parameter_twice_is_refused(panel):
     sweep = fill(panel, ("seed", "1, 2"), ("seed", "3, 4"))
-    assert "twice" in sweep.outlook.text
+    for row in sweep.rows:
+        assert row.message.text == "Seed is varied twice; take one of the two away"
+        assert row.handle.wrong == "name"
+    assert sweep.outlook.text == "To be put right first: Seed"
     press(sweep.widget, "Run")
-    assert "twice" in panel.notice.text
+    assert sweep.job is None
+    press(sweep.rows[1].widget, "Remove")
+    panel.join(SECONDS)
+    assert sweep.rows[0].handle.wrong == ""
+    assert sweep.outlook.text.startswith("2 cells")
 
 
 def test_nothing_to_vary_is_said(panel):
     sweep = fill(panel)
     assert sweep.outlook.text == "Choose what to vary."
     press(sweep.widget, "Run")
-    assert "at least one" in panel.notice.text
+    assert "at least one" in sweep.rows[0].message.text
+    assert sweep.rows[0].handle.wrong == "name"
 
 
 def test_around_stays_within_the_limits():

@@ -243,12 +243,32 @@ def test_a_cell_that_failed_shows_its_recipe_and_can_be_tried_again(opened, tmp_
     assert (grid.failed, grid.sel(seed=2).seed, view.summary.split(" · ")[0]) == ({}, 2, "4 images")
 
 
+def test_a_job_has_what_was_tried_again_whoever_asks_it(opened, tmp_path):
+    broken = {2}
+    engine = FakeEngine(fails=lambda recipe: "no memory" if recipe.seed in broken else "")
+    job = Generator(engine=engine, store=tmp_path).submit("a star", seed=range(4))
+    job.join(SECONDS)
+    view = opened(job.grid, job=job)
+    assert view.join(SECONDS)
+    assert view.states == "ddfd"
+    broken.clear()
+    _say(view, kind="again", cell=2)
+    assert view.join(SECONDS)
+    assert (view.states, view.failures) == ("dddd", {})
+    for grid in (view.grid, job.grid, job.wait()):
+        assert (grid.failed, [image.seed for image in grid]) == ({}, [0, 1, 2, 3])
+    assert (job.progress.made, job.progress.failed, job.progress.left) == (4, 0, 0)
+    assert [image.seed for image in job][-1] == 2
+    assert "failed" not in view.progress["text"]
+
+
 def test_what_fails_without_a_generator_shows_its_recipe_alone(opened, grid):
     view = opened(grid)
     _say(view, kind="whole", cell=1)
-    [(content, _)] = view.sent.wait("whole")
-    assert ["Seed", "1", "seed"] in content["recipe"]
-    assert content["again"] is False
+    _say(view, kind="whole", cell=5)  # was not made
+    for (content, _), seed in zip(view.sent.wait("whole", 2), "12", strict=True):
+        assert ["Seed", seed, "seed"] in content["recipe"]
+        assert content["again"] is False
     _say(view, kind="again", cell=1)
     assert view.join(SECONDS)
     assert view.states == "dfddd."

@@ -7,8 +7,9 @@ from collections import Counter
 from itertools import pairwise
 
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
-from scenes import CENTRES, COLOURS, RADII, SHAPES, SIZE
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from nbtool.testing.scenes import CENTRES, COLOURS, RADII, SHAPES, SIZE
 
 MAX_TOKENS = 32
 LATENT = SIZE // 8

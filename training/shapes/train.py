@@ -25,9 +25,11 @@ import components
 import numpy as np
 import torch
 import torch.nn.functional as F
+from captions import random_caption
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline
-from scenes import CENTRES, SIZE, Scene, paint, random_caption, random_scene
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from nbtool.testing.scenes import CENTRES, SIZE, Scene, paint, random_scene
 
 HERE = Path(__file__).parent
 MODEL = HERE.parents[1] / "nbtool" / "catalogue" / "shapes"

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ENLARGED = ("elements", "zoom", "play", "bare", "enlarged")
+ZOOM = ("elements", "zoom", "scales")
+CURTAIN = "curtain"
+ENLARGED = (*ZOOM, CURTAIN, "play", "bare", "enlarged")
 PARTS = (
     *ENLARGED,
     *(
@@ -70,7 +72,31 @@ def pictures_module() -> str:
 @cache
 def enlarged_style() -> str:
     """The CSS of the enlarged view alone."""
-    return f"{_read('theme.css')}\n{_read('enlarged.css')}"
+    return f"{zoom_style()}\n{curtain_style()}\n{_read('enlarged.css')}"
+
+
+@cache
+def curtain_module() -> str:
+    """A before-and-after divider alone, to stand before another module; curtain.js says how it is used."""
+    return _joined(("elements", CURTAIN))
+
+
+@cache
+def curtain_style() -> str:
+    """Its CSS."""
+    return _read(f"{CURTAIN}.css")
+
+
+@cache
+def zoom_module() -> str:
+    """A picture on a stage alone: the classes `Zoom` and `Scales`, and how elements are made."""
+    return _joined(ZOOM)
+
+
+@cache
+def zoom_style() -> str:
+    """The theme, and the CSS of the stage."""
+    return f"{_read('theme.css')}\n{_read('zoom.css')}"
 
 
 def _joined(parts: Iterable[str]) -> str:

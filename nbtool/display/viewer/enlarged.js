@@ -1,24 +1,27 @@
 // The dialog with one picture large and what is known of it. It knows nothing of grids: its host
 // offers item(id): {title, url, size, alert, text}, what is known at once: a small picture's url
 // and the size of the whole, or words for the stage; whole(id): null, or a promise of {url, size,
-// caption, note, recipe, made, python, file, blob}, of {error}, or of what there is of these without a
-// url; beside(id, by): the next id, the previous with -1, or null; count(id): "3 of 24";
+// caption, note, recipe, made, python, file, blob, before}, of {error}, or of what there is of these
+// without a url; `before`, {url, alt}, is the picture that it was made from; beside(id, by): the next id, the previous with -1, or null; count(id): "3 of 24";
 // actions(id, whole): [{name, label, pressed, key, act}]; hint(id); moved(id); closed(id). It may
 // offer led(id, key): the id that an arrow or a page key leads to, or null, and ways(): in which
 // the pictures can be played, [{name, step(id)}].
 
+const ZOOMING = "+ − and the wheel zoom, 0 fits, 1 is 100 %";
+const FINGERS = "Swipe for the next  ·  two fingers zoom";
+
 class Enlarged {
   constructor(host) {
     this.host = host;
-    this.zoom = new Zoom({ turned: (by) => this.turn(by), scaled: () => this.scaled() });
+    this.zoom = new Zoom({ turned: (by) => this.turn(by), scaled: () => this.scales.update() });
+    this.scales = new Scales(this.zoom);
+    this.curtain = new Curtain();
+    this.comparing = false;
     this.title = make("h2", { dir: "auto", "aria-live": "polite" });
     this.close = button("✕", "Close", () => this.element.close());
     this.before = button("‹", "Previous", () => this.turn(-1));
     this.after = button("›", "Next", () => this.turn(1));
     this.count = make("span", { class: "count" });
-    this.less = button("−", "Zoom out", () => this.zoom.step(-1));
-    this.percent = button("", "Zoom", () => this.zoom.to(this.zoom.current === 1 ? null : 1));
-    this.more = button("+", "Zoom in", () => this.zoom.step(1));
     this.actions = make("div", { class: "actions" });
     this.buttons = new Map();
     this.ways = [];
@@ -32,13 +35,12 @@ class Enlarged {
     this.way = select("Play along", [], "", () => {});
     this.player.button.after(this.way);
     this.player.changed = () => this.offerWays(this.ways);
-    this.scales = make("span", { class: "scales" }, this.less, this.percent, this.more);
     const bar = make("div", { class: "bar-of-stage" },
-      make("span", {}, this.before, this.count, this.after), this.player.element, this.scales);
+      make("span", {}, this.before, this.count, this.after), this.player.element, this.scales.element);
     const top = make("div", { class: "top" }, this.title, this.close);
-    const details = make("div", { class: "details" }, top, this.actions, this.tables, this.hint);
+    const details = make("div", { class: "details" }, this.actions, this.tables, this.hint);
     this.element = make("dialog", { class: "nbtool-enlarged", "aria-label": "Enlarged image" },
-      make("div", { class: "enlarged" }, this.zoom.stage, bar, details));
+      make("div", { class: "enlarged" }, top, this.zoom.stage, bar, details));
     this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("close", () => {
@@ -57,8 +59,10 @@ class Enlarged {
     this.id = id;
     this.whole = known;
     if (!this.open) {
+      const focused = this.element.getRootNode().activeElement;
+      const seen = Boolean(focused?.matches(":focus-visible")); // it was opened by a key
       this.element.showModal();
-      this.close.focus({ focusVisible: false });
+      this.close.focus({ focusVisible: seen });
     }
     this.update();
     const whole = await this.host.whole(id);
@@ -79,10 +83,12 @@ class Enlarged {
     const { title, url, size, alert, text } = host.item(id);
     write(this.title, title);
     write(this.count, host.count(id));
-    write(this.hint, [host.hint(id), "+ − and the wheel zoom, 0 fits, 1 is 100 %"].filter(Boolean).join("  ·  "));
+    this.title.title = title;
+    write(this.hint, touched() ? FINGERS : [host.hint(id), ZOOMING].filter(Boolean).join("  ·  "));
     disable(this.before, host.beside(id, -1) === null);
     disable(this.after, host.beside(id, 1) === null);
-    this.offer(host.actions(id, this.whole));
+    this.offer([...host.actions(id, this.whole), ...this.comparison()]);
+    this.drape();
     this.offerWays(host.ways?.() ?? []);
     if (this.whole?.url || this.whole?.error) return;
     if (url) this.zoom.show(url, size, title).catch(() => this.say("", text));
@@ -90,11 +96,35 @@ class Enlarged {
     if (!this.whole) this.tables.replaceChildren();
   }
 
+  comparison() {
+    if (!this.whole?.before) return [];
+    return [{
+      name: "Before and after", label: "Before / after", pressed: this.comparing, key: "b",
+      act: () => this.compare(),
+    }];
+  }
+
+  compare() {
+    this.comparing = !this.comparing;
+    this.update();
+    if (this.comparing) this.curtain.divider.focus({ focusVisible: false });
+  }
+
+  // The picture that this one was made from hangs over its left part.
+  drape() {
+    const before = this.comparing && this.whole?.before;
+    const { curtain, zoom } = this;
+    const focused = curtain.divider.matches(":focus");
+    if (before) curtain.show(before);
+    zoom.cover(before ? curtain.element : undefined);
+    if (focused && !before) this.close.focus({ focusVisible: false });
+  }
+
   // Buttons are kept: one that has the focus does not lose it.
   offer(actions) {
     const { whole, buttons } = this;
     const wanted = actions.map(({ name, label, pressed, act }) => {
-      if (!buttons.has(name)) buttons.set(name, button("", name, () => this.acts.get(name)()));
+      if (!buttons.has(name)) buttons.set(name, button("", name, single(() => this.acts.get(name)())));
       const one = buttons.get(name);
       write(one, label);
       if (pressed !== undefined) one.setAttribute("aria-pressed", pressed);
@@ -150,15 +180,6 @@ class Enlarged {
     this.zoom.say(...(alert ? [make("span", { class: "alert" }, alert), "\n"] : []), text ?? "");
   }
 
-  scaled() {
-    this.scales.hidden = !this.zoom.image;
-    const percent = `${Math.round(100 * this.zoom.current)} %`;
-    write(this.percent, percent);
-    const one = this.zoom.current === 1;
-    this.percent.setAttribute("aria-label", `${percent}, ${one ? "show all of it" : "show at 100 %"}`);
-    this.percent.title = one ? "Show all of it (0)" : "Show at 100 % (1)";
-  }
-
   turn(by) {
     this.go(this.host.beside(this.id, by));
   }
@@ -196,9 +217,4 @@ class Enlarged {
     this.python.focus();
     setTimeout(() => write(this.python, "Copy as Python"), 1500);
   }
-}
-
-// Out of use, but still where the keyboard is.
-function disable(control, disabled) {
-  control.setAttribute("aria-disabled", disabled);
 }

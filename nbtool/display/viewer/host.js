@@ -5,11 +5,12 @@ class PageModel {
   constructor(data) {
     this.cells = data.cells;
     this.images = data.images;
+    this.sources = data.sources;
     this.requests = data.requests;
     this.listeners = new Map();
     const failed = data.cells.map((cell, i) => [i, cell]).filter(([, cell]) => typeof cell === "string");
     this.values = {
-      info: { ...data, cells: null, images: null, requests: null, live: false, cancellable: false, token: "page" },
+      info: { ...data, cells: null, images: null, sources: null, requests: null, live: false, cancellable: false, token: "page" },
       states: data.cells.map((cell) => ({ number: "d", string: "f" })[typeof cell] ?? ".").join(""),
       failures: Object.fromEntries(failed),
       stars: data.stars,
@@ -54,14 +55,15 @@ class PageModel {
       if (idle) setTimeout(() => this.answer());
     } else if (content.kind === "whole") {
       const { cell } = content;
-      if (typeof this.cells[cell] === "string") {
+      if (typeof this.cells[cell] !== "number") {
         setTimeout(() => this.tell("msg:custom", { ...this.requests[cell], kind: "whole", cell }, []));
         return;
       }
-      const { src, ...details } = this.images[this.cells[cell]];
-      const [type, bytes] = decoded(src);
+      const { src, source, ...details } = this.images[this.cells[cell]];
+      const files = [src, ...(source === undefined ? [] : [this.sources[source]])].map(decoded);
+      const types = files.map(([type]) => type);
       setTimeout(() =>
-        this.tell("msg:custom", { ...details, kind: "whole", cell, types: [type] }, [bytes]));
+        this.tell("msg:custom", { ...details, kind: "whole", cell, types }, files.map(([, bytes]) => bytes)));
     }
   }
 

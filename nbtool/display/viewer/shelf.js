@@ -28,7 +28,8 @@ class Shelf {
     const blobs = buffers.map((buffer, i) => new Blob([buffer], { type: content.types[i] }));
     const urls = blobs.map((blob) => URL.createObjectURL(blob));
     if (content.kind === "whole") {
-      this.keepWhole({ ...content, blob: blobs[0] }, urls[0]);
+      const before = urls[1] && { url: urls[1], alt: content.before };
+      this.keepWhole({ ...content, blob: blobs[0], before }, urls[0]);
       return;
     }
     const cells = content.cells ?? [];
@@ -63,6 +64,7 @@ class Shelf {
   drop(map, number) {
     const entry = map.get(number);
     URL.revokeObjectURL(entry.url);
+    if (entry.before) URL.revokeObjectURL(entry.before.url);
     map.delete(number);
     this.bytes -= entry.bytes ?? 0;
   }

@@ -7,15 +7,17 @@ const STRIDE = 80; // pixels that an arrow moves a picture by
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 class Zoom {
-  // `turned(by)` hears of a swipe, `scaled()` of a new scale.
-  constructor({ turned, scaled }) {
-    Object.assign(this, { turned, scaled, size: [1, 1], scale: null, centre: [0, 0] });
+  // `turned(by)` hears of a swipe, `scaled()` of a new scale. `over` lies over the picture, as
+  // large as it is; `takes(event)` says whether a pointer or a wheel moves and enlarges it.
+  constructor({ turned = () => {}, scaled = () => {}, over = [], takes = () => true }) {
+    Object.assign(this, { turned, scaled, over, size: [1, 1], scale: null, centre: [0, 0], margin: 0 });
     this.held = new Map(); // where fingers and buttons are down
     this.stage = make("div", { class: "stage" });
-    const listen = (name, what) => this.stage.addEventListener(name, what);
-    this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    const listen = (name, what) =>
+      this.stage.addEventListener(name, (event) => takes(event) && what(event), { passive: false });
+    listen("wheel", (event) => this.wheel(event));
     listen("dblclick", (event) => this.toggle(this.at(event)));
-    listen("mousedown", (event) => this.image && event.preventDefault()); // the focus stays
+    this.stage.addEventListener("mousedown", (event) => this.image && event.preventDefault()); // the focus stays
     listen("pointerdown", (event) => this.press(event));
     listen("pointermove", (event) => this.drag(event));
     listen("pointerup", (event) => this.release(event));
@@ -34,7 +36,15 @@ class Zoom {
     if (String(size) !== String(this.size)) this.scale = null;
     this.size = size;
     this.image = image;
-    this.stage.replaceChildren(image);
+    this.stage.replaceChildren(image, ...this.over);
+    this.place();
+  }
+
+  // Something else lies over the picture, or nothing.
+  cover(over) {
+    if (this.over[0] === over) return;
+    this.over = over ? [over] : [];
+    if (this.image) this.stage.replaceChildren(this.image, ...this.over);
     this.place();
   }
 
@@ -51,7 +61,7 @@ class Zoom {
   // The scale at which all of it is seen: enlarged, each of its pixels is as many of the screen's.
   get fitting() {
     const sharp = window.devicePixelRatio;
-    const fit = Math.min(...this.room.map((room, i) => room / this.size[i]));
+    const fit = Math.min(...this.room.map((room, i) => Math.max(1, room - 2 * this.margin) / this.size[i]));
     return fit > 1 ? Math.floor(fit * sharp) / sharp : fit;
   }
 
@@ -73,11 +83,13 @@ class Zoom {
         return 2 * half >= size[i] ? size[i] / 2 : Math.min(size[i] - half, Math.max(half, centre));
       });
       const [left, top] = this.centre.map((centre, i) => Math.round(room[i] / 2 - centre * current));
-      image.style.inset = `${top}px auto auto ${left}px`;
-      image.style.width = `${size[0] * current}px`;
-      image.style.height = `${size[1] * current}px`;
       const ratio = (size[0] * current * window.devicePixelRatio) / image.naturalWidth;
-      image.classList.toggle("pixels", ratio > 1.001);
+      for (const { style, classList } of [image, ...this.over]) {
+        style.inset = `${top}px auto auto ${left}px`;
+        style.width = `${size[0] * current}px`;
+        style.height = `${size[1] * current}px`;
+        classList.toggle("pixels", ratio > 1.001);
+      }
     }
     this.scaled();
   }
@@ -108,6 +120,13 @@ class Zoom {
     this.place();
   }
 
+  // Brings a place of the picture into sight.
+  reveal(place) {
+    const hidden = place.some((at, i) => Math.abs(at - this.centre[i]) > this.room[i] / this.current / 2);
+    if (hidden) this.centre = place;
+    this.place();
+  }
+
   // What a key does; whether it does anything.
   key(name) {
     if (name === "+" || name === "=") this.step(1);
@@ -133,7 +152,7 @@ class Zoom {
   }
 
   press(event) {
-    if (event.button || !this.image) return;
+    if (event.button > 1 || !this.image) return; // the first one and the wheel move it
     this.stage.setPointerCapture(event.pointerId);
     if (!this.held.size) this.swipe = event.pointerType !== "mouse" && !this.zoomed ? this.at(event) : null;
     this.held.set(event.pointerId, this.at(event));

@@ -15,6 +15,7 @@ from nbtool.catalogue import identity, weights
 from nbtool.engines.local import memory
 from nbtool.engines.local.loading import load, networks
 from nbtool.engines.local.previews import Previews
+from nbtool.engines.local.siblings import sibling
 from nbtool.engines.local.tuning import WORDS
 from nbtool.fitting.plans import how_placed
 
@@ -69,7 +70,14 @@ class Loaded:
         }
         return ", ".join(text for text, true in words.items() if true)
 
+    def as_class(self, class_name: str) -> Any:
+        """A pipeline of a class of its family, on the same networks."""
+        if class_name not in self._siblings:
+            self._siblings[class_name] = sibling(self.pipeline, class_name)
+        return self._siblings[class_name]
+
     _previews: Previews | None = None
+    _siblings: dict[str, Any] = field(default_factory=dict)
 
 
 class Cache:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import chain, islice
 from typing import Any
@@ -12,6 +13,7 @@ from nbtool.catalogue import Model
 from nbtool.display import progress
 from nbtool.engines.base import Event, Loading, Reading
 from nbtool.engines.local import memory, tokens
+from nbtool.engines.local.inputs import check_mask
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.runs import Run
 from nbtool.engines.local.task import PipelineTask
@@ -22,6 +24,7 @@ from nbtool.fitting.estimates import QUANTIZATIONS
 from nbtool.fitting.plans import MemoryPlan
 from nbtool.machine.hardware import DEVICES, DTYPES
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.refinement import LATENT
 
 
 class LocalEngine:
@@ -112,7 +115,18 @@ class LocalEngine:
         model = self.model
         if recipe.model not in (None, model.name) or recipe.revision not in (None, model.revision):
             raise RecipeError(_other(recipe, model))
-        model.check(recipe)
+        last = recipe.last_pass
+        model.check(last)
+        if recipe.refine and recipe.refine.upscale == LATENT:
+            model.check_latents(last)
+        if last.mask_image:
+            check_mask(last.mask_image)
+
+    def fits(self, recipe: Recipe) -> dict[str, Any]:
+        return self.model.fits(recipe)
+
+    def strengths_told(self, recipes: Sequence[Recipe]) -> list[str]:
+        return self.model.strengths_told([recipe.last_pass for recipe in recipes])
 
     def reading(self, text: str) -> Reading | None:
         model = self.model
@@ -162,6 +176,8 @@ class LocalEngine:
                 placement.model.confirm(report)
             except InterruptedError:
                 return
+            if "diffusers" not in sys.modules:
+                emit(Loading("starting (importing torch and diffusers)"))
         task = PipelineTask(placement, emit, cancelled, exact=self.exact)
         worker.run(Run(task, waiting, priority=priority, exact=self.exact))
 

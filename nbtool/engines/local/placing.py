@@ -128,8 +128,10 @@ class Placement:
         nearest = best_plan(plans)
         reason = "the memory did not suffice" if nearest.fits else nearest.reasons[-1]
         when = "now" if nearest.short_gib else "here"
+        said = f"{self.model.name} does not run {when}: {reason}"
         raise ModelError(
-            f"{self.model.name} does not run {when}: {reason}; nbtool.models() shows what does"
+            f"{said}; nbtool.models() shows what does",
+            in_shell=f"{said}; nbtool models shows what does",
         )
 
     def tune(self, say: Say, *, compiling: bool) -> Tuning:

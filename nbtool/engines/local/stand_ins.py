@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from nbtool.engines.local import batching
@@ -83,13 +84,15 @@ class StandIns:
 
         @functools.wraps(encode)
         def encode_prompt(self_: Any, *args: Any, **kwargs: Any) -> Any:
-            if not all(map(batching.is_plain, (*args, *kwargs.values()))):
-                return encode(self_, *args, **kwargs)
             given = signature.bind(self_, *args, **kwargs)
             images = given.arguments.get("num_images_per_prompt", 1)
             if images != 1:
                 given.arguments["num_images_per_prompt"] = 1
-            asked = (encode, *parts, given.args[1:], *given.kwargs.items())
+            try:
+                said = [_told(value) for value in (*given.args[1:], *given.kwargs.values())]
+            except TypeError:
+                return encode(self_, *args, **kwargs)
+            asked = (encode, *parts, *said, *given.kwargs)
             encoded = self._answers.get(asked)
             if encoded is None:
                 encoded = encode(*given.args, **given.kwargs)
@@ -112,3 +115,20 @@ class StandIns:
             own.__dict__["to"] = lambda *_, **__: own
             self._known[module] = own
         return self._known[module]
+
+
+def _told(value: Any) -> Hashable:
+    """What tells an argument from others: pictures by their pixels.
+
+    Raises:
+        TypeError: Nothing does.
+    """
+    from PIL.Image import Image
+
+    if isinstance(value, list) and all(isinstance(one, Image) for one in value):
+        return tuple(map(_told, value))
+    if isinstance(value, Image):
+        return value.mode, value.size, hashlib.sha256(value.tobytes()).digest()
+    if batching.is_plain(value):
+        return type(value), value
+    raise TypeError

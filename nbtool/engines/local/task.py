@@ -6,27 +6,47 @@ import datetime as dt
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache, partial
 from importlib import metadata as packages
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbtool import schedulers
 from nbtool._version import __version__
+from nbtool.catalogue import asking
+from nbtool.catalogue.verbs import EDIT, Way
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines, tokens
+from nbtool.engines.local.arguments import arguments
 from nbtool.engines.local.cache import Loaded
+from nbtool.engines.local.enlarging import enlarged
 from nbtool.engines.local.forwards import Forwards, Stopped
+from nbtool.engines.local.inputs import Inputs, inputs
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.questions import Making, Outcome
-from nbtool.errors import GenerationError, described, said
+from nbtool.errors import GenerationError, NbtoolError, described, said
 from nbtool.machine.probe import PACKAGES
-from nbtool.recipes.parameters import AT_REST, SELECTIVE
+from nbtool.recipes.picture import each
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.refinement import LATENT
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 PREVIEW_EVERY = 4  # steps
+
+
+class _Made(NamedTuple):
+    """What a pipeline made.
+
+    Attributes:
+        images: As tensors.
+        unsafe: For each whether the model's safety checker blanked it; None where there is none.
+        inputs: What they were made from.
+    """
+
+    images: Any
+    unsafe: Sequence[bool] | None
+    inputs: Inputs
 
 
 class PipelineTask:
@@ -53,9 +73,9 @@ class PipelineTask:
         self._exact = exact
         self._family = placement.model.family
         self._loaded: Loaded | None = None
-        self._pipeline: Any = None
+        self._pipelines: dict[str, Any] = {}  # by class, as the forwards took them
         self._network: Any = None
-        self._schedulers: dict[str, Any] = {}
+        self._schedulers: dict[tuple[str, str], Any] = {}  # by the pipeline's class and the name
 
     def prepare(self, forwards: Forwards, wanted: Callable[[], bool]) -> None:
         def say(text: str) -> None:
@@ -67,14 +87,11 @@ class PipelineTask:
         self._forwards = forwards
         self._loaded = loaded = self._placement.load(say)
         cache.use(loaded)
-        self._pipeline = forwards.adopt(loaded.pipeline, loaded.plan.batch_width)
-        parts = self._pipeline.components
+        parts = self._pipeline(type(loaded.pipeline).__name__).components
         self._network = parts[self._placement.model.denoiser]
         self._reads: tuple[Any, int] | None = next(
             reversed(tokens.readers(parts, self._family.tokens)), None
         )
-        self._postprocessed = not pictures.postpone_postprocessing(self._pipeline)
-        self._schedulers.clear()
 
     @property
     def outdated(self) -> bool:
@@ -83,7 +100,9 @@ class PipelineTask:
     def close(self) -> None:
         loaded = self._loaded
         # All that would keep it in memory.
-        self._loaded = self._pipeline = self._network = self._reads = None
+        self._loaded = self._network = self._reads = None
+        self._pipelines.clear()
+        self._schedulers.clear()
         if loaded:
             cache.leave(loaded)
 
@@ -102,15 +121,33 @@ class PipelineTask:
     def _say(self, text: str) -> None:
         self._emit(Loading(text))
 
+    def _pipeline(self, class_name: str) -> Any:
+        """A pipeline of a class, whose networks ask the forwards."""
+        if class_name not in self._pipelines:
+            loaded = self._of()
+            adopted = self._forwards.adopt(loaded.as_class(class_name), loaded.plan.batch_width)
+            self._postprocessed = not pictures.postpone_postprocessing(adopted)
+            self._pipelines[class_name] = adopted
+        return self._pipelines[class_name]
+
     def size(self, recipe: Recipe) -> tuple[Hashable, ...]:
-        return self._network, recipe.width, recipe.height
+        last = recipe.last_pass
+        edited = tuple(p.size for p in each(last.image)) if self._verb(last) == EDIT else ()
+        return self._network, last.width, last.height, edited
 
     def kind(self, recipe: Recipe) -> Hashable:
+        last = recipe.last_pass
         # In exact mode not even the arithmetic between forwards is shared.
         alone = self._exact or not self._family.several
-        if alone or recipe.scheduler in schedulers.NOISE_PER_CALL:
+        if alone or last.scheduler in schedulers.NOISE_PER_CALL:
             return object()
-        return recipe.replace(seed=None).key
+        return last.replace(seed=None).key
+
+    def _verb(self, recipe: Recipe) -> str:
+        return asking.verb(self._placement.model.ways, recipe)
+
+    def _way(self, recipe: Recipe) -> Way:
+        return self._placement.model.ways[self._verb(recipe)]
 
     def begin(self, recipes: Sequence[Recipe]) -> Callable[[], Any]:
         for recipe in recipes:
@@ -126,40 +163,40 @@ class PipelineTask:
         """Called inside the images' greenlet."""
         import torch
 
-        recipe = recipes[0]  # the others differ in their seed alone
-        generators = [torch.Generator("cpu").manual_seed(r.seed or 0) for r in recipes]
-        each: dict[str, Any] = {"generator": generators[0]}
+        recipe = recipes[0].last_pass  # the others differ in their seed alone
+        seeds = [one.last_pass.seed or 0 for one in recipes]
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        chance: dict[str, Any] = {"generator": generators[0]}
         if len(recipes) > 1:  # not every pipeline can
-            each = {"generator": generators, "num_images_per_prompt": len(recipes)}
-        pipeline = pipelines.with_scheduler(self._pipeline, self._scheduler(recipe.scheduler or ""))
+            chance = {"generator": generators, "num_images_per_prompt": len(recipes)}
+        way = self._way(recipe)
+        pipeline = self._pipeline(way.pipeline)
+        pipeline = pipelines.with_scheduler(pipeline, self._scheduler(way, recipe.scheduler or ""))
         if recipe.scheduler in schedulers.NOISE_PER_CALL:  # else it draws a seed of its own
             pipeline.scheduler.noise_sampler_seed = recipe.seed
-        return pipeline(
-            prompt=recipe.prompt,
-            num_inference_steps=recipe.num_inference_steps,
-            width=recipe.width,
-            height=recipe.height,
+        refine = recipes[0].refine
+        latent = refine is not None and refine.upscale == LATENT
+        own = inputs(recipe, self._verb(recipe), self._family.multiple, as_it_is=latent)
+        given = arguments(recipe, self._family, way, own, len(recipes))
+        if latent:
+            size = recipe.width or 0, recipe.height or 0
+            given["image"] = enlarged(pipeline, own.images[0], *size).repeat(len(recipes), 1, 1, 1)
+        made = pipeline(
             output_type="pt",
             callback_on_step_end=partial(self._stepped, recipes),
             callback_on_step_end_tensor_inputs=[],  # handing them over takes a pipeline its time
-            **each,
-            **self._guidance(recipe),
+            **chance,
+            **given,
         )
+        return _Made(made.images, getattr(made, "nsfw_content_detected", None), own)
 
-    def _guidance(self, recipe: Recipe) -> dict[str, Any]:
-        """What not every pipeline takes, where it is not at rest."""
-        given = {name: getattr(recipe, name) for name in SELECTIVE}
-        chosen = {name: value for name, value in given.items() if value != AT_REST[name]}
-        chosen[self._family.guidance] = recipe.guidance_scale
-        if self._family.guidance == "true_cfg_scale":
-            chosen.setdefault("negative_prompt", " ")  # without one it is not guided
-        return chosen
-
-    def _scheduler(self, name: str) -> Any:
-        if name not in self._schedulers:
-            config = self._pipeline.scheduler.config
-            self._schedulers[name] = pipelines.scheduler(name, config)
-        return self._schedulers[name]
+    def _scheduler(self, way: Way, name: str) -> Any:
+        """A scheduler as the class wants it: some correct its configuration."""
+        known = way.pipeline, name
+        if known not in self._schedulers:
+            config = self._pipeline(way.pipeline).scheduler.config
+            self._schedulers[known] = pipelines.scheduler(name, config)
+        return self._schedulers[known]
 
     def _stepped(
         self,
@@ -169,7 +206,9 @@ class PipelineTask:
         _: Any,
         tensors: dict[str, Any],
     ) -> dict[str, Any]:
-        done, steps = step + 1, len(pipeline.scheduler.timesteps)
+        # A strength leaves some of the scheduler's out.
+        steps = getattr(pipeline, "num_timesteps", None) or len(pipeline.scheduler.timesteps)
+        done = step + 1
         is_previewed = done % PREVIEW_EVERY == 2 and done + 2 <= steps
         for place, recipe in enumerate(recipes):
             if self.cancelled(recipe):
@@ -187,13 +226,13 @@ class PipelineTask:
         if outcome.error is not None:
             # Only the text is kept: an error with its traceback would pin tensors.
             return partial(self._emit, Failed(recipe, _reason(outcome.error)))
-        unsafe = getattr(outcome.value, "nsfw_content_detected", None)
-        if unsafe and unsafe[place]:
+        made: _Made = outcome.value
+        if made.unsafe and made.unsafe[place]:
             reason = "filtered: the model's safety checker found the picture unsafe and blanked it"
             return partial(self._emit, Failed(recipe, reason))
         provenance = Provenance(
             engine="local",
-            pipeline=self._placement.model.facts.pipeline,
+            pipeline=self._way(recipe.last_pass).pipeline,
             device=self._of().plan.device,
             dtype=self._of().plan.dtype,
             placement=self._of().placement,
@@ -203,12 +242,10 @@ class PipelineTask:
             seconds=round(making.seconds / making.images, 3),
             created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="microseconds"),
             versions=_versions(),
-            notes=self._truncations(recipe),
+            notes=(*self._truncations(recipe), *made.inputs.notes),
         )
-        fetched = pictures.fetch_picture(
-            outcome.value.images[place], postprocessed=self._postprocessed
-        )
-        return partial(self._write, recipe, provenance, fetched)
+        fetched = pictures.fetch_picture(made.images[place], postprocessed=self._postprocessed)
+        return partial(self._write, recipe, provenance, fetched, made.inputs.finish)
 
     def _truncations(self, recipe: Recipe) -> tuple[str, ...]:
         if self._reads is None:
@@ -218,13 +255,17 @@ class PipelineTask:
         return tuple(filter(None, notes))
 
     def _write(
-        self, recipe: Recipe, provenance: Provenance, fetched: Callable[[], tuple[Image, bool]]
+        self,
+        recipe: Recipe,
+        provenance: Provenance,
+        fetched: Callable[[], tuple[Image, bool]],
+        finish: Callable[[Image], Image],
     ) -> None:
         picture, finite = fetched()
         if fault := pictures.fault(picture, provenance.dtype, finite=finite):
             self._emit(Failed(recipe, fault))
         else:
-            self._emit(Finished(recipe, picture, provenance))
+            self._emit(Finished(recipe, finish(picture), provenance))
 
 
 @lru_cache(maxsize=1)
@@ -233,7 +274,7 @@ def _versions() -> dict[str, str]:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, GenerationError):
+    if isinstance(error, NbtoolError):
         return said(error)
     if memory.is_out_of_memory(error):
         return (

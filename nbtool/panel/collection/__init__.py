@@ -1,6 +1,7 @@
 """What the gallery is made of: its JavaScript, its style, and what each of its sections does.
 
-The module is the viewer's enlarged view and its shelf of pictures, then the files below.
+The module is the viewer's enlarged view and its shelf of pictures, what can be done with an
+enlarged picture of the panel, then the files below.
 """
 
 from __future__ import annotations
@@ -9,12 +10,27 @@ from pathlib import Path
 
 from nbtool.display import viewer
 
-PARTS = ("choice", "tiles", "search", "tools", "folder", "lists", "gallery")
+PARTS = (
+    *(
+        "choice",
+        "tiles",
+        "keyboard",
+        "dragging",
+        "search",
+        "tools",
+        "folder",
+        "done",
+        "deleted",
+        "lists",
+    ),
+    *("staying", "browsing", "counting", "sections", "gallery"),
+)
 
 
 def module() -> str:
     """The gallery as the text of an ES module."""
-    return "\n".join([viewer.pictures_module(), *(_read(f"{part}.js") for part in PARTS)])
+    actions = (Path(__file__).parents[1] / "picture_actions.js").read_text(encoding="utf-8")
+    return "\n".join([viewer.pictures_module(), actions, *(_read(f"{part}.js") for part in PARTS)])
 
 
 def style() -> str:

@@ -17,11 +17,12 @@ class Asked:
     """What is searched for.
 
     Args:
-        said: words, model, starred, today and sort, as the browser says them.
+        said: words, model, starred, today, deleted and sort, as the browser says them.
     """
 
     def __init__(self, said: Mapping[str, Any]) -> None:
         self.said = dict(said)
+        self._is_of_deleted = bool(said.get("deleted"))
         self._sort = str(said.get("sort") or NEWEST)
         model = {"model": str(said["model"])} if said.get("model") else {}
         starred = {"starred": True} if said.get("starred") else {}
@@ -32,10 +33,12 @@ class Asked:
     @property
     def is_plain(self) -> bool:
         """All of them, the newest first: what comes belongs in front of what is there."""
-        return not self._words and not self._limits and self._sort == NEWEST
+        narrowed = self._is_of_deleted or self._words or self._limits
+        return not narrowed and self._sort == NEWEST
 
     def search(self, store: Store) -> Any:
-        return store.find(self._words, sort=self._sort, **self._limits)
+        place = store.deleted if self._is_of_deleted else store
+        return place.find(self._words, sort=self._sort, **self._limits)
 
 
 class Listed(Mapping[str, GeneratedImage]):
@@ -58,6 +61,7 @@ class Listed(Mapping[str, GeneratedImage]):
         self.making: list[str] = []
         self.newest: list[GeneratedImage] = []
         self.total = 0
+        self._every: Any = None  # all images, at the last search
         self._is_plain = True
         self._held: dict[str, GeneratedImage] = {}  # what came, by key
         self._found: tuple[dict[str, int], Any] = {}, ()  # places by key, and what was found
@@ -83,6 +87,11 @@ class Listed(Mapping[str, GeneratedImage]):
     def __contains__(self, key: object) -> bool:
         return key in self._held or key in self._found[0]
 
+    @property
+    def models(self) -> list[str]:
+        """The models that made all images, at the last search; it takes a moment."""
+        return list(self._every.models)
+
     def search(self, store: Store, asked: Asked, *, again: bool) -> None:
         """Takes what a search finds; it takes a moment. `again`: what came since keeps its place."""
         found = asked.search(store)
@@ -101,6 +110,7 @@ class Listed(Mapping[str, GeneratedImage]):
         self.stored = [key for key in keys if key not in front]
         self.newest = [*unsaved[::-1], *newest][:KNOWN]
         self.total = len(every) + len(unsaved)
+        self._every = every
 
     def came(self, fresh: Iterable[GeneratedImage], making: Collection[str]) -> list[str]:
         """Adds images in the order in which they were finished, and what is in the making now.

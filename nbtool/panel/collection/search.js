@@ -1,4 +1,5 @@
-// What is searched for: words, model, starred, today, and the order. Folded on narrow panels.
+// What is searched for: words, model, starred, today, what was deleted, and the order. Folded on
+// narrow panels.
 
 const ORDERS = { newest: "newest first", oldest: "oldest first", prompt: "by prompt", model: "by model", seed: "by seed" };
 const TYPING = 250; // milliseconds after the last letter
@@ -10,13 +11,14 @@ class Search {
     this.models = make("select", { "aria-label": "Made with" }); // "Model" is a field of the form
     this.starred = this.toggle("★ starred", "starred only");
     this.today = this.toggle("today", "made today only");
+    this.deleted = this.toggle("deleted", "what was deleted");
     this.sort = make("select", { "aria-label": "Order" },
       ...Object.entries(ORDERS).map(([value, text]) => make("option", { value }, text)));
     this.fields = make("div", { class: "nbtool-search-fields" },
-      this.words, this.models, this.sort, this.starred, this.today);
+      this.words, this.models, this.sort, this.starred, this.today, this.deleted);
     this.fold = button("Search", "Search", () => this.open(this.fields.classList.toggle("nbtool-open")));
     this.fold.classList.add("nbtool-search-fold");
-    this.element = make("div", { class: "nbtool-search", role: "search", "aria-label": "Gallery" },
+    this.element = make("div", { class: "nbtool-search", role: "group", "aria-label": "Search" },
       this.fold, this.fields);
     this.words.addEventListener("input", () => {
       clearTimeout(this.timer);
@@ -44,6 +46,7 @@ class Search {
     return {
       words: this.words.value.trim(), model: this.models.value, sort: this.sort.value,
       starred: this.starred.ariaPressed === "true", today: this.today.ariaPressed === "true",
+      deleted: this.deleted.ariaPressed === "true",
     };
   }
 
@@ -56,15 +59,32 @@ class Search {
   }
 
   everything() {
-    this.words.value = this.models.value = "";
-    this.starred.ariaPressed = this.today.ariaPressed = "false";
+    this.clear();
     this.ask();
-    this.words.focus();
+    this.lead(this.words);
+  }
+
+  // All that was deleted.
+  allDeleted() {
+    this.clear();
+    this.deleted.ariaPressed = "true";
+    this.ask();
+    this.lead(this.deleted);
+  }
+
+  // Takes the keyboard to a field, or to what unfolds it.
+  lead(field) {
+    (field.checkVisibility() ? field : this.fold).focus();
+  }
+
+  clear() {
+    this.words.value = this.models.value = "";
+    for (const one of [this.starred, this.today, this.deleted]) one.ariaPressed = "false";
   }
 
   name() {
-    const { words, model, starred, today } = this.model.get("asked");
-    const count = [words, model, starred, today].filter(Boolean).length;
+    const { words, model, starred, today, deleted } = this.model.get("asked");
+    const count = [words, model, starred, today, deleted].filter(Boolean).length;
     write(this.fold, count ? `Search · ${count} set` : "Search");
     this.fold.ariaLabel = this.fold.textContent;
   }
@@ -82,10 +102,13 @@ class Search {
     this.sort.value = asked.sort ?? "newest";
     this.starred.ariaPressed = String(Boolean(asked.starred));
     this.today.ariaPressed = String(Boolean(asked.today));
+    this.deleted.ariaPressed = String(Boolean(asked.deleted));
+    const absent = !asked.deleted && !this.model.get("deleted").images;
+    this.deleted.classList.toggle("nbtool-absent", absent); // its room stays
     this.name();
   }
 }
 
 function narrows(asked) {
-  return Boolean(asked.words || asked.model || asked.starred || asked.today);
+  return Boolean(asked.words || asked.model || asked.starred || asked.today || asked.deleted);
 }

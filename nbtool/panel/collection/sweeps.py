@@ -9,6 +9,8 @@ import ipywidgets
 
 from nbtool.errors import StoreError
 from nbtool.live.feed import sendable
+from nbtool.recipes.axis import along
+from nbtool.results.given_names import MAX_NAME
 from nbtool.results.grid_records import said_of
 from nbtool.text import ellipsized, printable
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_PROMPT = 60  # characters of a suggested name
 MAX_TRIES = 1000
+ROOM = len(f" ({MAX_TRIES})")  # for a number
+NO_AXES = "one image"
 
 
 class Sweeps:
@@ -35,8 +39,8 @@ class Sweeps:
     def listed(self) -> list[dict[str, Any]]:
         """What there is to say of each, the newest first."""
         return [
-            dict(sendable(record | {"axes": _axes(record["axes"])}))
-            for record in reversed(self._store.grids.records())
+            dict(sendable(summary.record(there) | {"axes": summary.along or NO_AXES}))
+            for summary, there in reversed(self._store.grids.listed())
         ]
 
     def keep(self, grid: Labelled) -> str:
@@ -73,7 +77,8 @@ class Sweeps:
         """Gives a grid another name.
 
         Raises:
-            StoreError: The name is empty or another grid's, or it cannot be written.
+            RecipeError: It is no line of text of at most 100 characters.
+            StoreError: The name is another grid's, or it cannot be written.
         """
         self._store.grids[name].name = new
 
@@ -91,8 +96,5 @@ class Sweeps:
 def suggested(grid: Labelled) -> str:
     """A name of what a sweep is about: its prompt and its axes."""
     prompt = ellipsized(printable(" ".join(grid.base.prompt.split())), MAX_PROMPT)
-    return " · ".join(filter(None, [prompt, _axes({a: len(v) for a, v in grid.axes.items()})]))
-
-
-def _axes(lengths: dict[str, int]) -> str:
-    return " × ".join(f"{printable(name)} {n}" for name, n in lengths.items()) or "one image"
+    whole = " · ".join(filter(None, [prompt, along(grid.swept) or NO_AXES]))
+    return ellipsized(whole, MAX_NAME - ROOM)

@@ -1,6 +1,6 @@
 // The tiles: a grid of which only the rows in sight, and a few around them, are in the page. What
-// is asked of it: host.words(key), host.picture(key), host.making(key), host.see(keys, edge) and
-// what happens, host.act(name, key, event).
+// is asked of it: host.words(key), host.picture(key), host.making(key), host.deleted, host.see(keys,
+// edge) and what happens, host.act(name, key, event).
 
 const TILE = 96; // pixels, at least
 const TILE_GAP = 6;
@@ -19,7 +19,7 @@ class TileGrid {
     this.element.addEventListener("scroll", () => this.schedule(), { passive: true });
     this.watch = new ResizeObserver(() => this.measure());
     this.watch.observe(this.element);
-    for (const name of ["click", "dblclick", "dragstart"])
+    for (const name of ["click", "dragstart"])
       this.grid.addEventListener(name, (event) => this.heard(name, event));
   }
 
@@ -100,7 +100,6 @@ class TileGrid {
     for (const number of wanted) this.fill(number);
     if (focused && !this.grid.contains(document.activeElement)) this.focus();
     this.ask(from * columns, to * columns);
-    this.host.act("sight");
   }
 
   // First what is in sight, then what is around it.
@@ -160,7 +159,7 @@ class TileGrid {
     tile.setAttribute("aria-label", label || "Image");
     tile.title = label;
     write(words, said?.gone ? "✕" : said?.note ? "✎" : "");
-    star.hidden = making || !said || Boolean(said.gone);
+    star.hidden = making || host.deleted || !said || Boolean(said.gone);
     star.setAttribute("aria-pressed", Boolean(said?.starred));
     star.title = said?.starred ? "Take the star away (S)" : "Star (S)";
     write(star, said?.starred ? "★" : "☆");
@@ -168,6 +167,7 @@ class TileGrid {
 
   // Those of these keys that are in the page, as they are now.
   refresh(keys) {
+    this.grid.ariaLabel = this.host.deleted ? "Deleted images" : "Images of the store";
     const wanted = keys && new Set(keys);
     for (const row of this.rows.values())
       for (const tile of row.children)
@@ -197,6 +197,13 @@ class TileGrid {
     this.grid.querySelector(`[data-key="${key}"]`)?.focus({ preventScroll: true });
   }
 
+  // Brings an image into sight; the keyboard stays where it is.
+  reveal(key) {
+    const top = Math.floor(this.choice.places.get(key) / this.columns) * this.pitch;
+    const { scrollTop, clientHeight } = this.element;
+    if (top < scrollTop || top + this.size > scrollTop + clientHeight) this.element.scrollTop = top;
+  }
+
   // The key that an arrow or another key leads to.
   led(pressed) {
     const { order, places, current } = this.choice;
@@ -208,6 +215,12 @@ class TileGrid {
     if (!(pressed in strides)) return null;
     const to = (places.get(current) ?? 0) + strides[pressed];
     return order[Math.min(order.length - 1, Math.max(0, to))] ?? null;
+  }
+
+  // Of the tile that something is on; its star is not the tile.
+  keyAt(target) {
+    if (!this.grid.contains(target) || target.closest(".nbtool-tile-star")) return null;
+    return target.closest(".nbtool-tile")?.dataset.key ?? null;
   }
 
   heard(name, event) {

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from nbtool.background import Loop
 from nbtool.display import faces
-from nbtool.display.details import details
+from nbtool.display.details import whole
 from nbtool.errors import logger
 from nbtool.live.feed import EDGES, sendable
 from nbtool.live.thumbnails import Encoded, Thumbnails
@@ -19,6 +19,7 @@ from nbtool.text import ellipsized
 CHUNK = 24  # tiles in one message
 MAX_WANTED = 1024  # tiles that are still to be sent: those of what was scrolled away are dropped
 MAX_CAPTION = 300  # characters
+Message = tuple[dict[str, Any], list[bytes]]  # what tiles show, and their pictures' files
 GREY = (128, 128, 128)
 
 
@@ -27,6 +28,9 @@ class Wall(Protocol):
 
     def send(self, content: Any, buffers: Any = None) -> None:
         """Sends a message with files."""
+
+    def send_ahead(self, content: dict[str, Any], files: list[bytes]) -> None:
+        """Sends the first tiles, which nobody has asked for yet."""
 
 
 class Tiles:
@@ -43,6 +47,7 @@ class Tiles:
         self._lock = threading.Lock()
         self._wanted: dict[str, int] = {}  # edge by key, the most urgent first
         self._asked: list[str] = []  # whole images
+        self._ahead: list[str] = []  # tiles that are sure to be asked for
         self._thumbnails = Thumbnails()
         self._loop = Loop("nbtool tiles", self._turn, retry=0)
 
@@ -53,6 +58,12 @@ class Tiles:
             wanted = dict.fromkeys(keys, edge)
             wanted |= {key: e for key, e in self._wanted.items() if key not in wanted}
             self._wanted = dict(itertools.islice(wanted.items(), MAX_WANTED))
+        self._loop.wake()
+
+    def begin(self, keys: Sequence[str]) -> None:
+        """Makes the first tiles before they are asked for: a view that comes has them at once."""
+        with self._lock:
+            self._ahead = list(keys)
         self._loop.wake()
 
     def ask(self, key: str) -> None:
@@ -67,17 +78,20 @@ class Tiles:
 
     def _turn(self) -> float | None:
         with self._lock:
+            ahead, self._ahead = self._ahead, []
             asked, self._asked = self._asked, []
             chunk = dict(itertools.islice(self._wanted.items(), CHUNK))
             for key in chunk:
                 del self._wanted[key]
+        if ahead:
+            self._wall.send_ahead(*self._made(ahead, EDGES[0]))
         for key in asked:
             self._send_whole(key)
         for edge in sorted(set(chunk.values())):
-            self._send([key for key in chunk if chunk[key] == edge], edge)
-        return 0 if asked or chunk else None
+            self._wall.send(*self._made([key for key in chunk if chunk[key] == edge], edge))
+        return 0 if ahead or asked or chunk else None
 
-    def _send(self, keys: list[str], edge: int) -> None:
+    def _made(self, keys: list[str], edge: int) -> Message:
         words: dict[str, Any] = {}
         files: dict[str, Encoded] = {}
         for key in keys:
@@ -92,7 +106,7 @@ class Tiles:
                 words[key] = {"caption": "", **words.get(key, {}), "gone": sendable(reason)}
         types = [mime for mime, _ in files.values()]
         content = {"kind": "thumbnails", "cells": list(files), "edge": edge, "types": types}
-        self._wall.send(content | {"words": words}, [data for _, data in files.values()])
+        return content | {"words": words}, [data for _, data in files.values()]
 
     def _send_whole(self, key: str) -> None:
         content: dict[str, Any] = {"kind": "whole", "cell": key, "types": ["image/png"]}
@@ -101,8 +115,8 @@ class Tiles:
             image = self._find(key)
             if image is None:
                 raise FileNotFoundError("it is not here any more")
-            content |= sendable(details(image, image.path.name if image.path else f"{key}.png"))
-            self._wall.send(content, [image.png])
+            told, pictures = whole(image, image.path.name if image.path else f"{key}.png")
+            self._wall.send(content | sendable(told), pictures)
         except Exception as error:
             logger.debug("an image cannot be shown", exc_info=error)
             content["error"] = sendable(faces.reason(image) if image else str(error))

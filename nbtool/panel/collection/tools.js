@@ -1,23 +1,26 @@
-// What can be done with the images that are chosen, and what was done last.
+// What can be done with the images that are chosen. It stands in a place that is there at all times:
+// the tiles below stay where they are when one is chosen.
 
 class Tools {
-  constructor(host, folder) {
+  constructor(host) {
     this.host = host;
+    this.about = null; // whose note is being written
     this.count = make("span", { class: "nbtool-count-chosen" });
     this.star = button("☆ Star", "Star", () => host.star(!this.starred));
     this.note = button("Note", "Add a note", () => this.open());
-    this.use = button("Use these settings", "Use these settings", () => host.send("use"));
+    this.use = button("Use settings", "Use settings", () => host.send("use"));
+    this.back = button("Put back", "Put back", () => host.send("restore"));
     this.paths = button("Copy path", "Copy path", () => host.send("paths"));
     this.remove = button("Delete", "Delete", () => host.send("delete"));
     this.none = button("✕", "Choose none (Esc)", () => host.none());
-    const link = folderLink(folder);
-    this.element = make("div", { class: "nbtool-chosen", role: "toolbar", "aria-label": "Chosen images" },
-      this.count, this.star, this.note, this.use, this.paths, ...(link ? [link] : []), this.remove, this.none);
-    this.element.hidden = true;
+    this.toolbar = make("div", { class: "nbtool-chosen", role: "toolbar", "aria-label": "Chosen images" },
+      this.count, this.star, this.note, this.back, this.use, this.paths, this.remove, this.none);
+    this.hint = make("span", { class: "nbtool-hint" }, "Double-click enlarges · Shift and Ctrl choose several");
     this.text = make("input", { type: "text", "aria-label": "Note of the chosen images" });
     this.form = make("div", { class: "nbtool-noting" }, this.text,
       button("Keep", "Keep the note", () => this.keep()), button("Cancel", "Cancel", () => this.leave()));
-    this.form.hidden = true;
+    this.element = make("div", { class: "nbtool-tools" }, this.hint, this.toolbar, this.form);
+    this.show([]);
     this.form.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.leave();
       else if (event.key === "Enter" && event.target === this.text) this.keep();
@@ -28,8 +31,10 @@ class Tools {
   }
 
   show(keys) {
-    this.element.hidden = !keys.length;
-    if (!keys.length) this.form.hidden = true;
+    const { deleted } = this.host;
+    this.many = keys.length;
+    if (!this.many || deleted) this.about = null;
+    this.turn();
     const words = keys.map((key) => this.host.words(key));
     this.starred = keys.length > 0 && words.every((said) => said?.starred);
     write(this.count, `${keys.length.toLocaleString("en")} chosen`);
@@ -38,7 +43,16 @@ class Tools {
     write(this.paths, keys.length > 1 ? "Copy paths" : "Copy path");
     this.paths.setAttribute("aria-label", this.paths.textContent);
     this.use.hidden = keys.length !== 1;
+    this.back.hidden = !deleted;
+    for (const one of [this.star, this.note, this.remove]) one.hidden = deleted;
     this.noted = keys.length === 1 ? words[0]?.note ?? "" : "";
+  }
+
+  // The note that is being written, or what can be done, or how to choose.
+  turn() {
+    this.form.hidden = !this.about;
+    this.toolbar.hidden = Boolean(this.about) || !this.many;
+    this.hint.hidden = Boolean(this.about) || this.many > 0;
   }
 
   // What is written is of the images that were chosen then, whatever is chosen meanwhile.
@@ -46,7 +60,7 @@ class Tools {
     const { chosen } = this.host;
     this.about = chosen;
     this.text.placeholder = chosen.length > 1 ? `The same note for ${chosen.length} images` : "A note to keep with it";
-    this.form.hidden = false;
+    this.turn();
     this.text.value = this.noted;
     this.text.focus();
   }
@@ -57,60 +71,8 @@ class Tools {
   }
 
   leave() {
-    this.form.hidden = true;
+    this.about = null;
+    this.turn();
     this.host.focus();
-  }
-}
-
-// A line that says what was done, with a way back.
-class Said {
-  constructor(model) {
-    this.model = model;
-    this.text = make("span", { role: "status" });
-    this.undo = button("Undo", "Undo", () => model.send({ kind: "undo" }));
-    this.element = make("div", { class: "nbtool-done" }, this.text, this.undo);
-    this.show();
-  }
-
-  show() {
-    const { text, undo } = this.model.get("said");
-    write(this.text, text ?? "");
-    this.undo.hidden = !undo;
-    this.element.classList.toggle("nbtool-nothing", !text);
-  }
-}
-
-// What lies in deleted/, and the way to be rid of it: asked once more before it is gone.
-class Trash {
-  constructor(model) {
-    this.model = model;
-    this.text = make("span");
-    this.back = button("Put back", "Put back deleted images", () => model.send({ kind: "restore" }));
-    this.empty = button("Remove for good …", "Remove deleted images for good", () => this.ask(true));
-    this.yes = button("Remove", "Remove for good", () => {
-      model.send({ kind: "empty" });
-      this.ask(false);
-    });
-    this.no = button("Keep", "Keep", () => this.ask(false));
-    this.element = make("div", { class: "nbtool-trash" }, this.text, this.back, this.empty, this.yes, this.no);
-    this.asking = false;
-    this.show();
-  }
-
-  ask(asking) {
-    const was = this.asking;
-    this.asking = asking;
-    this.show();
-    if (asking) this.no.focus();
-    else if (was && !this.element.hidden) this.empty.focus();
-  }
-
-  show() {
-    const { images = 0, size = "" } = this.model.get("deleted");
-    this.element.hidden = !images;
-    const what = `${images.toLocaleString("en")} deleted ${images === 1 ? "image" : "images"}, ${size}`;
-    write(this.text, this.asking ? `Remove ${what}, for good?` : what);
-    this.empty.hidden = this.back.hidden = this.asking;
-    this.yes.hidden = this.no.hidden = !this.asking;
   }
 }

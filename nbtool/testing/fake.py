@@ -1,4 +1,4 @@
-"""For tests of one's own: an engine that needs no model, no torch and no time.
+"""An engine that needs no model, no torch and no time.
 
 engine = nbtool.testing.FakeEngine()
 gen = nbtool.Generator(engine=engine, store=tmp_path)
@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, Any
 from nbtool._version import __version__
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.errors import RecipeError
+from nbtool.pictures.fitting import fitted, size_for
+from nbtool.recipes.checks import SIDE_MULTIPLE
+from nbtool.recipes.picture import each
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+STRENGTH = 0.8
 LOOK = 0.01  # seconds between two looks at whether an image that waits is cancelled
 SETTINGS: dict[str, Any] = {
     "num_inference_steps": 4,
@@ -43,9 +47,10 @@ class FakeEngine:
         job.cancel()                    # is noticed there; or else:
         engine.release()
 
-    It reports all that an engine reports, previews at each step included, and does what is asked
-    of one: a cancelled image has no further events, and a run of higher priority goes ahead at
-    the next image.
+    From a picture it makes a blend of that and its own, as strength and mask say. It reports all
+    that an engine reports, previews at each step included, and does what is asked of one: a
+    cancelled image has no further events, and a run of higher priority goes ahead at the next
+    image.
 
     Args:
         name: The model's, as recipes have it.
@@ -86,6 +91,14 @@ class FakeEngine:
             raise RecipeError(
                 f"this recipe is for the model {recipe.model!r}, this generator has {self.name!r}"
             )
+
+    def fits(self, recipe: Recipe) -> dict[str, Any]:
+        strength = {"strength": STRENGTH}
+        if recipe.mask_padding is not None:
+            return strength
+        usual = self._settings["width"], self._settings["height"]
+        width, height = size_for(each(recipe.image)[0].size, usual, SIDE_MULTIPLE)
+        return strength | {"width": width, "height": height}
 
     def describe(self) -> dict[str, str]:
         return {"Model": self.name, "State": "a fake, for tests: it makes flat pictures"}
@@ -147,8 +160,12 @@ class FakeEngine:
         if reason := self._fails(recipe):
             emit(Failed(recipe, reason))
             return
-        size = recipe.width or SETTINGS["width"], recipe.height or SETTINGS["height"]
-        emit(Finished(recipe, _picture(recipe, size), self._provenance(steps)))
+        try:
+            image = _made(recipe)
+        except RecipeError as error:  # a picture that is not there
+            emit(Failed(recipe, str(error)))
+            return
+        emit(Finished(recipe, image, self._provenance(steps)))
 
     def _provenance(self, steps: int) -> Provenance:
         return Provenance(
@@ -197,6 +214,24 @@ class FakeEngine:
 
 def _nothing(_: Recipe, __: int) -> bool:
     return False
+
+
+def _made(recipe: Recipe) -> Image:
+    """A flat picture; from another, as far from that as the strength says, where the mask is."""
+    from PIL import Image as PILImage
+
+    last = recipe.last_pass
+    size = last.width or SETTINGS["width"], last.height or SETTINGS["height"]
+    made = _picture(recipe, size)
+    if last.image is None:
+        return made
+    whole = last.size
+    start = fitted(each(last.image)[0].image.convert("RGB"), whole, last.resize_mode)
+    changed = PILImage.blend(start, made.resize(whole), last.strength or 0)
+    if last.mask_image is None:
+        return changed
+    mask = fitted(last.mask_image.image.convert("L"), whole, last.resize_mode)
+    return PILImage.composite(changed, start, mask)
 
 
 def _picture(recipe: Recipe, size: tuple[int, int]) -> Image:

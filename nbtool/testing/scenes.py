@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
@@ -84,9 +84,6 @@ OUTLINES: dict[str, tuple[list[Point], list[Point]]] = {
     "cross": (_cross(), []),
 }
 SHAPES = tuple(OUTLINES)
-MISREAD = 0.12  # how often each part of a caption is drawn at random, in training
-
-_CHOICES = (tuple(RADII), tuple(COLOURS), SHAPES, tuple(CENTRES), tuple(COLOURS))
 
 
 @dataclass(frozen=True)
@@ -130,33 +127,6 @@ def random_scene(rng: random.Random) -> Scene:
         )
         if not scene.held_out:
             return scene
-
-
-def random_caption(scene: Scene, rng: random.Random) -> str:
-    """A caption for training: parts are left out now and then, and some are wrong.
-
-    Captions found in the wild are wrong now and then too. A model trained on true ones alone
-    obeys them without any guidance, and shows nothing of what guidance is for.
-    """
-    return _misread(scene, rng).caption(
-        size=rng.random() < 0.6,
-        position=rng.random() < 0.8,
-        background=rng.random() < 0.8,
-        an=rng.random() < 0.5,
-    )
-
-
-def _misread(scene: Scene, rng: random.Random) -> Scene:
-    """The scene as a careless writer of captions sees it, and never one that is held out."""
-    while True:
-        seen = Scene(
-            *(
-                rng.choice(choices) if rng.random() < MISREAD else true
-                for choices, true in zip(_CHOICES, astuple(scene), strict=True)
-            )
-        )
-        if not seen.held_out:
-            return seen
 
 
 def paint(scene: Scene, rng: random.Random) -> Image.Image:

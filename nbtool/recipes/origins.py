@@ -1,0 +1,87 @@
+"""What is known of a recipe's pictures besides their hashes: names, what made them, where they lie.
+
+It travels beside a recipe, in a record or in a file, and is no part of its key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from nbtool.errors import RecipeError
+from nbtool.recipes.picture import Load, Picture
+
+Places = Callable[[Picture], Iterable[Load]]
+
+
+class Origin(NamedTuple):
+    """What people call a picture, and the recipe that made it, if nbtool did."""
+
+    name: str = ""
+    recipe: Any = None
+
+
+def origins_of(recipe: Any) -> dict[str, dict[str, Any]]:
+    """What is known of a recipe's pictures, and of the pictures that these were made from."""
+    said: dict[str, dict[str, Any]] = {}
+    for picture in behind(recipe):
+        known: dict[str, Any] = {"name": picture.name} if picture.name else {}
+        if picture.recipe is not None:
+            known["recipe"] = picture.recipe.to_dict()
+        if known:
+            said.setdefault(picture.digest, known)
+    return said
+
+
+def bound(
+    recipe: Any, said: object, places: Places, read: Callable[[Mapping[str, Any]], Any]
+) -> Any:
+    """The same recipe, whose pictures know what is said of them, and where their pixels lie.
+
+    Args:
+        recipe: The recipe.
+        said: What `origins_of` said of it; it may be anything, and what makes no sense is left out.
+        places: Where the pixels of a picture may lie.
+        read: Makes a recipe of its dictionary.
+    """
+    known = partial(_known, origins=_origins_in(said, read), places=places)
+    return recipe.with_pictures(known)
+
+
+def behind(recipe: Any, *, deep: bool = True) -> Iterator[Picture]:
+    """The pictures with pixels that a recipe is made from, and those that are behind them.
+
+    Args:
+        recipe: The recipe.
+        deep: False: only those without which it cannot be made again.
+    """
+    for picture in recipe.pictures:
+        if not picture.is_deferred:
+            yield picture
+        if picture.recipe is not None and (deep or picture.is_deferred):
+            yield from behind(picture.recipe, deep=deep)
+
+
+def _known(picture: Picture, origins: Mapping[str, Origin], places: Places) -> Picture:
+    said = origins.get(picture.digest, Origin())
+    recipe = picture.recipe if said.recipe is None else said.recipe
+    if recipe is not None:
+        others = {digest: one for digest, one in origins.items() if digest != picture.digest}
+        recipe = recipe.with_pictures(partial(_known, origins=others, places=places))
+        picture = picture.with_recipe(recipe)
+    return picture.bound(*places(picture)).called(picture.name or said.name)
+
+
+def _origins_in(said: object, read: Callable[[Mapping[str, Any]], Any]) -> dict[str, Origin]:
+    found: dict[str, Origin] = {}
+    for digest, known in said.items() if isinstance(said, Mapping) else ():
+        if not isinstance(known, Mapping):
+            continue
+        name, recipe = known.get("name"), None
+        if isinstance(known.get("recipe"), Mapping):
+            with contextlib.suppress(RecipeError, TypeError, AttributeError):
+                recipe = read(known["recipe"])
+        found[digest] = Origin(name if isinstance(name, str) else "", recipe)
+    return found

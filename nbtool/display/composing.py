@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nbtool.display import faces, fonts
-from nbtool.display.layout import WRAP, Block, Layout
+from nbtool.display.layout import BETWEEN, WRAP, Block, Layout
 from nbtool.display.lettering import LINE, drawable, fitted, told_apart, width, wrapped
 from nbtool.results.image import settings
 from nbtool.text import count, printable
@@ -123,6 +124,22 @@ def _lines_of(
     return told_apart(texts, lambda text: tuple(wrapped(text, size, room, lines)))
 
 
+def _headings(blocks: Sequence[Block], size: float, room: float) -> dict[str, tuple[str, ...]]:
+    """What stands above blocks, on two lines at most: all go on after the same axis if they can."""
+    for first in range(max(len(block.said) for block in blocks), 0, -1):
+        lines = {
+            block.heading: tuple(
+                drawable(BETWEEN.join(said))
+                for said in (block.said[:first], block.said[first:])
+                if said
+            )
+            for block in blocks
+        }
+        if all(width(line, size) <= room for line in itertools.chain(*lines.values())):
+            return lines
+    return _lines_of((block.heading for block in blocks), size, room, 2)
+
+
 class _Composer:
     """Goes down the page and notes what is where."""
 
@@ -162,7 +179,7 @@ class _Composer:
         self._lines(wrapped(title, self.letters * 1.35, self.room, 3), self.letters * 1.35)
         size = self.letters * 1.1
         heading_room = self.block_room if self.per_line > 1 else self.room
-        headings = _lines_of((block.heading for block in self.blocks), size, heading_room, 2)
+        headings = _headings(self.blocks, size, heading_room)
         for start in range(0, len(self.blocks), self.per_line):
             line = self.blocks[start : start + self.per_line]
             self.y += self.letters * (1.2 if line[0].heading else 0.6)

@@ -18,17 +18,30 @@ if TYPE_CHECKING:
 
     from nbtool.recipes.axis import Axis
 
+BETWEEN = " · "  # what several axes say of one thing
 WRAP = 10  # more pictures than this on a single axis go on several lines
 
 
 @dataclass(frozen=True)
 class Block:
-    """A table of pictures: one section of the grid, or one line of a wrapped axis."""
+    """A table of pictures: one section of the grid, or one line of a wrapped axis.
 
-    heading: str
+    Attributes:
+        said: What each axis of sections says of it.
+        section: Its positions on them, by name.
+        rows: The positions on the axis that goes down.
+        cols: Those on the one across.
+    """
+
+    said: tuple[str, ...]
     section: Mapping[str, int]
     rows: Sequence[int]
     cols: Sequence[int]
+
+    @property
+    def heading(self) -> str:
+        """On one line; "" where the grid has no sections."""
+        return BETWEEN.join(self.said)
 
 
 @dataclass(frozen=True)
@@ -70,12 +83,12 @@ class Layout:
         if len(self.axes) == 1 and self.cols and len(cols) > wrap:
             per_line = math.ceil(len(cols) / math.ceil(len(cols) / wrap))
             for start in cols[::per_line]:
-                yield Block("", {}, rows, cols[start : start + per_line])
+                yield Block((), {}, rows, cols[start : start + per_line])
             return
         for places in itertools.product(*(range(self._length(name)) for name in self.sections)):
             section = dict(zip(self.sections, places, strict=True))
-            heading = " · ".join(self.caption(name, place) for name, place in section.items())
-            yield Block(heading, section, rows, cols)
+            said = tuple(self.caption(name, place) for name, place in section.items())
+            yield Block(said, section, rows, cols)
 
     def shown(self, limit: int, *, wrap: int = WRAP) -> list[Block]:
         """The first blocks, cut so that they hold about `limit` cells in a compact shape."""
@@ -85,7 +98,7 @@ class Layout:
         blocks: list[Block] = []
         count = 0
         for block in self.blocks(wrap=wrap):
-            cut = Block(block.heading, block.section, block.rows[:height], block.cols[:width])
+            cut = Block(block.said, block.section, block.rows[:height], block.cols[:width])
             count += len(cut.rows) * len(cut.cols)
             if blocks and count > limit:
                 break

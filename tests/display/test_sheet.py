@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from PIL import Image, ImageChops
 
@@ -76,6 +78,16 @@ def test_blocks_lie_as_fits_a_screen_each_with_its_axes_named(make_grid):
     )  # fmt: skip
     places = _composed(four)
     assert len({places[f"color {name} · Seed 1"][0][0] for name in color}) == 1  # a line for each
+
+
+def test_what_stands_above_blocks_goes_on_after_the_same_axis_everywhere(make_grid):
+    axes = {"color": ["red", "transparent"], "eta": [0, 1], "seed": range(8, 12)}
+    grid = make_grid("a {color} star", **axes, clip_skip=[0, 1], guidance_scale=[1, 3])
+    places = _composed(grid)
+    for color, eta in itertools.product(axes["color"], axes["eta"]):
+        assert len(places[f"color {color} · Eta {eta}"]) == 4
+    for seed in axes["seed"]:
+        assert len(places[f"Seed {seed}"]) == 4
 
 
 def test_a_paired_axis_says_which_number_is_what(make_grid):

@@ -184,6 +184,57 @@ def test_a_long_page_holds_few_nodes_and_follows_the_keyboard(opened):
     _expect_focus(page, "Seed 98 · Guidance 0")
 
 
+def test_keys_lead_through_many_cells_as_in_any_grid(opened):
+    page = opened(make_grid("a star", {"seed": range(28), "guidance_scale": range(20)}))
+    page.get_by_label("Seed 0 · Guidance 0", exact=True).focus()
+    for key, label in (
+        ("End", "Seed 0 · Guidance 19"),
+        ("Control+End", "Seed 27 · Guidance 19"),
+        ("Home", "Seed 27 · Guidance 0"),
+        ("Control+Home", "Seed 0 · Guidance 0"),
+    ):
+        page.keyboard.press(key)
+        _expect_focus(page, label)
+        expect(page.locator(":focus")).to_be_in_viewport()
+    page.keyboard.press("PageDown")
+    below = int(re.search(r"Seed (\d+)", _label(page))[1])
+    assert 1 < below < 27  # as many rows as are in sight
+    expect(page.locator(":focus")).to_be_in_viewport()
+    page.keyboard.press("PageDown")
+    _expect_focus(page, f"Seed {min(27, 2 * below)} · Guidance 0")
+    page.keyboard.press("PageUp")
+    page.keyboard.press("PageUp")
+    page.keyboard.press("PageUp")
+    _expect_focus(page, "Seed 0 · Guidance 0")
+    page.keyboard.press("Shift+End")
+    expect(page.get_by_role("button", name="Clear the selection")).to_have_text("20 selected ✕")
+
+
+def test_a_phone_is_told_of_fingers_and_closes_at_the_top(opened, grid):
+    page = opened(grid, has_touch=True, is_mobile=True)
+    page.set_viewport_size({"width": 375, "height": 700})
+    line = page.locator(".foot output")
+    expect(line).to_have_text("tap a picture to enlarge it")
+    assert line.evaluate("line => line.scrollWidth <= line.clientWidth")
+    page.locator(".cell").first.tap()
+    dialog = page.get_by_role("dialog", name="Enlarged image")
+    expect(dialog.locator("img")).to_be_visible()
+    expect(dialog.locator(".hint")).to_contain_text("Swipe")
+    close = dialog.get_by_role("button", name="Close").bounding_box()
+    stage = dialog.locator(".stage").bounding_box()
+    assert close["x"] + close["width"] > 375 - 24
+    assert close["y"] + close["height"] <= stage["y"]
+    bar = dialog.locator(".bar-of-stage")
+    assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
+    middles = bar.locator("button:visible").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(box => box.y + box.height / 2)"
+    )
+    assert len(middles) == 4  # before, after, play, how near
+    assert max(middles) - min(middles) < 1
+    dialog.get_by_role("button", name="Close").tap()
+    expect(dialog).to_be_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 900])
 def test_the_page_is_readable(opened, grid, scheme, width):

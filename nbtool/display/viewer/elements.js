@@ -14,6 +14,11 @@ function button(text, label, action) {
   return element;
 }
 
+// Not done again by the second press of a double click: by then, the button may be another's.
+function single(action) {
+  return (event) => event.detail < 2 && action();
+}
+
 // A drop-down of values and texts.
 function select(label, options, chosen, change) {
   const element = make("select", { "aria-label": label });
@@ -33,6 +38,11 @@ function pairsTable(pairs) {
   const rows = pairs.map(([label, value, name = ""]) =>
     make("tr", {}, make("th", { scope: "row", title: name }, label), make("td", { dir: "auto" }, value)));
   return make("table", {}, make("tbody", {}, ...rows));
+}
+
+// Whether there are fingers, and no mouse or keys.
+function touched() {
+  return window.matchMedia("(hover: none)").matches;
 }
 
 async function copyText(text, beside) {

@@ -7,6 +7,9 @@
 // offer led(id, key): the id that an arrow or a page key leads to, or null, and ways(): in which
 // the pictures can be played, [{name, step(id)}].
 
+const ZOOMING = "+ − and the wheel zoom, 0 fits, 1 is 100 %";
+const FINGERS = "Swipe for the next  ·  two fingers zoom";
+
 class Enlarged {
   constructor(host) {
     this.host = host;
@@ -36,9 +39,9 @@ class Enlarged {
     const bar = make("div", { class: "bar-of-stage" },
       make("span", {}, this.before, this.count, this.after), this.player.element, this.scales);
     const top = make("div", { class: "top" }, this.title, this.close);
-    const details = make("div", { class: "details" }, top, this.actions, this.tables, this.hint);
+    const details = make("div", { class: "details" }, this.actions, this.tables, this.hint);
     this.element = make("dialog", { class: "nbtool-enlarged", "aria-label": "Enlarged image" },
-      make("div", { class: "enlarged" }, this.zoom.stage, bar, details));
+      make("div", { class: "enlarged" }, top, this.zoom.stage, bar, details));
     this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("close", () => {
@@ -79,7 +82,8 @@ class Enlarged {
     const { title, url, size, alert, text } = host.item(id);
     write(this.title, title);
     write(this.count, host.count(id));
-    write(this.hint, [host.hint(id), "+ − and the wheel zoom, 0 fits, 1 is 100 %"].filter(Boolean).join("  ·  "));
+    this.title.title = title;
+    write(this.hint, touched() ? FINGERS : [host.hint(id), ZOOMING].filter(Boolean).join("  ·  "));
     disable(this.before, host.beside(id, -1) === null);
     disable(this.after, host.beside(id, 1) === null);
     this.offer(host.actions(id, this.whole));
@@ -94,7 +98,7 @@ class Enlarged {
   offer(actions) {
     const { whole, buttons } = this;
     const wanted = actions.map(({ name, label, pressed, act }) => {
-      if (!buttons.has(name)) buttons.set(name, button("", name, () => this.acts.get(name)()));
+      if (!buttons.has(name)) buttons.set(name, button("", name, single(() => this.acts.get(name)())));
       const one = buttons.get(name);
       write(one, label);
       if (pressed !== undefined) one.setAttribute("aria-pressed", pressed);

@@ -1,6 +1,13 @@
 // What keys and clicks do.
 
 const KEYS = "click or Enter enlarges · arrows move · S stars · P pins · Space, Ctrl-click, Shift-click select";
+const TOUCHES = "tap a picture to enlarge it";
+const FURTHER = new Set([...Object.keys(ARROWS), "Home", "End", "PageUp", "PageDown"]);
+
+// What can be done with a cell: by keys and mouse, or by fingers.
+function usage() {
+  return touched() ? TOUCHES : KEYS;
+}
 
 class Keys {
   constructor(view) {
@@ -37,35 +44,49 @@ class Keys {
       event.preventDefault();
       event.stopPropagation();
     }
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const toAnEnd = event.ctrlKey && (event.key === "Home" || event.key === "End");
+    if (event.altKey || event.metaKey || (event.ctrlKey && !toAnEnd)) return;
     if (event.key === "Enter" && event.shiftKey) return; // runs the cell of a notebook
     event.stopPropagation(); // a notebook has shortcuts on the same keys
     if (!inside) return;
     const number = view.current;
-    const page = /^Page(Up|Down)$/.test(event.key);
     if (event.key === "s") view.marks.star(number);
     else if (event.key === "p") view.marks.pin(number);
     else if (event.key === " ") view.marks.toggle(number);
-    else if (page ? view.turns() : event.key in ARROWS) this.walk(event, page);
+    else if (FURTHER.has(event.key)) this.walk(event);
     else return;
     event.preventDefault();
   }
 
-  walk({ key, shiftKey }, page) {
+  walk({ key, shiftKey, ctrlKey }) {
     const { view } = this;
     view.marks.anchor ??= view.current;
-    const moved = view.goTo(this.moved(view.current, key), page);
+    const turned = /^Page/.test(key) && view.turns();
+    const moved = view.goTo(this.moved(view.current, key, ctrlKey), turned);
     if (moved) view.sheet.enter(view.current, { focus: true });
     if (shiftKey) view.marks.extend(view.current);
     else view.marks.anchor = null;
   }
 
-  // The cell that a key leads to from another, or null where there is no further.
-  moved(number, key) {
-    const { view } = this;
-    if (!(key in ARROWS)) return view.arrangement.side("pages").step(number, key === "PageUp" ? -1 : 1);
-    const { layout } = view.sheet;
-    return layout.cell(...layout.find(number).map((at, i) => at + ARROWS[key][i]));
+  // The cell that a key leads to from another, or null where there is no further: the page keys turn
+  // the pages of a table that has some.
+  moved(number, key, ctrl = false) {
+    const { layout, inSight } = this.view.sheet;
+    const [row, column] = layout.find(number);
+    const [last, end] = [layout.rows - 1, layout.columns - 1];
+    const pages = key === "PageUp" ? -1 : 1;
+    if (key in ARROWS) return layout.cell(row + ARROWS[key][0], column + ARROWS[key][1]);
+    if (key === "Home") return layout.cell(ctrl ? 0 : row, 0);
+    if (key === "End") return this.lastOf(ctrl ? last : row, end);
+    if (this.view.turns()) return this.view.arrangement.side("pages").step(number, pages);
+    return this.lastOf(Math.min(last, Math.max(0, row + pages * inSight)), column);
+  }
+
+  // The last cell of a row that is not beyond a column: a row may end before the others.
+  lastOf(row, column) {
+    const { layout } = this.view.sheet;
+    while (column > 0 && layout.cell(row, column) === null) column -= 1;
+    return layout.cell(row, column);
   }
 
   hint() {

@@ -44,6 +44,11 @@ class Sheet {
     return this.layout.top(row, this.height, HEADING);
   }
 
+  // How many rows are in sight.
+  get inSight() {
+    return Math.max(1, Math.floor((this.element.clientHeight - this.headHeight) / this.height));
+  }
+
   // How wide a letter is, about.
   letter() {
     return widest(["abcdefghij 01234"], this.element) / 16;

@@ -214,7 +214,7 @@ class View {
 
   tell(number) {
     if (number === null) {
-      write(this.line, KEYS);
+      write(this.line, usage());
       return;
     }
     const state = this.state(number);

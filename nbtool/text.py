@@ -48,6 +48,12 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def plural(noun: str, number: int) -> str:
+    """Any word, for so many; one whose plural is not simply made stays as it is."""
+    is_simple = noun.replace(" ", "").isalpha() and not noun.endswith(("s", "x", "z", "h", "y"))
+    return f"{noun}s" if is_simple and number != 1 else noun
+
+
 def duration(seconds: float) -> str:
     """Seconds in words as short as is useful: "0.8 s", "42 s", "3 min", "2 h 05 min"."""
     if seconds < 9.95:

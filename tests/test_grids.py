@@ -289,7 +289,7 @@ def test_the_grids_are_listed_with_what_is_there_of_them(gen, monkeypatch):
     ]
     text, page = (nbtool.grids()._repr_mimebundle_()[f"text/{kind}"] for kind in ("plain", "html"))
     for said in (text, page):
-        assert "fox 2 × color 2 × size 2 × seed 2" in said
+        assert "2 fox × 2 colors × 2 sizes × 2 seeds" in said
         assert "3 of 4 images" in said
     assert repr(nbtool.grids()) == text
     assert sorted(nbtool.grids()) == ["foxes", "stars"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from nbtool.recipes.axes import Sweep
+from nbtool.recipes.parameters import extent
 from nbtool.results.progress import Progress
 from nbtool.text import count, duration, ellipsized, printable, table
 
@@ -45,7 +46,7 @@ def _row(place: int, job: Queued) -> tuple[str, ...]:
     return (
         str(place),
         ellipsized(job.sweep.base.prompt, 60),
-        " × ".join(f"{printable(axis.name)} {len(axis)}" for axis in job.sweep.axes),
+        extent({axis.name: len(axis) for axis in job.sweep.axes}),
         printable(job.model),
         f"{progress.done:,} of {count(progress.total, 'image')}",
         job.state if left is None else f"{job.state}, {duration(left)} left",

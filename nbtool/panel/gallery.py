@@ -62,7 +62,7 @@ class Gallery(anywidget.AnyWidget):
     asked = traitlets.Dict().tag(sync=True)  # words, model, starred, today, deleted, sort
     found = traitlets.Dict().tag(sync=True)  # what was asked for when these keys were found
     models = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    said = traitlets.Dict().tag(sync=True)  # what was done last: text, undo
+    said = traitlets.Dict().tag(sync=True)  # what was done last, by section: text, undo
     deleted = traitlets.Dict().tag(sync=True)  # what can be removed for good: images, size
     folder = traitlets.Dict().tag(sync=True)  # where the images are: path, home
     section = traitlets.Unicode("images").tag(sync=True)  # or "sweeps" or "queue"

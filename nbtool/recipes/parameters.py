@@ -17,7 +17,7 @@ from nbtool import schedulers
 from nbtool.errors import RecipeError, unknown_name
 from nbtool.recipes import checks
 from nbtool.recipes.checks import REAL, TEXT, WHOLE, Check, real, whole
-from nbtool.text import digits, printable
+from nbtool.text import digits, plural, printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +171,19 @@ def called(name: str) -> str:
     """What a parameter is called wherever people see it; another name stays as it is."""
     row = ROWS.get(name)
     return row.label or titled(name) if row else printable(name)
+
+
+def counted(name: str, number: int) -> str:
+    """So many values of a parameter or of a word: "60 seeds", "3 guidance", "2 colors"."""
+    row = ROWS.get(name)
+    noun = called(name).lower() if row else printable(name)
+    is_amount = row is not None and row.kind == REAL
+    return f"{number:,} {noun if is_amount else plural(noun, number)}"
+
+
+def extent(lengths: Mapping[str, int]) -> str:
+    """Axes by how many values each has: "60 seeds × 3 guidance"; "" for none."""
+    return " × ".join(counted(name, number) for name, number in lengths.items())
 
 
 def titled(name: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from nbtool import files
 from nbtool.errors import GenerationError, RecipeError, StoreError
+from nbtool.recipes.parameters import extent
 from nbtool.results import grid_records, records
 from nbtool.results.folder import (
     DELETED,
@@ -224,7 +225,7 @@ class SavedGrids(Mapping[str, Labelled]):
         return [
             (
                 ellipsized(record["name"], 40),
-                " × ".join(f"{printable(name)} {n}" for name, n in record["axes"].items()),
+                extent(record["axes"]),
                 f"{record['there']:,} of {count(record['images'], 'image')}",
                 ellipsized(record["prompt"], 60),
                 _day(record["created"]),

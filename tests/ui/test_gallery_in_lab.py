@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 import nbtool
 
 IMAGES = 600
+FEW_IMAGES = 40
 FILL = f"""
 import nbtool
 from nbtool.testing import FakeEngine
@@ -22,7 +23,17 @@ gen.grid(["a red fox", "a blue hat"], seed=[1, 2]).name = "<b>foxes</b>"
 panel = gen.panel()
 panel
 """
+FEW = """
+import nbtool
+from nbtool.testing import FakeEngine
+gen = nbtool.Generator(engine=FakeEngine(num_inference_steps=1, width=32, height=32))
+gen.grid("a picture", seed=range({seeds}), width={widths})
+gen.panel()
+"""
 WAITING = "engine.hold(1); jobs = [gen.submit(f'job {n}', seed=range(5)) for n in range(3)]"
+PLACES = """tiles => tiles.map(tile => tile.getBoundingClientRect())
+  .map(({ x, y, width }) => [x, y, width].map(Math.round).join())"""
+SAME = f"before => String(({PLACES})([...document.querySelectorAll('.nbtool-tile')])) === before"
 IN_SIGHT = """list => [...list.querySelectorAll(".nbtool-tile")].filter(tile => {
   const [box, frame] = [tile, list].map(one => one.getBoundingClientRect());
   return box.bottom > frame.top && box.top < frame.bottom;
@@ -39,7 +50,7 @@ class Shown:
         self.tiles = self.root.get_by_role("gridcell")
         self.chosen = self.root.locator('[role="gridcell"][aria-selected="true"]')
         self.count = self.root.locator(".nbtool-count")
-        self.done = self.root.locator(".nbtool-done")
+        self.done = self.root.locator(".nbtool-done:visible [role=status]")
 
     def button(self, name):
         return self.root.get_by_role("button", name=name, exact=True)
@@ -63,6 +74,48 @@ def gallery(lab, request):
     shown.notebook = notebook
     expect(shown.count).to_have_text(re.compile(rf"^1–\d+ of {IMAGES + 4}$"))
     yield shown
+    assert notebook.errors == []
+
+
+@pytest.mark.parametrize(
+    ("width", "widths", "stay"),
+    [
+        (720, [32, 96], True),
+        (1280, [32], True),
+        (1280, [32, 96], False),  # there, a landscape leaves the gallery more room
+        (1920, [32, 96], True),
+    ],
+)
+def test_a_double_click_enlarges_its_tile_and_moves_none(lab, width, widths, stay):
+    few = FEW.format(seeds=FEW_IMAGES // len(widths), widths=widths)
+    notebook = lab.notebook([few, "gen.panel()"], width=width)
+    notebook.run(0)
+    gallery, page = Shown(notebook), notebook.page
+    expect(gallery.count).to_have_text(re.compile(f"of {FEW_IMAGES}$"))
+    dialog = page.locator("dialog.nbtool-enlarged[open]")
+    columns = int(gallery.root.get_by_role("grid").get_attribute("aria-colcount"))
+    gallery.tiles.nth(columns + 1).scroll_into_view_if_needed()
+    for place in (0, 1, columns, columns + 1):
+        before = ",".join(gallery.tiles.evaluate_all(PLACES))
+        box = gallery.tiles.nth(place).bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        for count in (1, 2):
+            page.mouse.down(click_count=count)
+            page.mouse.up(click_count=count)
+            expect(gallery.root.get_by_text("1 chosen", exact=True)).to_be_visible()
+            if stay:
+                page.wait_for_function(SAME, arg=before)
+        expect(dialog.get_by_text(f"{place + 1} of {FEW_IMAGES}")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        expect(gallery.chosen).to_have_count(0)
+        if stay:
+            page.wait_for_function(SAME, arg=before)
+    expect(gallery.done).to_have_text("")
+    assert len(nbtool.Store(notebook.store)) == FEW_IMAGES
+    notebook.run(1)
+    expect(page.locator(".nbtool-library")).to_have_count(2)
+    assert violations(page, ".nbtool-panel") == []
     assert notebook.errors == []
 
 
@@ -198,6 +251,13 @@ def test_all_images_are_there_as_one_scrolls_and_are_searched(gallery):
     gallery.button("Search · 1 set").click()
     expect(search).to_be_visible()
     assert gallery.is_accessible()
+    gallery.choose(0)
+    page.keyboard.press("Delete")
+    expect(gallery.done).to_contain_text("1 image deleted")
+    gallery.button("Look through deleted images").click()
+    expect(gallery.root.get_by_role("grid", name="Deleted images")).to_be_visible()
+    gallery.choose(0)
+    assert gallery.is_accessible()
 
 
 @pytest.mark.parametrize("gallery", [LIGHT], indirect=True)
@@ -216,8 +276,17 @@ def test_sweeps_are_opened_and_jobs_cancelled(gallery):
     page.keyboard.press("Enter")
     gallery.button("Delete: foxes and hats").click()
     expect(gallery.done).to_contain_text("1 sweep deleted")
-    gallery.button("Undo").click()
+    expect(gallery.button("Undo")).to_be_focused()
+    gallery.button("Images").click()
+    expect(gallery.done).to_have_text("")
+    gallery.button("Sweeps").click()
+    gallery.button("Undo").press("Enter")
     expect(gallery.button("Open: foxes and hats")).to_be_visible()
+    close = gallery.button("Close this line")
+    expect(close).to_be_focused()
+    close.press("Enter")
+    expect(close).to_be_hidden()
+    expect(gallery.button("Sweeps")).to_be_focused()
     assert gallery.is_accessible()
     notebook.run(1)
     gallery.button("Queue").click()

@@ -159,12 +159,12 @@ def test_several_are_deleted_put_back_and_removed_for_good(panel, gallery, gener
     do("delete", *images[:3])
     assert listed(gallery) == keys(images[3:])
     assert gallery.selected == images[3].recipe.key
-    assert gallery.said == {"text": "3 images deleted", "undo": True}
+    assert gallery.said["images"] == {"text": "3 images deleted", "undo": True}
     assert gallery.deleted["images"] == 3
     generator("a green owl", seed=3)  # asked for anew, it is made again
-    do("undo")
+    do("undo", section="images")
     said = "2 images put back; 1 was made anew meanwhile"
-    assert gallery.said == {"text": said, "undo": False}
+    assert gallery.said["images"] == {"text": said, "undo": False}
     assert set(listed(gallery)) == set(keys(images))
     assert images[1].note == "kept with it"
     do("delete", images[2])
@@ -172,9 +172,9 @@ def test_several_are_deleted_put_back_and_removed_for_good(panel, gallery, gener
     assert images[2].recipe.key in listed(gallery)
     do("delete", images[2])
     do("empty")
-    assert "removed for good" in gallery.said["text"]
-    assert (gallery.said["undo"], gallery.deleted["images"]) == (False, 0)
-    do("undo")
+    assert "removed for good" in gallery.said["images"]["text"]
+    assert (gallery.said["images"]["undo"], gallery.deleted["images"]) == (False, 0)
+    do("undo", section="images")
     assert len(gallery.images) == 4
     assert panel.notice.text == ""
 
@@ -187,7 +187,7 @@ def test_several_are_starred_and_noted_and_a_note_comes_back(panel, gallery, ima
     assert [image.starred for image in images] == [True, True, False, False, False]
     assert panel.generate.detail.star.value
     assert panel.generate.detail.note.value == "both"
-    do("undo")
+    do("undo", section="images")
     assert [image.note for image in images[:2]] == ["the old one", ""]
 
 
@@ -208,20 +208,38 @@ def test_what_cannot_be_undone_any_more_is_said_and_blocks_nothing(
 ):
     gallery, deleted = panel.generate.gallery, generator.store.path / "deleted"
     do("delete", *images[:2])
-    generator.grid("a pin", seed=[1, 2]).name = "pins"
-    do("delete sweep", name="pins")
-    for path in (deleted / images[0].path.name, *(deleted / "grids").iterdir()):
-        path.unlink()
-    do("undo")
-    assert gallery.said == {"text": "That cannot be undone any more", "undo": True}
+    for name in ("pins", "needles"):
+        generator.grid(name, seed=[1, 2]).name = name
+        do("delete sweep", name=name)
+    (deleted / images[0].path.name).unlink()
+    newest = max((deleted / "grids").iterdir(), key=lambda path: "needles" in path.read_text())
+    newest.unlink()
+    do("undo", section="sweeps")
+    assert gallery.said["sweeps"] == {"text": "That cannot be undone any more", "undo": True}
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", _refused)
-        do("undo")
+        do("undo", section="sweeps")
     assert "Read-only file system" in panel.notice.text
-    do("undo")
-    assert gallery.said["text"].startswith("1 image put back; 1 could not be: ")
+    do("undo", section="sweeps")
+    assert gallery.said["sweeps"] == {"text": "1 sweep put back", "undo": False}
+    assert list(generator.store.grids) == ["pins"]
+    do("undo", section="images")
+    assert gallery.said["images"]["text"].startswith("1 image put back; 1 could not be: ")
     assert images[1].recipe.key in listed(gallery)
-    assert not gallery.said["undo"]
+    assert not gallery.said["images"]["undo"]
+
+
+def test_what_only_tells_goes_with_the_next_thing_that_is_done(gallery, generator, images, do):
+    generator.grid("a pin", seed=[1, 2]).name = "pins"
+    do("delete", *images[:2])
+    do("delete sweep", name="pins")
+    offered = [gallery.said[section]["undo"] for section in ("images", "sweeps")]
+    assert offered == [True, True]  # each in its own section, and both stay
+    do("undo", section="images")
+    assert gallery.said["images"]["text"] == "2 images put back"
+    do("star", images[0], starred=True)
+    assert gallery.said["images"]["text"] == ""
+    assert gallery.said["sweeps"]["undo"]
 
 
 def test_all_that_can_be_is_put_back(gallery, images, do):
@@ -229,8 +247,8 @@ def test_all_that_can_be_is_put_back(gallery, images, do):
     deleted = images[1].path.parent / "deleted"
     (deleted / images[1].path.name).unlink()
     do("restore all")
-    assert gallery.said["text"].startswith("2 images put back; 1 could not be: ")
-    assert "its PNG is gone" in gallery.said["text"]
+    assert gallery.said["images"]["text"].startswith("2 images put back; 1 could not be: ")
+    assert "its PNG is gone" in gallery.said["images"]["text"]
     assert {images[0].recipe.key, images[2].recipe.key} <= set(listed(gallery))
 
 
@@ -247,7 +265,7 @@ def test_what_was_deleted_is_looked_through_and_some_of_it_put_back(
     gallery.selected = images[1].recipe.key
     assert panel.generate.detail.stage.picture == images[1].png
     do("restore", images[1])
-    assert gallery.said["text"] == "1 image put back"
+    assert gallery.said["images"]["text"] == "1 image put back"
     assert listed(gallery) == [images[2].recipe.key, images[0].recipe.key]
     assert images[1].recipe.key in generator.store
     say(panel.generate.detail.star, key=images[1].recipe.key, value=False)  # what is looked at
@@ -267,7 +285,7 @@ def test_who_looks_through_what_is_removed_is_back_at_all_images(panel, gallery,
     panel.join(SECONDS)
     gallery.selected = images[0].recipe.key
     do("empty")
-    assert "2 images removed for good" in gallery.said["text"]
+    assert "2 images removed for good" in gallery.said["images"]["text"]
     assert listed(gallery) == keys(images[2:])
     assert (gallery.asked, gallery.deleted["images"]) == ({}, 0)
     assert gallery.selected == images[2].recipe.key
@@ -309,13 +327,13 @@ def test_paths_are_copied_and_settings_used(panel, gallery, images, do, monkeypa
 
 
 def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, generator, do):
-    name = "a red fox · seed 3"
+    name = "a red fox · 3 seeds"
     for extra in (3, 4, 3):  # another of the same axes gets another name, the same keeps its own
         grid = generator.grid("a red fox", seed=[1, 2, extra])
         gallery.keep_sweep(grid)
         panel.join(SECONDS)
     assert [sweep["name"] for sweep in gallery.sweeps] == [f"{name} (2)", name]
-    assert (gallery.sweeps[1]["axes"], gallery.sweeps[1]["there"]) == ("seed 3", 3)
+    assert (gallery.sweeps[1]["axes"], gallery.sweeps[1]["there"]) == ("3 seeds", 3)
     do("open sweep", name=name)
     (view,) = gallery.sweep.children
     assert (len(view.grid), gallery.opened) == (3, name)
@@ -329,7 +347,7 @@ def test_a_sweep_is_kept_by_itself_opened_renamed_and_deleted(panel, gallery, ge
     do("delete sweep", name="foxes")
     assert (gallery.opened, gallery.sweep.children) == ("", ())
     assert "foxes" not in generator.store.grids
-    do("undo")
+    do("undo", section="sweeps")
     assert len(generator.store.grids["foxes"]) == 3
 
 
@@ -349,7 +367,7 @@ def test_the_queue_has_every_job_and_moves_or_cancels_it(panel, gallery, generat
     assert engine.wait_for_hold(SECONDS)
     gallery.section = "queue"
     until(lambda: [job["prompt"] for job in gallery.queue] == ["job 0", "job 1", "job 2"])
-    assert (gallery.queue[0]["state"], gallery.queue[1]["axes"]) == ("running", "seed 3")
+    assert (gallery.queue[0]["state"], gallery.queue[1]["axes"]) == ("running", "3 seeds")
     say(gallery, kind="move up", name=gallery.queue[2]["id"])
     until(lambda: gallery.queue[0]["prompt"] == "job 2")
     named = {job["prompt"]: job["id"] for job in gallery.queue}

@@ -64,6 +64,8 @@ class Browsing {
   }
 
   closed(key) {
-    this.gallery.tiles.focus(key);
+    const { gallery } = this;
+    if (gallery.choice.places.has(key)) gallery.tiles.focus(key);
+    else gallery.focus();
   }
 }

@@ -10,33 +10,33 @@ class Trash {
     this.leave = button("Back to all", "Back to all images", () => search.everything());
     this.back = button("Put all back", "Put all deleted images back", () => model.send({ kind: "restore all" }));
     this.empty = button("Remove for good …", "Remove deleted images for good", () => this.ask(true));
-    this.yes = button("Remove", "Remove for good", () => {
+    this.yes = button("Remove", "Remove for good", single(() => {
       model.send({ kind: "empty" });
       this.ask(false);
-    });
+    }));
     this.no = button("Keep", "Keep", () => this.ask(false));
     this.element = make("div", { class: "nbtool-trash", role: "group", "aria-label": "Deleted images" },
       this.text, this.look, this.leave, this.back, this.empty, this.yes, this.no);
-    this.element.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !this.asking) return;
-      event.stopPropagation();
-      this.ask(false);
-    });
     this.asking = false;
     this.show();
   }
 
   ask(asking) {
-    const was = this.asking;
     this.asking = asking;
     this.show();
-    if (asking) this.no.focus();
-    else if (was && !this.element.hidden) this.empty.focus();
+    (asking ? this.no : this.empty).focus();
+  }
+
+  // Escape leaves the question, wherever in the gallery one is.
+  key(event) {
+    if (event.key !== "Escape" || !this.asking) return;
+    event.stopPropagation();
+    event.preventDefault();
+    this.ask(false);
   }
 
   show() {
     const { images = 0, size = "" } = this.gallery.model.get("deleted");
-    const focused = this.element.contains(document.activeElement);
     this.element.hidden = !images;
     const what = `${images.toLocaleString("en")} deleted ${images === 1 ? "image" : "images"}, ${size}`;
     write(this.text, this.asking ? `Remove ${what}, for good?` : what);
@@ -44,6 +44,5 @@ class Trash {
     this.leave.hidden = this.asking || !this.gallery.deleted;
     this.empty.hidden = this.back.hidden = this.asking;
     this.yes.hidden = this.no.hidden = !this.asking;
-    if (focused && this.element.hidden) this.gallery.focus();
   }
 }

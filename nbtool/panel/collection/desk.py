@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtool.live.feed import sendable
 from nbtool.panel.background import InTurn
 from nbtool.panel.collection.changes import Changes
+from nbtool.panel.collection.done import Done
 from nbtool.panel.collection.queue import Queue
 from nbtool.panel.collection.sweeps import Sweeps
 from nbtool.text import count
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from nbtool.recipes.recipe import Recipe
     from nbtool.results.image import GeneratedImage
     from nbtool.results.store import Store
+
+SECTIONS = ("images", "sweeps")  # in which something is said of what was done
+Act = Callable[[Mapping[str, Any]], None]
 
 
 class Wall(Protocol):
@@ -66,17 +71,18 @@ class Desk:
         self._store = store
         self._copy = copy
         self.use: Callable[[Recipe], None] = lambda _: None  # the settings of an image
-        self._changes = Changes(store, self._say)
+        self._done = {name: Done(partial(self._say, name)) for name in SECTIONS}
+        self._changes = Changes(store, self._done["images"])
         self._in_turn = InTurn(notice.fail)
         self.sweeps = Sweeps(store)
         self.queue = Queue(self._show_queue, lambda: wall.is_open("queue"), notice.fail)
-        self._acts: dict[str, Callable[[Mapping[str, Any]], None]] = {
+        self._acts: dict[str, Act] = {
             "use": self._use,
             "paths": self._copy_paths,
             "star": self._star,
             "note": self._note,
             "delete": lambda said: self._changes.delete(texts(said.get("cells")), wall.gone),
-            "undo": lambda _: self._take_back(self._changes.undo),
+            "undo": lambda said: self._take_back(self._done[said["section"]].undo),
             "restore": lambda said: self._restore(texts(said.get("cells"))),
             "restore all": lambda _: self._restore(self._store.deleted.find().keys),
             "empty": lambda _: self._empty(),
@@ -91,7 +97,7 @@ class Desk:
     def hear(self, kind: str, said: Mapping[str, Any]) -> None:
         """Does what was asked for, after what was asked for before; returns at once."""
         if act := self._acts.get(kind):
-            self._in_turn(lambda: act(said))
+            self._in_turn(lambda: self._act(act, said))
 
     def keep(self, grid: Any) -> None:
         """Keeps the grid of a sweep under a name that it suggests itself; returns at once."""
@@ -111,8 +117,13 @@ class Desk:
         self._in_turn.join(timeout)
         self.queue.join(timeout)
 
-    def _say(self, text: str, undo: bool = False) -> None:
-        self._wall.said = {"text": sendable(text), "undo": undo}
+    def _act(self, act: Act, said: Mapping[str, Any]) -> None:
+        for done in self._done.values():
+            done.go_on()
+        act(said)
+
+    def _say(self, section: str, text: str, undo: bool) -> None:
+        self._wall.said = {**self._wall.said, section: {"text": sendable(text), "undo": undo}}
 
     def _use(self, said: Mapping[str, Any]) -> None:
         for key in texts(said.get("cells"))[:1]:
@@ -123,7 +134,7 @@ class Desk:
         paths = [str(image.path) for image in images if image.path]
         self._copy("\n".join(paths))
         copied = "The path is" if len(paths) == 1 else f"{len(paths):,} paths are"
-        self._say(f"{copied} on the clipboard")
+        self._done["images"].tell(f"{copied} on the clipboard")
 
     def _star(self, said: Mapping[str, Any]) -> None:
         keys = texts(said.get("cells"))
@@ -153,8 +164,10 @@ class Desk:
     def _empty(self) -> None:
         keys = self._store.deleted.find().keys
         freed = self._store.empty_deleted()
-        self._changes.forget()
-        self._say(f"{count(len(keys), 'image')} removed for good; {size_of(freed)} are free again")
+        done = self._done["images"]
+        done.forget()
+        removed = f"{count(len(keys), 'image')} removed for good"
+        done.tell(f"{removed}; {size_of(freed)} are free again")
         self._wall.removed(keys)
         self._describe()
 
@@ -191,7 +204,7 @@ class Desk:
             undo()
             return "1 sweep put back"
 
-        self._changes.did("1 sweep deleted; its images stay", put_back)
+        self._done["sweeps"].did("1 sweep deleted; its images stay", put_back)
         self._list_sweeps()
 
     def _show_queue(self, queue: list[dict[str, Any]]) -> None:

@@ -12,31 +12,36 @@ class Gallery {
     this.shelf = new Shelf(model);
     this.choice = new Choice();
     this.tiles = new TileGrid(this, this.choice);
+    this.staying = new Staying(this.tiles.element);
     this.keyboard = new Keyboard(this);
     this.dragging = new Dragging(this);
     this.search = new Search(model);
-    this.tools = new Tools(this, model.get("folder"));
-    this.said = new Said(model);
+    this.tools = new Tools(this);
+    this.done = new Map(["images", "sweeps"].map((section) => [section, new Done(model, section)]));
     this.trash = new Trash(this);
     this.sweeps = new Sweeps(model);
     this.queue = new Queue(model);
     this.enlarged = new Enlarged(new Browsing(this));
     this.counting = new Counting(this);
     this.images = make("div", { class: "nbtool-images-of-store" }, this.search.element,
-      this.tools.element, this.tools.form, this.counting.nothing, this.counting.all,
-      this.tiles.element, this.trash.element);
-    this.sections = new Sections(model, {
-      images: this.images, sweeps: this.sweeps.element, queue: this.queue.element,
-    });
+      this.tools.element, this.counting.nothing, this.counting.all, this.tiles.element,
+      this.foot(model.get("folder")));
+    const sweeps = make("div", {}, this.sweeps.element, this.done.get("sweeps").element);
+    this.sections = new Sections(model, { images: this.images, sweeps, queue: this.queue.element });
     const head = make("div", { class: "nbtool-library-head" }, this.sections.element, this.counting.element);
-    this.root = make("div", { class: "nbtool-library" }, head, this.said.element,
-      this.images, this.sweeps.element, this.queue.element, this.enlarged.element);
+    this.root = make("div", { class: "nbtool-library" }, head, this.images, sweeps, this.queue.element,
+      this.enlarged.element);
     el.append(this.root);
     this.listen();
     this.arrive();
     this.turn();
     this.take();
     this.order();
+  }
+
+  foot(folder) {
+    const parts = [folderLink(folder), this.done.get("images").element, this.trash.element];
+    return make("div", { class: "nbtool-foot" }, ...parts.filter(Boolean));
   }
 
   listen() {
@@ -47,23 +52,50 @@ class Gallery {
       "change:total": () => this.counting.show(), "change:found": () => this.reset(),
       "change:asked": () => this.search.show(), "change:models": () => this.search.show(),
       "change:ahead": () => this.take(),
-      "change:said": () => this.said.show(), "change:deleted": () => this.weigh(),
+      "change:said": () => this.done.forEach((line) => line.show()), "change:deleted": () => this.weigh(),
       "change:sweeps": () => this.sweeps.show(), "change:opened": () => this.sweeps.show(),
       "change:queue": () => this.jobs(), "change:section": () => this.turn(),
       "msg:custom": (content) => this.receive(content),
     };
-    for (const [name, act] of Object.entries(this.heard)) model.on(name, act);
+    for (const [name, act] of Object.entries(this.heard)) {
+      this.heard[name] = (...said) => this.keepingFocus(() => act(...said));
+      model.on(name, this.heard[name]);
+    }
     this.shelf.watchers.add((keys) => this.came(keys));
     this.watch = new ResizeObserver(([{ contentRect }]) =>
       this.root.classList.toggle("nbtool-narrow", contentRect.width < NARROW));
     this.watch.observe(this.root);
     this.onWindow = {
       keydown: (event) => this.keyboard.guard(event), focus: () => this.look(),
+      click: (event) => this.clicks(event), dblclick: (event) => this.clicks(event),
       dragover: (event) => dragging.over(event), drop: (event) => dragging.drop(event),
       dragend: () => dragging.end(),
     };
     for (const [name, act] of Object.entries(this.onWindow)) window.addEventListener(name, act, true);
     this.images.addEventListener("pointerenter", () => this.look());
+    this.root.addEventListener("keydown", (event) => this.trash.key(event));
+  }
+
+  // The second click of two belongs to the tile that the first was on, whatever lies there by then.
+  clicks(event) {
+    if (event.type === "click" && event.detail < 2) {
+      this.clicked = this.tiles.keyAt(event.target);
+      return;
+    }
+    const key = this.clicked;
+    if (!key || (event.type === "click" && this.tiles.keyAt(event.target) === key)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (event.type === "dblclick" && this.choice.places.has(key) && !this.making(key)) this.enlarged.show(key);
+  }
+
+  // When what has the focus goes, the next that makes sense gets it.
+  keepingFocus(act) {
+    const before = this.root.contains(document.activeElement);
+    act();
+    const { activeElement } = document;
+    const there = this.root.contains(activeElement) && activeElement.checkVisibility({ visibilityProperty: true });
+    if (before && !there) this.focus();
   }
 
   // What others did to the store meanwhile is seen when somebody comes back to it.
@@ -164,7 +196,6 @@ class Gallery {
   act(name, key, event) {
     const { choice } = this;
     if (this.making(key)) return;
-    if (name === "dblclick") return this.enlarged.show(key);
     if (name === "dragstart") return this.dragging.begin(key, event);
     if (name === "star") return this.send("star", { starred: !this.words(key)?.starred }, [key]);
     const more = event.ctrlKey || event.metaKey;
@@ -217,6 +248,7 @@ class Gallery {
   // What is chosen, and what is looked at.
 
   select(key) {
+    this.staying.hold();
     this.model.set("selected", key);
     this.model.save_changes();
   }
@@ -241,8 +273,14 @@ class Gallery {
   }
 
   focus() {
-    if (this.choice.order.length) this.tiles.focus();
-    else this.counting.all.focus();
+    const section = this.model.get("section");
+    if (section === "images" && this.choice.order.length) {
+      this.tiles.focus();
+      return;
+    }
+    const { undo, away } = this.done.get(section) ?? {};
+    const controls = [this.counting.all, undo, away, this.sections.tabs.get(section)];
+    controls.find((one) => one?.checkVisibility()).focus();
   }
 
   star(starred) {
@@ -258,6 +296,7 @@ class Gallery {
     for (const [name, act] of Object.entries(this.heard)) this.model.off(name, act);
     for (const [name, act] of Object.entries(this.onWindow)) window.removeEventListener(name, act, true);
     this.watch.disconnect();
+    this.staying.close();
     this.tiles.close();
     this.shelf.close();
   }

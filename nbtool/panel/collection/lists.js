@@ -21,7 +21,7 @@ class Sweeps {
     if (this.missed) return; // it is being written
     this.empty.hidden = sweeps.length > 0;
     this.list.hidden = !sweeps.length;
-    const at = focusedPlace(this.list);
+    const at = focusIn(this.list);
     this.list.replaceChildren(...sweeps.map((sweep) => this.entry(sweep)));
     backTo(this.list, at);
   }
@@ -36,7 +36,7 @@ class Sweeps {
       this.send("open sweep", open ? "" : name));
     opened.setAttribute("aria-expanded", open);
     const rename = button("Rename", `Rename: ${name}`, () => this.write(name, words, title));
-    const remove = button("Delete", `Delete: ${name}`, () => this.send("delete sweep", name));
+    const remove = button("Delete", `Delete: ${name}`, single(() => this.send("delete sweep", name)));
     return make("li", {}, words, make("span", { class: "nbtool-list-acts" }, opened, rename, remove));
   }
 
@@ -82,7 +82,7 @@ class Queue {
     const jobs = this.model.get("queue");
     this.empty.hidden = jobs.length > 0;
     this.list.hidden = !jobs.length;
-    const at = focusedPlace(this.list);
+    const at = focusIn(this.list);
     const wanted = jobs.map((job, place) => {
       if (!this.entries.has(job.id)) this.entries.set(job.id, this.entry(job));
       this.tell(this.entries.get(job.id), job, place);
@@ -100,8 +100,8 @@ class Queue {
     const words = [prompt, axes].filter(Boolean).join(" · ");
     const facts = make("span");
     const bar = make("progress", { max: 1, value: 0, "aria-label": `Progress of ${words}` });
-    const next = button("Next", `Do next: ${words}`, () => this.model.send({ kind: "move up", name: id }));
-    const cancel = button("Cancel", `Cancel: ${words}`, () => this.model.send({ kind: "cancel job", name: id }));
+    const next = button("Next", `Do next: ${words}`, single(() => this.model.send({ kind: "move up", name: id })));
+    const cancel = button("Cancel", `Cancel: ${words}`, single(() => this.model.send({ kind: "cancel job", name: id })));
     const element = make("li", {},
       make("div", { class: "nbtool-list-words" }, make("strong", { dir: "auto" }, words), facts, bar),
       make("span", { class: "nbtool-list-acts" }, next, cancel));
@@ -116,17 +116,26 @@ class Queue {
   }
 }
 
-// The button that has the focus in a list, as the number of its entry and its own; and back to it.
-function focusedPlace(list) {
-  const entry = [...list.children].findIndex((one) => one.contains(document.activeElement));
-  if (entry < 0) return null;
-  return [entry, [...list.children[entry].querySelectorAll("button")].indexOf(document.activeElement)];
+// The button that has the focus in a list, and back to it when the entries are others: to itself, to
+// the one of the same name, or to what stands in its place.
+function focusIn(list) {
+  const focused = document.activeElement;
+  const place = [...list.children].findIndex((one) => one.contains(focused));
+  if (place < 0) return null;
+  const entry = list.children[place];
+  return { focused, entry, place, number: shownIn(entry).indexOf(focused) };
 }
 
-function backTo(list, place) {
-  if (!place || list.contains(document.activeElement)) return;
-  const entry = list.children[Math.min(place[0], list.children.length - 1)];
-  entry?.querySelectorAll("button")[Math.max(0, place[1])]?.focus();
+function backTo(list, at) {
+  if (!at) return;
+  const named = shownIn(list).find((one) => one.ariaLabel === at.focused.ariaLabel);
+  const entry = at.entry.isConnected ? at.entry : list.children[Math.min(at.place, list.children.length - 1)];
+  const instead = entry && shownIn(entry);
+  (named ?? instead?.[at.number] ?? instead?.at(-1))?.focus();
+}
+
+function shownIn(element) {
+  return [...element.querySelectorAll("button:not([hidden])")];
 }
 
 function when(created) {

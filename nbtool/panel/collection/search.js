@@ -18,7 +18,7 @@ class Search {
       this.words, this.models, this.sort, this.starred, this.today, this.deleted);
     this.fold = button("Search", "Search", () => this.open(this.fields.classList.toggle("nbtool-open")));
     this.fold.classList.add("nbtool-search-fold");
-    this.element = make("div", { class: "nbtool-search", role: "search", "aria-label": "Gallery" },
+    this.element = make("div", { class: "nbtool-search", role: "group", "aria-label": "Search" },
       this.fold, this.fields);
     this.words.addEventListener("input", () => {
       clearTimeout(this.timer);
@@ -103,7 +103,8 @@ class Search {
     this.starred.ariaPressed = String(Boolean(asked.starred));
     this.today.ariaPressed = String(Boolean(asked.today));
     this.deleted.ariaPressed = String(Boolean(asked.deleted));
-    this.deleted.hidden = !asked.deleted && !this.model.get("deleted").images;
+    const absent = !asked.deleted && !this.model.get("deleted").images;
+    this.deleted.classList.toggle("nbtool-absent", absent); // its room stays
     this.name();
   }
 }

@@ -9,6 +9,7 @@ import ipywidgets
 
 from nbtool.errors import StoreError
 from nbtool.live.feed import sendable
+from nbtool.recipes.parameters import extent
 from nbtool.results.grid_records import said_of
 from nbtool.text import ellipsized, printable
 
@@ -95,4 +96,4 @@ def suggested(grid: Labelled) -> str:
 
 
 def _axes(lengths: dict[str, int]) -> str:
-    return " × ".join(f"{printable(name)} {n}" for name, n in lengths.items()) or "one image"
+    return extent(lengths) or "one image"

@@ -19,7 +19,7 @@ class TileGrid {
     this.element.addEventListener("scroll", () => this.schedule(), { passive: true });
     this.watch = new ResizeObserver(() => this.measure());
     this.watch.observe(this.element);
-    for (const name of ["click", "dblclick", "dragstart"])
+    for (const name of ["click", "dragstart"])
       this.grid.addEventListener(name, (event) => this.heard(name, event));
   }
 
@@ -215,6 +215,12 @@ class TileGrid {
     if (!(pressed in strides)) return null;
     const to = (places.get(current) ?? 0) + strides[pressed];
     return order[Math.min(order.length - 1, Math.max(0, to))] ?? null;
+  }
+
+  // Of the tile that something is on; its star is not the tile.
+  keyAt(target) {
+    if (!this.grid.contains(target) || target.closest(".nbtool-tile-star")) return null;
+    return target.closest(".nbtool-tile")?.dataset.key ?? null;
   }
 
   heard(name, event) {

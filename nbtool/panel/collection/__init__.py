@@ -10,19 +10,8 @@ from pathlib import Path
 from nbtool.display import viewer
 
 PARTS = (
-    *(
-        "choice",
-        "tiles",
-        "keyboard",
-        "dragging",
-        "search",
-        "tools",
-        "folder",
-        "done",
-        "deleted",
-        "lists",
-    ),
-    *("staying", "browsing", "counting", "sections", "gallery"),
+    *("choice", "tiles", "staying", "keyboard", "dragging", "search", "tools", "folder"),
+    *("done", "deleted", "lists", "browsing", "counting", "sections", "gallery"),
 )
 
 

@@ -11,19 +11,8 @@ from pathlib import Path
 from nbtool.display import viewer
 
 PARTS = (
-    *(
-        "choice",
-        "tiles",
-        "keyboard",
-        "dragging",
-        "search",
-        "tools",
-        "folder",
-        "done",
-        "deleted",
-        "lists",
-    ),
-    *("staying", "browsing", "counting", "sections", "gallery"),
+    *("choice", "tiles", "keyboard", "dragging", "search", "tools", "folder"),
+    *("done", "deleted", "lists", "staying", "browsing", "counting", "sections", "gallery"),
 )
 
 

@@ -17,6 +17,7 @@ from together import Together, one, with_scheduler
 import nbtool
 from nbtool.engines.base import Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import LocalEngine, forwards
+from nbtool.engines.local.worker import worker
 from nbtool.recipes.recipe import Recipe
 
 PROMPT = "a large red circle on a blue background"
@@ -103,14 +104,35 @@ def test_fault_01_02_what_does_not_fit_alone_fails_alone(gen, embedded, network)
     assert len(gen.grid(PROMPT, seed=range(4), width=128, height=128)) == 4
 
 
+def test_a_grid_leaves_no_tensors_behind_whether_it_fails_or_not(gen, embedded):
+    sizes, left = nbtool.paired(width=[64, 128], height=[64, 128]), []
+    for seed in range(4):
+        refuse = refusing(lambda sample, odd=seed % 2: odd and sample.shape[-1] > 8)
+        with hooked(embedded.vae.decoder, refuse):
+            grid = gen.grid(PROMPT, sizes, seed=[seed, seed + 10])
+        assert len(grid) == (2 if seed % 2 else 4)
+        del grid
+        left.append(tensors())
+    assert left[1:] == left[:1] * 3
+
+
+def tensors():
+    """How many there are at rest, without the answers that are remembered up to a limit."""
+
+    def counted():
+        worker.forwards._answers.clear()
+        gc.collect()
+        return sum(isinstance(one, torch.Tensor) for one in gc.get_objects())
+
+    return worker.call(counted, alone=True)
+
+
 def test_fault_01_out_of_memory_outside_the_networks_makes_room(gen, monkeypatch):
     from diffusers import DPMSolverMultistepScheduler
 
     step, crowd = DPMSolverMultistepScheduler.step, []
 
     def crowded(self, *args, **kwargs):
-        from nbtool.engines.local.worker import worker
-
         crowd.append(len(worker.forwards.makings))
         if crowd[-1] > 2:
             run_out_of_memory()

@@ -13,6 +13,7 @@ from PIL import Image
 import nbtool
 from nbtool import Provenance, Recipe, Store, StoreError
 from nbtool.panel.collection.changes import Changes
+from nbtool.panel.collection.done import Done
 
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
 
@@ -189,7 +190,8 @@ def test_all_that_can_be_put_back_is_beside_what_cannot(gen):
         made.delete()
     next((gen.store.path / "deleted").glob(f"{grid[1].recipe.key[:32]}-*.png")).unlink()
     said = []
-    Changes(gen.store, lambda what, _: said.append(what)).restore()
+    changes = Changes(gen.store, Done(lambda text, _: said.append(text)))
+    changes.restore(gen.store.deleted.find().keys)
     assert "2 images put back; 1 could not be: " in said[0]
     assert "its PNG is gone" in said[0]
     assert seeds(gen.store) == [0, 2]

@@ -44,9 +44,8 @@ function render({ model, el }) {
     image.style.height = `${height * scale}px`;
     image.classList.toggle("pixels", width * scale * sharp >= BLURRED * image.naturalWidth);
   };
-  // A landscape leaves less to the form; one that is low all the same goes below it.
+  // A landscape that would be low beside the form goes below it.
   const place = (ratio, half) => {
-    figure.classList.toggle("nbtool-landscape", ratio > 1);
     figure.classList.remove("nbtool-across");
     figure.classList.toggle("nbtool-across", ratio > 1 && figure.clientWidth / ratio < half);
   };

@@ -202,18 +202,19 @@ class Generator:
         work = 0.0
         steps = Steps(self.store, keep=False)
         checked: set[str] = set()
-        left = [recipe for _, recipe in sweep]
-        while left:
-            recipe = left.pop()
-            check(self.engine, recipe, checked)
-            if (key := recipe.key) in keys:
-                continue
-            keys.add(key)
-            if key not in stored:
-                missing += 1
-                pixels += paces.pixels(recipe)
-                work += paces.work(recipe)
-                left += steps.before(recipe)
+        for _, recipe in sweep:
+            left = [recipe]
+            while left:
+                one = left.pop()
+                check(self.engine, one, checked)
+                if (key := one.key) in keys:
+                    continue
+                keys.add(key)
+                if key not in stored:
+                    missing += 1
+                    pixels += paces.pixels(one)
+                    work += paces.work(one)
+                    left += steps.before(one)
         return Plan(
             cells=len(sweep),
             images=len(keys),

@@ -10,7 +10,7 @@ import pytest
 
 import nbtool
 from nbtool import GeneratedImage, Grid, Provenance, files
-from nbtool.recipes.axes import sweep
+from nbtool.recipes.axes import Sweep, sweep
 
 CELLS = {"seed": range(1000), "guidance_scale": [scale / 10 for scale in range(100)]}
 
@@ -31,13 +31,14 @@ def test_a_plan_of_100_000_cells_takes_little_memory(gen):
 
 
 def test_a_plan_keeps_no_recipes_alive(gen, monkeypatch):
-    alive, counts = weakref.WeakSet(), []
+    alive, counts, made = weakref.WeakSet(), [], Sweep._edited
 
-    def count(recipe):
-        alive.add(recipe)
+    def edited(*args):
+        alive.add(recipe := made(*args))
         counts.append(len(alive))
+        return recipe
 
-    monkeypatch.setattr(gen.engine, "check", count)
+    monkeypatch.setattr(Sweep, "_edited", edited)
     assert gen.plan("a star", seed=range(500)).cells == len(counts) == 500
     assert max(counts) <= 3
 

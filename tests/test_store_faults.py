@@ -214,8 +214,8 @@ def test_a_png_that_waits_for_its_json_is_not_moved_with_a_damaged_one(gen, imag
 # Newer
 
 
-def with_strength(said):
-    said["recipe"]["strength"] = 0.5
+def with_warmth(said):
+    said["recipe"]["warmth"] = 0.5
 
 
 def with_a_mask(said):
@@ -231,7 +231,7 @@ def with_another_kind_of_device(said):
 
 
 @pytest.mark.parametrize(
-    "change", [with_strength, with_a_mask, with_energy, with_another_kind_of_device]
+    "change", [with_warmth, with_a_mask, with_energy, with_another_kind_of_device]
 )
 def test_fault_57_an_unknown_field_is_newer_never_damaged(gen, image, change):
     edit(record_of(image), change)
@@ -311,7 +311,7 @@ def test_fault_57_a_scheduler_that_is_unheard_of_is_newer_too(gen, image):
 
 
 def test_fault_57_a_request_is_not_served_what_is_more_than_it(gen, image):
-    edit(record_of(image), with_strength)
+    edit(record_of(image), with_warmth)
     before = contents(gen.store.path)
     grid = gen.grid("a star", seed=[1, 2])
     assert [made.seed for made in grid] == [2]

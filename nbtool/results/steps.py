@@ -54,6 +54,8 @@ class Steps:
 
     def before(self, recipe: Recipe) -> tuple[Recipe, ...]:
         """The recipes whose images are needed for this one, and are not there."""
+        if not recipe.sources:
+            return ()
         if recipe.key not in self._before:
             pictures = self._store.known(recipe).sources
             wanted = [p.recipe for p in pictures if p.recipe is not None and not self._is_here(p)]

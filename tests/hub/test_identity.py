@@ -541,15 +541,15 @@ def test_a_model_cannot_come_from_itself(mine):
 
 
 def test_a_model_that_cannot_be_used_is_listed_with_the_reason(mine, home, monkeypatch):
-    for name in ("index", "config", "list", "inpaint"):
+    for name in ("index", "config", "list", "controlnet"):
         shutil.copytree(mine, home / name)
     (home / "index" / "model_index.json").write_text("{")
     (home / "config" / "vae" / "config.json").write_text('{"block_out_channels": 3}')
     (home / "list" / "unet" / "config.json").write_text("[]")
-    tiny.inpaint().save_pretrained(home / "inpaint")
+    tiny.controlnet().save_pretrained(home / "controlnet")
     reasons = {
         "gone": "there is no folder or file", "index": "is damaged", "config": "TypeError",
-        "list": "is damaged", "inpaint": "needs image", "unknown": "no model",
+        "list": "is damaged", "controlnet": "needs image", "unknown": "no model",
     }  # fmt: skip
     for name in reasons:
         source = {"unknown": "nothing"}.get(name, home / name)

@@ -195,7 +195,7 @@ def test_axes_are_filled_in_moved_and_run(lab, theme):
     expect(handles.nth(1)).to_be_focused()
     expect(handles.nth(1)).to_have_accessible_name("Move axis 2 of 3: Scheduler")
     assert panel.varied() == ["Guidance", "Scheduler", "Seed"]
-    panel.page.mouse.wheel(0, -2000)
+    panel.rows.nth(0).evaluate("row => row.scrollIntoView()")
     box, to = handles.nth(2).bounding_box(), panel.rows.nth(0).bounding_box()
     panel.page.mouse.move(box["x"] + 5, box["y"] + 5)
     panel.page.mouse.down()

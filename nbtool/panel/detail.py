@@ -94,8 +94,8 @@ class Detail:
         button.on_click(self._notice.click(act))
 
     def show(self) -> None:
-        """Shows the image that is selected in the gallery."""
-        with self._showing:
+        """Shows the image that is selected in the gallery; the picture and its key at once."""
+        with self._showing, self.stage.hold_sync():
             image = self.image
             self.stage.show(image)
             self._tools.layout.visibility = "visible" if image else "hidden"
@@ -119,8 +119,9 @@ class Detail:
 
     def place(self) -> None:
         """Tells where in the gallery the image is: others may have come."""
-        *beside, count = self._gallery.beside(self._gallery.selected)
-        self.stage.beside, self.stage.count = beside, count
+        with self._showing:
+            *beside, count = self._gallery.beside(self._gallery.selected)
+            self.stage.beside, self.stage.count = beside, count
 
     def _turn(self, key: str) -> None:
         if key in self._gallery.images:

@@ -434,6 +434,16 @@ def test_a_name_that_is_suggested_tells_of_no_prompt_without_metadata(panel, tmp
     assert name.value == "mine.png"
 
 
+def test_a_picture_and_its_key_reach_the_browser_at_once(panel, monkeypatch):
+    images = generate(panel, prompt="a star", count=2)
+    gallery, stage = panel.generate.gallery, panel.generate.detail.stage
+    sent = []
+    monkeypatch.setattr(stage, "send_state", lambda key=None: sent.append(key and {*key}))
+    gallery.selected = next(i.recipe.key for i in images if i.recipe.key != gallery.selected)
+    (told,) = [keys for keys in sent if keys & {"picture", "alt", "key"}]
+    assert told >= {"picture", "alt", "key"}
+
+
 def test_copy_as_python_sends_code_that_makes_the_image_again(panel, monkeypatch):
     image = generate(panel, prompt=HOSTILE)[0]
     sent = []

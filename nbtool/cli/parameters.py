@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from nbtool.errors import RecipeError
+from nbtool.pictures import reading
 from nbtool.recipes import templates
 from nbtool.recipes.axes import PRESET, unfilled
 from nbtool.recipes.checks import TEXT
@@ -90,13 +90,8 @@ def _number(name: str, text: str) -> Any:
 
 
 def _pictures(name: str, text: str) -> str | list[str]:
-    """The paths of pictures between bars; one with a star in it stands for all that it matches."""
-    found: list[str] = []
-    for piece in text.split("|"):
-        matched = sorted(glob.glob(piece, recursive=True)) if glob.has_magic(piece) else [piece]
-        if not matched:
-            raise RecipeError(f"{name}={piece} matches no file; look at it with: ls {piece}")
-        found += matched
+    """One path of a picture as it is, or all that are meant."""
+    found = reading.matching(name, text)
     return text if found == [text] else found
 
 

@@ -15,19 +15,22 @@ import traitlets
 from nbtool.errors import AxisError
 from nbtool.panel.notice import Notice, words
 from nbtool.panel.values import BAR, REPLACE, Values, arrow, pieces, values_of
+from nbtool.pictures import reading
 from nbtool.recipes import axes, templates
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis, Edit
-from nbtool.recipes.parameters import COMPOSED, INTEGERS, NETWORK, REALS, ROWS, ordered
+from nbtool.recipes.parameters import COMPOSED, INTEGERS, NETWORK, PICTURES, REALS, ROWS, ordered
+from nbtool.recipes.picture import Picture
 from nbtool.recipes.preset import Preset, is_none
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import count, digits
 
 NOTHING = ""
 FIRST = ("guidance_scale", "num_inference_steps", "seed", "scheduler")
+HIDDEN = NETWORK | COMPOSED - PICTURES  # what is not typed
 LABELS = {
     NOTHING: "–",
-    **{row.name: row.label for row in ordered(FIRST) if row.name not in NETWORK | COMPOSED},
+    **{row.name: row.label for row in ordered(FIRST) if row.name not in HIDDEN},
     PRESET: "Preset",
     REPLACE: "Replace in the prompt",
 }
@@ -36,6 +39,8 @@ HERE = Path(__file__).parent
 
 Presets = Mapping[str, Preset]
 NO_PRESETS: Presets = MappingProxyType({})
+Known = Mapping[str, Mapping[str, Picture]]  # pictures by parameter and name
+NO_PICTURES: Known = MappingProxyType({})
 
 
 class Handle(anywidget.AnyWidget):
@@ -75,6 +80,7 @@ class AxisRow:
         changed: Called when it says something else.
         move: Told by how many places the row is to be moved.
         presets: The presets there are.
+        pictures: The pictures that have a name here.
     """
 
     def __init__(
@@ -82,9 +88,11 @@ class AxisRow:
         changed: Callable[[], None],
         move: Callable[[int], None],
         presets: Callable[[], Presets] = lambda: NO_PRESETS,
+        pictures: Known = NO_PICTURES,
     ) -> None:
         self._changed = changed
         self._presets = presets
+        self._pictures = pictures
         self._fields: Values | None = None
         self._offering = False
         self.error: Exception | None = None  # what keeps it from being an axis
@@ -163,7 +171,7 @@ class AxisRow:
             self.handle.wrong = ""
             return None
         try:
-            axis = parse(self.name.value, self.values.value, self._presets())
+            axis = parse(self.name.value, self.values.value, self._presets(), self._pictures)
         except Exception as error:
             self.error = error
             self.handle.wrong = "values" if wanted or self.values.value.strip() else ""
@@ -195,7 +203,9 @@ class AxisRow:
         if not self.fill_in.value or self.fill_in.disabled:
             self._fields, self._below.children = None, ()
             return
-        self._fields = values_of(self.name.value, self._write, list(self._presets()))
+        name = self.name.value
+        named = self._presets() if name == PRESET else self._pictures.get(name, ())
+        self._fields = values_of(name, self._write, list(named))
         self._fields.read(self.values.value)
         self._below.children = (self._fields.widget,)
 
@@ -218,7 +228,7 @@ def _in_labels(text: str, name: str) -> str:
 def _hint_at_bars(name: str, text: str) -> str:
     """That a comma stands between numbers only; "" where there is none, or none is meant."""
     parts = [part.strip() for part in text.split(",")]
-    if name in INTEGERS + REALS or "|" in text or not all(parts) or len(parts) < 2:
+    if name in {*INTEGERS, *REALS, *PICTURES} or "|" in text or not all(parts) or len(parts) < 2:
         return ""
     return f" · for several, write {BAR.join(parts)}"
 
@@ -231,12 +241,16 @@ def _hint(name: str) -> str:
         return "ink | photo | none"
     if name in INTEGERS + REALS:
         return "1, 3, 5 or 1-9 (+2) or 0-1 [6]"
+    if name in PICTURES:
+        return "cat.png | photos/*.jpg"
     if name in ROWS and (choices := ROWS[name].check.choices):
         return " | ".join(choices[:3])
     return "one | another | a third"
 
 
-def parse(name: str, text: str, presets: Presets = NO_PRESETS) -> Axis:
+def parse(
+    name: str, text: str, presets: Presets = NO_PRESETS, pictures: Known = NO_PICTURES
+) -> Axis:
     """The axis of a parameter or word with its values as typed.
 
     Raises:
@@ -257,9 +271,15 @@ def parse(name: str, text: str, presets: Presets = NO_PRESETS) -> Axis:
         axis = axes.preset(names, presets)
         assert isinstance(axis, Axis)
         return axis
+    if name in PICTURES:
+        known = pictures.get(name, {})
+        meant: list[Any] = []
+        for piece in given:
+            meant += [known[piece]] if piece in known else reading.matching(name, piece)
+        return axes.sweep(Recipe(), (), {name: meant}, {}).axes[0]
     if name in ROWS:
         # The one place where numbers, ranges and limits are understood, tried on its own.
-        value = text if name in INTEGERS + REALS else given
+        value: Any = text if name in INTEGERS + REALS else given
         return axes.sweep(Recipe(), (), {name: value}, {}).axes[0]
     return Axis(name, tuple(given), tuple(Edit(words={name: piece}) for piece in given))
 

@@ -16,6 +16,7 @@ from nbtool.panel.fold import Fold
 from nbtool.panel.notice import AtFieldError
 from nbtool.panel.presets import PresetChoice
 from nbtool.panel.seeding import MAX_IMAGES, Seeding
+from nbtool.panel.starting import OF_MASKS, OF_PICTURES, Starting
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.checks import SIDE_MULTIPLE, whole
 from nbtool.recipes.parameters import COMPOSED, ROWS, Row
@@ -26,7 +27,8 @@ from nbtool.text import ellipsized
 OTHER = (0, 0)  # no preset
 TEXTS = {"prompt": (3, "What to draw"), "negative_prompt": (2, "What to stay away from")}
 CENTRAL = ("num_inference_steps", "guidance_scale", "scheduler")
-MAIN = (*TEXTS, *CENTRAL, "width", "height")  # the others are under "Advanced"
+MAIN = (*TEXTS, *CENTRAL, "width", "height")  # always said
+ELSEWHERE = (*MAIN, *OF_PICTURES, *OF_MASKS)  # the others are under "Advanced"
 NO_PROMPT = "Write what to draw; nothing is made of an empty prompt"
 RATIOS = {
     "Square": (1, 1),
@@ -70,6 +72,8 @@ class Settings:
             tooltip="The same to the bit however it is asked for first, alone or in a grid; slower",
         )
         self.preset = PresetChoice()
+        self.starting = Starting([self.fields[name].widget for name in (*OF_PICTURES, *OF_MASKS)])
+        self.starting.resize = self._suit
         self._unasked = True  # nobody wanted an image without a prompt yet
         self._sizing = False  # a preset sets the width before the height
         self.size.observe(self._resize, "value")
@@ -92,7 +96,13 @@ class Settings:
         Raises:
             RecipeError: A value is out of range.
         """
-        return {name: field.value for name, field in self.fields.items() if name not in but}
+        idle = self.starting.idle
+        said = {
+            name: ROWS[name].rest if name in idle else field.value
+            for name, field in self.fields.items()
+            if name not in but
+        }
+        return said | {n: v for n, v in self.starting.values.items() if n not in but}
 
     def seeds(self) -> tuple[int, ...]:
         """As many seeds as images are asked for: drawn, counted up, or all that are typed.
@@ -112,7 +122,8 @@ class Settings:
         fields: dict[str, Any] = {name: field.widget for name, field in self.fields.items()}
         fields |= {"seed": self.seed, "count": self.count, "model": self.model}
         fields |= {PRESET: self.preset}
-        return {n: f for n, f in fields.items() if n not in names and getattr(f, "error", None)}
+        unused = self.starting.idle.union(names)
+        return {n: f for n, f in fields.items() if n not in unused and getattr(f, "error", None)}
 
     @property
     def unfilled(self) -> set[str]:
@@ -155,8 +166,10 @@ class Settings:
 
         Args:
             values: By their names.
-            but: Widgets that stay as they are too.
+            but: Widgets that stay as they are too, or `starting`.
         """
+        if "image" in values and self.starting not in but:
+            self.starting.take(values)
         for name, field in self.fields.items():
             if name in values and field.widget not in but:
                 field.value = values[name]
@@ -166,7 +179,8 @@ class Settings:
     def take(self, recipe: Recipe) -> None:
         """Shows all of a recipe but its model, and locks its seed; it has its preset in it."""
         self.preset.clear()
-        self.fill({name: getattr(recipe, name) for name in (*self.fields, "seed")})
+        names = *self.fields, *self.starting.values, "seed"
+        self.fill({name: getattr(recipe, name) for name in names})
 
     def offer_sizes(self, width: int, height: int) -> None:
         """Sizes made from the model's own."""
@@ -194,6 +208,7 @@ class Settings:
         fields = (field.widget for field in self.fields.values())
         for widget in [*fields, self.seed, self.seeding.die, self.count, self.preset.field]:
             widget.observe(action, "value")
+        self.starting.on_change(action)
 
     def _judge(self, _: Any = None) -> None:
         """Says beside each field what is wrong with it, and in each fold what is set there."""
@@ -238,6 +253,13 @@ class Settings:
         finally:
             self._sizing = False
 
+    def _suit(self, width: int, height: int) -> None:
+        """The size that suits the picture that is started from."""
+        self._sizing = True
+        self.width.value, self.height.value = width, height
+        self._sizing = False
+        self._name_size()
+
     def _name_size(self, _: Any = None) -> None:
         if not self._sizing:
             size = self.width.value, self.height.value
@@ -250,12 +272,15 @@ class Settings:
     def _arranged(self) -> tuple[list[Fold], list[tuple[list[Any], Callable[[], str]]]]:
         """The folds; and of each, its fields and what says in words how they are set."""
         central = [self.fields[name].widget for name in CENTRAL]
-        advanced = [name for name in self.fields if name not in MAIN]
+        advanced = [name for name in self.fields if name not in ELSEWHERE]
+        pictures = [self.fields[name].widget for name in (*OF_PICTURES, *OF_MASKS)]
         more = [self.fields[name].widget for name in advanced]
         negative, width, height = self.negative, self.width, self.height
         seed = _row(self.seed, self.seeding.die, name="seed")
         size = _row(self.size, width, height, self.swap, name="size")
         model = _row(self.model, self.exact, name="model")
+        self.picture = Fold("Picture", *self.starting.widgets)
+        self.picture.widget.add_class("nbtool-starting")
         parts: list[tuple[Fold, list[Any], Callable[[], str]]] = [
             (
                 Fold("Steps, guidance, scheduler", _row(*central, name="central"), opened=True),
@@ -263,6 +288,7 @@ class Settings:
                 lambda: self._said(CENTRAL),
             ),
             (Fold("Seed", seed, opened=True), [self.seed], lambda: self.seeding.words),
+            (self.picture, pictures, self._picture_in_words),
             (Fold("Size", size), [width, height], lambda: f"{width.value} × {height.value}"),
             (
                 Fold("Negative prompt", negative),
@@ -284,6 +310,11 @@ class Settings:
         values = {name: self.fields[name].value for name in names}
         set_ = {name: value for name, value in values.items() if value != ROWS[name].rest}
         return " · ".join(settings(Recipe(**set_)))
+
+    def _picture_in_words(self) -> str:
+        """What is started from, and how; a field that is not right does not get here."""
+        names = [n for n in (*OF_PICTURES, *OF_MASKS) if n not in self.starting.idle]
+        return " · ".join(filter(None, [self.starting.summary, self._said(names)]))
 
     def _model_in_words(self) -> str:
         return " · ".join([self.model.value, *(["exact"] if self.exact.value else [])])

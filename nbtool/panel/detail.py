@@ -59,6 +59,7 @@ class Detail:
         self.recipe = ipywidgets.HTML()
         self.recipe.add_class("nbtool-recipe")
         self.use = _button("Use these settings", "Put this recipe into the form")
+        self.start = _button("Start from this", "Make images from this one: Picture, in the form")
         self.vary = _button("Vary the seed", "Four more images of this recipe with new seeds")
         self.sweep = _button("Sweep around this", "Fill the Sweep tab with values around these")
         self.python = _button("Copy as Python code", "Copy code that makes this image again")
@@ -86,10 +87,14 @@ class Detail:
 
     def on(self, button: Any, action: Callable[[Recipe], None]) -> None:
         """What a button does with the recipe of the image."""
+        self.on_image(button, lambda image: action(image.recipe))
+
+    def on_image(self, button: Any, action: Callable[[GeneratedImage], None]) -> None:
+        """What a button does with the image."""
 
         def act() -> None:
             if self.image:
-                action(self.image.recipe)
+                action(self.image)
 
         button.on_click(self._notice.click(act))
 
@@ -186,7 +191,7 @@ class Detail:
         self._notice.say(f"Saved as {saved}{', without metadata' if self.bare.value else ''}")
 
     def _arranged(self) -> Any:
-        use = _row(self.star, self.use, self.vary, self.sweep, self.note)
+        use = _row(self.star, self.use, self.start, self.vary, self.sweep, self.note)
         self.fold = Fold(
             "This image", self.recipe, _row(self.file, self.bare, self.save, self.python)
         )

@@ -42,11 +42,14 @@ function render({ model, el }) {
   window.addEventListener("nbtool-unfold", unfold);
   const names = ["title", "summary", "wrong"].map((name) => `change:${name}`);
   for (const name of names) model.on(name, show);
+  const hear = (message) => message.open && turn(true);
+  model.on("msg:custom", hear);
   show();
   open(remembered() === null ? model.get("opened") : remembered() === "1");
   return () => {
     window.removeEventListener("nbtool-unfold", unfold);
     for (const name of names) model.off(name, show);
+    model.off("msg:custom", hear);
   };
 }
 export default { render };

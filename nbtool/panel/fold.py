@@ -34,3 +34,7 @@ class Fold(anywidget.AnyWidget):
         inside.add_class("nbtool-folded")
         self.widget = ipywidgets.VBox([self, inside])
         self.widget.add_class("nbtool-fold")
+
+    def unfold(self) -> None:
+        """Shows what is inside."""
+        self.send({"open": True})

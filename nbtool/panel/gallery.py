@@ -119,6 +119,10 @@ class Gallery(anywidget.AnyWidget):
         """What is done with the recipe of an image that is dropped on the form."""
         self._desk.use = use
 
+    def on_start(self, start: Callable[[GeneratedImage], None]) -> None:
+        """What is done with an image that is dropped on the picture to start from."""
+        self._desk.start = start
+
     def on_marked(self, marked: Callable[[], None]) -> None:
         """What is done when images got a star or a note here."""
         self._marked = marked

@@ -74,7 +74,9 @@ class GenerateTab:
         self.detail.stage.on_look(self._stay)
         self.detail.on(self.detail.use, self._use)
         self.detail.on(self.detail.vary, self._vary)
+        self.detail.on_image(self.detail.start, self._start)
         self.gallery.on_use(self._use)
+        self.gallery.on_start(self._start)
         self.gallery.on_marked(self.detail.show_marks)
         self.widget = self._arranged()
         self._opening(self._open)
@@ -230,6 +232,12 @@ class GenerateTab:
 
     def _use(self, recipe: Recipe) -> None:
         self._session.with_model_of(recipe, lambda: self._session.settings.take(recipe))
+
+    def _start(self, image: GeneratedImage) -> None:
+        settings = self._session.settings
+        settings.starting.start(image)
+        settings.picture.unfold()
+        self._session.notice.say("Images start from this one now.")
 
     def _vary(self, recipe: Recipe) -> None:
         def vary() -> None:

@@ -8,6 +8,7 @@ function pictureActions(key, starred, send, remove) {
     { name: "Star", label: starred ? "★ Starred" : "☆ Star", pressed: starred, key: "s",
       act: () => send("star", { starred: !starred }, [key]) },
     { name: "Use these settings", label: "Use these settings", act: () => send("use", {}, [key]) },
+    { name: "Start from this", label: "Start from this", act: () => send("start", {}, [key]) },
     { name: "Delete", label: "Delete", key: "Delete", act: () => remove(key) },
   ];
 }

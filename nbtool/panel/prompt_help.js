@@ -1,7 +1,9 @@
-// Below the prompt: how many tokens it has; and a picture dropped, pasted or chosen gives its settings.
+// Below the prompt: how many tokens it has; and a picture that is dropped, pasted or chosen gives its
+// settings, or is what images start from: of one that nbtool made is asked which.
 const PIECE = 2 ** 20; // bytes of a message
 const PAUSE = 250; // milliseconds without a key before what is typed is counted
-const ZONE = ".nbtool-left, .nbtool-ask, .nbtool-set"; // where a picture may be dropped
+const START = ".nbtool-starting"; // where a picture that is dropped is started from, unasked
+const ZONE = `${START}, .nbtool-left, .nbtool-ask, .nbtool-set`; // where one may be dropped
 
 function render({ model, el }) {
   const element = (tag, attributes) => Object.assign(document.createElement(tag), attributes);
@@ -10,29 +12,47 @@ function render({ model, el }) {
   const button = element("button", {
     type: "button",
     className: "jupyter-button nbtool-from-picture",
-    textContent: "Settings from a picture…",
-    title: "Choose a picture made by nbtool; or drop or paste one here",
+    textContent: "From a picture…",
+    title: "Choose a picture to start from, or for its settings if nbtool made it; or drop or paste one",
   });
   const chooser = element("input", { type: "file", hidden: true, accept: "image/*", tabIndex: -1 });
   const cut = element("div", { className: "nbtool-cut" });
   cut.setAttribute("role", "status");
   line.append(counted, button, chooser);
-  el.append(line, cut);
+  const asked = element("div", { className: "nbtool-asked", hidden: true });
+  const question = element("span");
+  question.setAttribute("role", "status");
+  const answer = (wanted, textContent, more) => {
+    const one = element("button", { type: "button", className: "jupyter-button", textContent, ...more });
+    one.addEventListener("click", () => {
+      model.send({ answer: wanted });
+      button.focus();
+    });
+    return one;
+  };
+  asked.append(
+    question, answer("settings", "Use its settings"), answer("start", "Start from it"),
+    answer("", "✕", { title: "Neither", ariaLabel: "Neither" }),
+  );
+  el.append(line, asked, cut);
 
   const show = () => {
     counted.textContent = model.get("counted");
     if (cut.textContent !== model.get("cut")) cut.textContent = model.get("cut");
+    const name = model.get("asked");
+    asked.hidden = !name;
+    question.textContent = name && `nbtool made ${name}:`;
   };
 
   let sending; // the file that Python asks for piece by piece, with its id
-  const offer = (files) => {
+  const offer = (files, start = false) => {
     const [file] = files;
     if (!file) return;
     sending = { id: `${Math.random()}`, file };
     const { name, size } = file;
-    model.send({ picture: { id: sending.id, name, size, others: files.length - 1 } });
+    model.send({ picture: { id: sending.id, name, size, start, others: files.length - 1 } });
   };
-  const answer = async (message) => {
+  const sendPiece = async (message) => {
     if (!sending || message.want !== sending.id) return;
     const { id, file } = sending;
     let piece;
@@ -74,14 +94,14 @@ function render({ model, el }) {
     light(null);
     if (!place) return;
     take(event);
-    offer(event.dataTransfer.files);
+    offer(event.dataTransfer.files, Boolean(event.target.closest(START)));
   };
   const paste = (event) => {
     const data = event.clipboardData;
     // What also comes as text, as from a spreadsheet, is pasted as text.
     if (!data?.files.length || data.types.includes("text/plain") || !zone(event)) return;
     take(event);
-    offer(data.files);
+    offer(data.files, Boolean(event.target.closest(START)));
   };
   let pause;
   const type = (event) => {
@@ -91,21 +111,29 @@ function render({ model, el }) {
     pause = setTimeout(() => model.send({ typed: prompt.value }), PAUSE);
   };
 
-  button.addEventListener("click", () => chooser.click());
+  let starting = false; // what is chosen is started from
+  const choose = (start) => {
+    starting = start;
+    chooser.click();
+  };
+  const click = (event) => {
+    if (event.target.closest?.(".nbtool-choose") && zone(event)) choose(true);
+  };
+  button.addEventListener("click", () => choose(false));
   chooser.addEventListener("change", () => {
-    offer([...chooser.files]);
+    offer([...chooser.files], starting);
     chooser.value = ""; // the same may be chosen again
   });
-  const events = { dragover: over, dragleave: leave, dragend: () => light(null), drop, paste, input: type };
+  const events = { dragover: over, dragleave: leave, dragend: () => light(null), drop, paste, click, input: type };
   for (const [name, act] of Object.entries(events)) window.addEventListener(name, act, true);
-  model.on("msg:custom", answer);
-  for (const name of ["counted", "cut"]) model.on(`change:${name}`, show);
+  model.on("msg:custom", sendPiece);
+  for (const name of ["counted", "cut", "asked"]) model.on(`change:${name}`, show);
   show();
   return () => {
     clearTimeout(pause);
     for (const [name, act] of Object.entries(events)) window.removeEventListener(name, act, true);
-    model.off("msg:custom", answer);
-    for (const name of ["counted", "cut"]) model.off(`change:${name}`, show);
+    model.off("msg:custom", sendPiece);
+    for (const name of ["counted", "cut", "asked"]) model.off(`change:${name}`, show);
   };
 }
 export default { render };

@@ -1,4 +1,4 @@
-"""What stands below the prompt: how much of it is read, and settings taken from a picture."""
+"""What stands below the prompt: how much of it is read, and what comes of a picture that is dropped."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import traitlets
 
 from nbtool import files
 from nbtool.engines.base import Counting, Reading
-from nbtool.errors import MetadataError, log
-from nbtool.metadata import ForeignError
+from nbtool.errors import MetadataError, RecipeError, log
 from nbtool.metadata.files import MAX_FILE
 from nbtool.panel.background import Latest
 from nbtool.recipes import templates
+from nbtool.recipes.picture import Picture
 from nbtool.recipes.recipe import Recipe
 from nbtool.text import count, ellipsized, printable
 
@@ -41,12 +41,14 @@ class PromptHelp(anywidget.AnyWidget):
     Attributes:
         counted: How many tokens the prompts have, in words.
         cut: What of them is not read.
+        asked: The name of a picture of which is asked what to do with it, or "".
     """
 
     _esm = (HERE / "prompt_help.js").read_text(encoding="utf-8")
     _css = (HERE / "prompt_help.css").read_text(encoding="utf-8")
     counted = traitlets.Unicode().tag(sync=True)
     cut = traitlets.Unicode().tag(sync=True)
+    asked = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -56,7 +58,9 @@ class PromptHelp(anywidget.AnyWidget):
         self._counting = Latest(self._unknown)
         self._reading = Latest(session.notice.fail)
         self._coming: tuple[str, str, int] | None = None  # id, name and size of a file
+        self._is_start = False  # it is to be started from, whatever is in it
         self._first = ""  # that there were others
+        self._held: tuple[Recipe, Picture] | None = None  # what is asked about
         self._pieces = io.BytesIO()
         session.on_change(session.notice.guarded(self._changed))
         self.on_msg(self._said)
@@ -95,8 +99,6 @@ class PromptHelp(anywidget.AnyWidget):
     def take(self, recipe: Recipe, words: str) -> None:
         """Puts the settings of a picture into the form, and its seed, with its model.
 
-        Here it will be asked whether the picture is to be started from instead.
-
         Args:
             recipe: The picture's.
             words: What is said then.
@@ -108,6 +110,21 @@ class PromptHelp(anywidget.AnyWidget):
             session.notice.say(words)
 
         session.with_model_of(recipe, fill)
+
+    def start(self, picture: Any, words: str) -> None:
+        """Starts from a picture, and shows it.
+
+        Args:
+            picture: What `nbtool.Picture` takes.
+            words: What is said then.
+
+        Raises:
+            RecipeError: It cannot be read.
+        """
+        settings = self._session.settings
+        settings.starting.start(picture)
+        settings.picture.unfold()
+        self._session.notice.say(words)
 
     def _show(self, found: Mapping[str, Reading]) -> None:
         labels = {"prompt": "", "negative_prompt": "negative prompt: "}
@@ -132,6 +149,7 @@ class PromptHelp(anywidget.AnyWidget):
         acts: dict[str, Callable[[Any], None]] = {
             "typed": self._type,
             "picture": self._begin,
+            "answer": self._answer,
             "piece": partial(self._go_on, buffers),
         }
         for name in acts.keys() & content.keys():
@@ -143,7 +161,8 @@ class PromptHelp(anywidget.AnyWidget):
 
     def _begin(self, picture: Mapping[str, Any]) -> None:
         """A file was dropped, or chosen, or pasted."""
-        self._coming = None
+        self._coming, self._held, self.asked = None, None, ""
+        self._is_start = picture.get("start") is True
         name, size = printable(str(picture["name"])), int(picture["size"])
         if size > MAX_FILE:
             raise MetadataError(
@@ -166,19 +185,46 @@ class PromptHelp(anywidget.AnyWidget):
             return
         data, self._coming, self._pieces = self._pieces.getvalue(), None, io.BytesIO()
 
-        first = self._first
+        first, is_start = self._first, self._is_start
 
         def read() -> Callable[[], None]:
-            try:
-                recipe = Recipe.from_image(data, name)
-            except ForeignError:
-                return lambda: self._session.notice.say(
-                    f"There are no nbtool settings in {name}; other programs' files come "
-                    f"later.{first}"
-                )
-            return lambda: self.take(recipe, f"The settings of {name} are here.{first}")
+            recipe, picture = _taken(data, name)
+            if recipe and not is_start:
+                return lambda: self._ask(recipe, picture, name)
+            return lambda: self.start(picture, f"Images start from {name} now.{first}")
 
         self._reading(read)
+
+    def _ask(self, recipe: Recipe, picture: Picture, name: str) -> None:
+        """Asks what to do with a picture that nbtool made."""
+        self._session.notice.clear()
+        self._held, self.asked = (recipe, picture), name
+
+    def _answer(self, wanted: str) -> None:
+        held, name, self._held, self.asked = self._held, self.asked, None, ""
+        if held and wanted == "settings":
+            self.take(held[0], f"The settings of {name} are here.{self._first}")
+        elif held and wanted == "start":
+            self.start(held[1], f"Images start from {name} now.{self._first}")
+
+
+def _taken(data: bytes, name: str) -> tuple[Recipe | None, Picture]:
+    """The recipe in a file, if there is one that can be read, and its picture.
+
+    Raises:
+        RecipeError: It is no picture.
+    """
+    stem = name.rpartition(".")[0] or name
+    try:
+        picture = Picture(data, stem)
+    except RecipeError as error:
+        raise RecipeError(str(error).replace("the bytes", name, 1)) from None
+    try:
+        recipe = Recipe.from_image(data, name)
+    except MetadataError as error:
+        log("a picture without settings of ours", error)
+        return None, picture
+    return recipe, picture.called(stem, recipe)
 
 
 def _tokens(reading: Reading) -> str:

@@ -44,7 +44,7 @@ class Session:
         self._changed: list[Callable[..., None]] = []  # what goes by the model
         self._showing = False  # the model is shown, not asked for
         self._missing = ""  # a model that was typed and could not be had; no other is used instead
-        self._typed: set[Any] = set()  # fields that were filled in before there was a model
+        self._typed: set[Any] = set()  # what was filled in before there was a model
         self.is_open = False  # there is a model
         self.settings.exact.value = generator.exact
         self._get(lambda: generator)
@@ -130,6 +130,7 @@ class Session:
         if was_open:
             self.settings.preset.refill(values)
         self._typed.clear()
+        self.settings.starting.suit(maker.engine)
         self._show_model()
         if left:
             given = ", ".join(f"{name}={value!r}" for name, value in left.items())

@@ -335,6 +335,7 @@ class SweepTab:
             self.outlook.guarded(self._edited),
             lambda by: self.notice.guarded(lambda: self._move(row, by))(),
             lambda: self._session.settings.preset.known,
+            self._session.settings.starting.known,
         )
         row.remove.on_click(self.notice.click(lambda: self._remove(row)))
         self.rows.append(row)

@@ -194,12 +194,12 @@ class Ticks(Values):
             return piece
 
 
-def values_of(name: str, write: Write, presets: Sequence[str] = ()) -> Values:
-    """The fields for the values of a parameter or word."""
+def values_of(name: str, write: Write, named: Sequence[str] = ()) -> Values:
+    """The fields for the values of a parameter or word, some of which may have names here."""
     if name == REPLACE:
         return Replacement(write)
-    if name == axes.PRESET:
-        return Ticks(write, [*presets, "none"])
+    if named or name == axes.PRESET:
+        return Ticks(write, [*named, *(["none"] if name == axes.PRESET else [])])
     if name == "seed":
         return Drawn(write)
     if name in INTEGERS + REALS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import os
@@ -70,6 +71,28 @@ def read(source: Any) -> Read:
     if hasattr(source, "ndim") and hasattr(source, "dtype"):
         return Read(_of_array(source))
     raise RecipeError(f"{_TAKEN}; got {shown(source)}")
+
+
+def matching(name: str, text: str) -> list[str]:
+    """The paths of pictures between bars; one with a star in it stands for all that it matches.
+
+    Args:
+        name: Of what they are given for.
+        text: The paths.
+
+    Raises:
+        RecipeError: One matches nothing.
+    """
+    found: list[str] = []
+    for piece in map(str.strip, text.split("|")):
+        matched = sorted(glob.glob(piece, recursive=True)) if glob.has_magic(piece) else [piece]
+        if not matched:
+            raise RecipeError(
+                f"{name}: {piece} matches no file",
+                in_shell=f"{name}={piece} matches no file; look at it with: ls {piece}",
+            )
+        found += matched
+    return found
 
 
 def digest(image: Image) -> str:

@@ -52,9 +52,9 @@ class Shown:
     def field(self, name):
         return self.root.get_by_label(name, exact=True)
 
-    def give(self, kind, *files):
+    def give(self, kind, *files, to=None):
         said = [[name, base64.b64encode(data).decode()] for name, data in files]
-        self.field("Prompt").evaluate(GIVE, [kind, said])
+        (to or self.field("Prompt")).evaluate(GIVE, [kind, said])
 
     def varied(self):
         return [row.locator("select").first.evaluate("s => s.selectedOptions[0].label")
@@ -82,17 +82,24 @@ def test_a_picture_gives_its_settings_and_the_prompt_says_what_is_read(lab, pict
     notebook, panel = opened(lab)
     small, large = pictures
     prompt = panel.field("Prompt")
+    settings = panel.button("Use its settings")
     panel.give("drop", ("fox.png", small), ("cat.png", large))
+    expect(panel.root.get_by_text("nbtool made fox.png:")).to_be_visible()
+    assert violations(panel.page, ".nbtool-panel") == []
+    settings.press("Enter")
     expect(panel.news).to_have_text(re.compile("settings of fox.png are here.*first of 2 files"))
+    expect(settings).to_be_hidden()
     expect(prompt).to_have_value("a red fox")
     expect(panel.field("Seed")).to_have_value("7")
     panel.give("paste", ("cat.png", large))
+    settings.click()
     expect(prompt).to_have_value("a blue cat")
     panel.give("drop", ("notes.txt", b"hello"))
-    expect(panel.news).to_contain_text("notes.txt is no PNG")
+    expect(panel.news).to_contain_text("notes.txt is no picture")
     with panel.page.expect_file_chooser() as chooser:
-        panel.button("Settings from a picture…").press("Enter")
+        panel.button("From a picture…").press("Enter")
     chooser.value.set_files({"name": "a.png", "mimeType": "image/png", "buffer": small})
+    settings.click()
     expect(prompt).to_have_value("a red fox")
     prompt.fill("")
     prompt.press_sequentially("a large yellow star on a blue background, " * 4)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from people import find, press, say
-from PIL import Image
 
 import nbtool
 from nbtool.panel.panel import Panel
@@ -95,6 +92,8 @@ def test_a_dropped_picture_gives_its_settings(panel, tmp_path, suffix):
     panel.settings.preset.field.value = "ink"
     drop(panel, image.save(tmp_path / f"fox.{suffix}").read_bytes(), others=2)
     settings = panel.settings
+    assert (panel.prompt_help.asked, settings.prompt.value) == ("fox.png", "")
+    said(panel, answer="settings")
     assert settings.prompt.value == "a red fox"
     assert settings.fields["eta"].value == 0.5
     assert settings.seeds() == (7,)
@@ -102,24 +101,22 @@ def test_a_dropped_picture_gives_its_settings(panel, tmp_path, suffix):
     assert panel.notice.text == "The settings of fox.png are here. It was the first of 3 files."
 
 
-def test_a_file_without_settings_is_told_of(panel):
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+def test_what_is_no_picture_is_told_of_and_changes_nothing(panel):
     panel.settings.prompt.value = "a star"
     for data, name, message in (
-        (buffer.getvalue(), "other.png", "There are no nbtool settings in other.png; other"),
-        (b"hello", "notes.txt", "notes.txt is no PNG, JPEG or WebP image"),
-        (b"", "empty.png", "empty.png is no PNG, JPEG or WebP image"),
-        (b"\x89PNG\r\n\x1a\n" + b"x" * 99, "broken.png", "broken.png cannot be read"),
+        (b"hello", "notes.txt", "notes.txt is no picture that can be read"),
+        (b"", "empty.png", "empty.png: there is nothing in it"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 99, "broken.png", "broken.png is damaged"),
     ):
         drop(panel, data, name)
         assert panel.notice.text.startswith(message)
     said(panel, picture={"id": "1", "name": "gone.png", "size": 9, "others": 0})
     assert said(panel, piece={"id": "1"}, buffers=[b""]) == []
-    assert panel.notice.text.startswith("gone.png is no")
+    assert panel.notice.text.startswith("gone.png: there is nothing")
     said(panel, picture={"id": "2", "name": "big.png", "size": 10**9, "others": 0})
     assert "big.png has 1 GB; pictures of up to 268 MB are read" in panel.notice.text
     assert panel.settings.prompt.value == "a star"
+    assert panel.settings.starting.values == {"image": None, "mask_image": None}
 
 
 def test_a_newer_file_takes_the_place_of_one_that_is_still_coming(panel):
@@ -127,7 +124,7 @@ def test_a_newer_file_takes_the_place_of_one_that_is_still_coming(panel):
     said(panel, picture={"id": "2", "name": "b.txt", "size": 2, "others": 0})
     assert said(panel, piece={"id": "1"}, buffers=[b"x" * 10]) == []
     said(panel, piece={"id": "2"}, buffers=[b"hi"])
-    assert panel.notice.text.startswith("b.txt is no")
+    assert panel.notice.text.startswith("b.txt is no picture")
 
 
 def test_a_preset_is_kept_chosen_used_renamed_and_deleted(panel):

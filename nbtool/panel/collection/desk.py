@@ -71,6 +71,7 @@ class Desk:
         self._store = store
         self._copy = copy
         self.use: Callable[[Recipe], None] = lambda _: None  # the settings of an image
+        self.start: Callable[[GeneratedImage], None] = lambda _: None  # from an image
         self._done = {name: Done(partial(self._say, name)) for name in SECTIONS}
         self._changes = Changes(store, self._done["images"])
         self._in_turn = InTurn(notice.fail)
@@ -78,6 +79,7 @@ class Desk:
         self.queue = Queue(self._show_queue, lambda: wall.is_open("queue"), notice.fail)
         self._acts: dict[str, Act] = {
             "use": self._use,
+            "start": self._start,
             "paths": self._copy_paths,
             "star": self._star,
             "note": self._note,
@@ -128,6 +130,10 @@ class Desk:
     def _use(self, said: Mapping[str, Any]) -> None:
         for key in texts(said.get("cells"))[:1]:
             self.use(self._wall.images[key].recipe)
+
+    def _start(self, said: Mapping[str, Any]) -> None:
+        for key in texts(said.get("cells"))[:1]:
+            self.start(self._wall.images[key])
 
     def _copy_paths(self, said: Mapping[str, Any]) -> None:
         images = [self._wall.images[key] for key in texts(said.get("cells"))]

@@ -1,7 +1,8 @@
-// An image is dragged onto the form of its panel, for its settings.
+// An image is dragged onto the form of its panel for its settings, or onto its picture to start from it.
 
 const DRAGGED = "application/x-nbtool-image";
-const FORMS = ".nbtool-form, .nbtool-left, .nbtool-ask, .nbtool-set";
+const START_HERE = ".nbtool-starting";
+const FORMS = `${START_HERE}, .nbtool-form, .nbtool-left, .nbtool-ask, .nbtool-set`;
 
 class Dragging {
   constructor(gallery) {
@@ -29,11 +30,12 @@ class Dragging {
 
   drop(event) {
     const { key } = this;
-    if (!key || !this.form(event.target)) return;
+    const form = this.form(event.target);
+    if (!key || !form) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     this.end();
-    this.gallery.send("use", {}, [key]);
+    this.gallery.send(form.matches(START_HERE) ? "start" : "use", {}, [key]);
   }
 
   end() {

@@ -67,6 +67,13 @@ function render({ model, el }) {
     ask();
     if (lost && !button.hasAttribute("aria-expanded")) event.stopImmediatePropagation();
   };
+  // What is said beside a field once it is left may move the button that is being pressed.
+  const hold = ({ target, pointerId }) => {
+    const button = target.closest?.(".jupyter-button");
+    if (button && home()?.contains(button)) button.setPointerCapture(pointerId);
+  };
+  window.addEventListener("pointerdown", hold, true);
+
   // A button that goes out of use while it has the keyboard hands it to its neighbour.
   const out = new MutationObserver(([{ target }]) => {
     if (target.disabled && target === document.activeElement)
@@ -116,6 +123,7 @@ function render({ model, el }) {
   return () => {
     clearTimeout(waiting);
     out.disconnect();
+    window.removeEventListener("pointerdown", hold, true);
     window.removeEventListener("focusin", enter, true);
     window.removeEventListener("click", click, true);
     model.off("comm_live_update", check);

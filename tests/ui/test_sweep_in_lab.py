@@ -134,6 +134,23 @@ def test_a_picture_gives_its_settings_and_the_prompt_says_what_is_read(lab, pict
     assert notebook.errors == []
 
 
+def test_a_button_that_moves_while_it_is_pressed_is_pressed(lab):
+    notebook, panel = opened(lab)
+    prompt, generate, mouse = panel.field("Prompt"), panel.button("Generate"), panel.page.mouse
+    for text, error in (("a {color} star", re.compile("color")), ("a star", "")):
+        prompt.fill(text)
+        box = generate.bounding_box()
+        mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        mouse.down()  # the field is left
+        expect(panel.root.locator(".nbtool-asking .nbtool-error").first).to_have_text(error)
+        assert generate.bounding_box()["y"] != box["y"]
+        mouse.up()
+        if error:
+            expect(prompt).to_be_focused()
+    expect(panel.root.locator(".nbtool-tile")).to_have_count(1)
+    assert notebook.errors == []
+
+
 def test_the_keyboard_goes_to_what_is_wrong_and_on_from_what_is_gone(lab):
     notebook, panel = opened(lab)
     prompt = panel.field("Prompt")

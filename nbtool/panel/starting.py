@@ -58,6 +58,8 @@ class Starting:
         )
         self.remove.on_click(lambda _: self.clear())
         buttons, self._fields = ipywidgets.HBox([self.choose, self.remove]), ipywidgets.HBox(fields)
+        for part in (self.painter, self._fields):
+            part.layout = ipywidgets.Layout()  # its own: it is hidden
         for row in (buttons, self._fields):
             row.add_class("nbtool-row")
         self.widgets = (self.notice.widget, buttons, self.painter, self._fields)

@@ -191,7 +191,7 @@ def test_pictures_masks_and_strength_are_axes(panel, tmp_path, monkeypatch):
     grid = panel.sweep.job.grid
     assert grid.axes == {"image": ("fox", "cat"), "strength": (0.5, 0.9)}
     assert len(grid) == 4
-    assert grid["fox", 0.5].recipe.image.digest == nbtool.Picture(photo()).digest
+    assert grid.sel(image="fox", strength=0.5).recipe.image.digest == nbtool.Picture(photo()).digest
 
 
 def test_a_generators_own_picture_is_in_the_form_and_another_model_keeps_it(opened, gen):

@@ -202,10 +202,12 @@ def _with_inputs(
     if not way.metadata or not made_from:
         return way
     if inputs is None and way.suffix:
+        were = "was" if made_from == 1 else "were"
+        left = f"the pictures that {count(made_from, 'image')} {were} made from are left out"
         warn(
-            f"the pictures that {count(made_from, 'image')} {'was' if made_from == 1 else 'were'} "
-            f"made from are left out; inputs=True takes them along",
+            f"{left}; inputs=True takes them along",
             stacklevel=depth,
+            in_shell=f"{left}; --inputs takes them along",
         )
     return way._replace(inputs=not way.suffix if inputs is None else inputs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from nbtool.errors import NbtoolError, log
@@ -20,6 +21,10 @@ EDGE = 128  # pixels of a small picture's longer side, at most
 MOST = 3  # side by side, where a label has several
 MANY = 100  # positions; of a longer axis the first ones have pictures
 GAP = 4  # pixels between them
+KEPT = 256  # small pictures, so that large ones are not read for each view of a grid
+
+_kept: dict[str, Image] = {}  # by what the large one is known by, the oldest first
+_keeping = threading.Lock()
 
 
 class Heads:
@@ -62,13 +67,24 @@ class Heads:
 
 def _small(picture: Picture) -> Image | None:
     """A copy in RGB, on white where it can be seen through; None if it is not here."""
-    from PIL import Image as PILImage
-
+    key = picture.used or picture.key
+    if (known := _kept.get(key)) is not None:
+        return known
     try:
-        image = picture.image
+        small = _reduced(picture.image)
     except NbtoolError as error:
         log("a picture cannot be shown at its label", error)
         return None
+    with _keeping:
+        _kept[key] = small
+        while len(_kept) > KEPT:
+            del _kept[next(iter(_kept))]
+    return small
+
+
+def _reduced(image: Image) -> Image:
+    from PIL import Image as PILImage
+
     image.thumbnail((EDGE, EDGE), reducing_gap=2.0)
     if image.mode == "RGBA":
         image = PILImage.alpha_composite(PILImage.new("RGBA", image.size, "white"), image)

@@ -12,6 +12,7 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 import nbtool
+from nbtool.display import heads
 from nbtool.display.bundle import grid_html
 from nbtool.display.heads import EDGE, MANY, Heads
 from nbtool.display.sheet import contact_sheet
@@ -89,7 +90,8 @@ def test_a_picture_and_its_mask_stand_side_by_side(make_grid, pictures):
     assert [pair.getpixel((pair.width - 1, 32))[0] for pair in pairs] == [0, 255]
 
 
-def test_a_label_is_there_though_its_picture_is_gone(make_grid, pictures):
+def test_a_label_is_there_though_its_picture_is_gone(make_grid, pictures, monkeypatch):
+    monkeypatch.setattr("nbtool.display.heads._kept", {})  # by other tests
     grid = make_grid("a fox", image=pictures, strength=[0.3, 0.6])
     pictures[1].unlink()
     html = grid_html(grid)
@@ -112,12 +114,29 @@ def test_small_pictures_are_small_and_not_too_many(make_grid):
         Picture(clear, name="clear"),
         *(Picture(np.full((8, 8), i, "u1")) for i in range(110)),
     ]
-    heads = Heads(make_grid("a fox", image=several, seed=1))
-    assert heads.at("image", 0).size == (EDGE, EDGE // 2)
-    assert colour_of(heads.at("image", 0)) == (255, 255, 255)
-    assert heads.at("image", MANY - 1)
-    assert heads.at("image", MANY) is None
-    assert heads.at("seed", 0) is None
+    found = Heads(make_grid("a fox", image=several, seed=1))
+    assert found.at("image", 0).size == (EDGE, EDGE // 2)
+    assert colour_of(found.at("image", 0)) == (255, 255, 255)
+    assert found.at("image", MANY - 1)
+    assert found.at("image", MANY) is None
+    assert found.at("seed", 0) is None
+
+
+def test_a_large_picture_is_read_once_for_all_views(make_grid, tmp_path, monkeypatch):
+    monkeypatch.setattr("nbtool.display.heads._kept", {})
+    read = []
+    monkeypatch.setattr(
+        Picture, "image", property(lambda one: read.append(one) or Image.new("L", one.size))
+    )
+    grid = make_grid("a fox", image=[np.full((8, 8), i, "u1") for i in range(3)], seed=1)
+    for _ in range(2):
+        grid_html(grid)
+        contact_sheet(grid)
+    assert len(read) == 3
+    monkeypatch.setattr("nbtool.display.heads.KEPT", 2)
+    others = make_grid("a fox", image=[np.full((8, 8), i, "u1") for i in range(9)], seed=1)
+    assert grid_html(others).count('alt=""') == 9
+    assert len(heads._kept) == 2
 
 
 @pytest.mark.parametrize("name", ["sheet.png", "sheet.svg"])

@@ -21,8 +21,9 @@ lab: venv
 readme: venv # what it and docs/schedulers.md say from tables
 	$(BIN)/python tests/readme.py
 
-notebooks: venv # and the picture in the README
+notebooks: venv # and the pictures in the README that need no browser
 	$(BIN)/python tests/notebooks/execute.py
+	$(BIN)/python tests/notebooks/from_a_picture.py
 	NBTOOL_STORE=$$(mktemp -d) $(BIN)/nbtool grid "a large yellow star on a blue background" \
 		seed=0-3 "guidance_scale=1,2,3,5" -o docs/demo.png
 

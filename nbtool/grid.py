@@ -90,7 +90,8 @@ class Grid(Labelled):
                 same; where text can be searched, in a page, a PDF and an SVG, there are axes and no
                 prompt, settings or code.
             inputs: Whether the pictures go along that images were made from, as they may be
-                private. None: into a folder, not into a page or a .zip; that is said.
+                private. None: into a folder, and small to the labels of a sheet or figure; not into
+                a page or a .zip, and that is said.
 
         Raises:
             RecipeError: Grids are not saved as such, or `names` is no pattern.

@@ -153,11 +153,25 @@ def put(text: str, stream: Any) -> None:
     print(text, file=Forgiving(stream))
 
 
-def warn(text: str, *, stacklevel: int) -> None:
+class Note(UserWarning):
+    """What is said of a call that does what was asked.
+
+    Attributes:
+        in_shell: The same as the command line says it; "" where it says it so.
+    """
+
+    in_shell = ""
+
+    def __init__(self, text: str, in_shell: str = "") -> None:
+        super().__init__(text)
+        self.in_shell = in_shell
+
+
+def warn(text: str, *, stacklevel: int, in_shell: str = "") -> None:
     """Warns as `warnings.warn` does, whatever standard error takes."""
     for said in (text, _replaced(text)):  # it may lack some of the letters
         try:
-            warnings.warn(said, stacklevel=stacklevel + 1)
+            warnings.warn(Note(said, in_shell), stacklevel=stacklevel + 1)
             return
         except Warning:  # where they are errors
             raise

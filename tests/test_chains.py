@@ -301,3 +301,27 @@ def test_a_recipe_says_what_it_needs(gen):
     refined = one.recipe.replace(refine=nbtool.refine())
     assert refined.needs == (one.recipe,)
     assert gen.store.known(refined).needs == ()
+
+
+@pytest.mark.parametrize("altered", [False, True])
+def test_a_file_that_changes_between_plan_and_run_fails_its_own_cells_alone(gen, tmp_path, altered):
+    files = [tmp_path / "cat.png", tmp_path / "dog.png"]
+    for colour, file in zip(("red", "blue"), files, strict=True):
+        Image.new("RGB", (64, 64), colour).save(file)
+    asked = {"image": [nbtool.Picture(file) for file in files], "strength": 0.5, "seed": [1, 2]}
+    assert gen.plan("a fox", **asked).to_make == 4
+    was = files[1].read_bytes()
+    files[1].unlink()
+    if altered:
+        Image.new("RGB", (64, 64), "green").save(files[1])
+
+    grid = gen.grid("a fox", **asked)
+
+    assert [image.recipe.image.name for image in grid] == ["cat", "cat"]
+    why = "what lies there now is another picture" if altered else f"there is no picture {files[1]}"
+    for labels, error in grid.failed.items():
+        assert labels[0] == "dog"
+        assert f"({why}); give the file it came from: image=…" in str(error)
+    files[1].write_bytes(was)
+    assert gen.plan("a fox", **asked).to_make == 2
+    assert len(gen.grid("a fox", **asked)) == 4

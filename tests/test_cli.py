@@ -84,29 +84,92 @@ def test_generate_starts_from_a_picture(tmp_path):
 
 
 @pytest.mark.usefixtures("photos")
-@pytest.mark.parametrize("pictures", ["photos/*.png", "photos/cat.png|photos/dog.png"])
-def test_pictures_of_a_glob_or_between_bars_are_an_axis(tmp_path, pictures):
-    with pytest.warns(UserWarning, match="are left out"):
-        assert run("grid", "a fox", f"image={pictures}", "strength=0.4,0.6", "-o", "out.zip") == 0
+@pytest.mark.parametrize("pictures", ["photos/*.png", "photos/cat.png|photos/dog.png", "ph*/*"])
+@pytest.mark.parametrize("inputs", [(), ("--inputs",), ("--no-inputs",)])
+def test_pictures_of_a_glob_or_between_bars_are_an_axis(tmp_path, pictures, inputs, capsys):
+    command = ["grid", "a fox", f"image={pictures}", "strength=0.4,0.6", "-o", "out.zip", *inputs]
+    assert run(*command) == 0
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         axes = json.loads(archive.read("manifest.json"))["axes"]
+        first = nbtool.Recipe.from_file(archive.extract(archive.namelist()[0], tmp_path))
     assert axes[0] == {"name": "image", "labels": ["cat", "dog"]}
+    assert first.image.is_here == (inputs == ("--inputs",))
+    noted = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    said = (
+        "nbtool: the pictures that 4 images were made from are left out; --inputs takes them along"
+    )
+    assert noted == ([] if inputs else [said])
+
+
+@pytest.mark.usefixtures("photos")
+def test_generate_takes_the_one_picture_that_a_glob_matches(tmp_path):
+    Path("[x].png").write_bytes(Path("photos/cat.png").read_bytes())
+    for given in ("photos/c*.png", "[x].png"):  # a file of such a name is itself
+        command = ["generate", "a fox", f"image={given}", "mask_image=photos/dog.png", "seed=1"]
+        assert run(*command, "-o", "out.png", "--no-inputs") == 0
+        recipe = nbtool.Recipe.from_file(tmp_path / "out.png")
+        assert recipe.image == nbtool.Picture("photos/cat.png")
+        assert not recipe.image.is_here
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_second_pass_is_typed_value_by_value(tmp_path, capsys):
+    second = ["refine_scale=1.5", "refine_strength=0.4", "refine_prompt=a bear", "refine_seed=3"]
+    assert run("generate", "a fox", "seed=1", *second, "-o", "out.png") == 0
+    recipe = nbtool.Recipe.from_file(tmp_path / "out.png")
+    assert recipe.refine == nbtool.refine(scale=1.5, strength=0.4, prompt="a bear", seed=3)
+    varied = ["refine_scale=1.5|2", "refine_strength=0.2-0.6 [3]", "refine_scheduler=ddim|euler"]
+    assert run("grid", "a fox", "seed=1", *varied, "--plan") == 0
+    assert "12 cells: 12 images to make" in capsys.readouterr().out
+    words = ["refine_me=red|blue", "seed=1", "--plan"]
+    assert run("grid", "a {refine_me} fox", *words) == 0
+    assert "2 cells" in capsys.readouterr().out
+
+
+GRID, GENERATE = ["grid", "a fox"], ["generate", "a fox"]
 
 
 @pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["grid", "a fox", "image=photos/*.jpg"], "image=photos/*.jpg matches no file"),
-        (["generate", "a fox", "image=photos/*.png"], "there is no picture photos/*.png"),
-        (["generate", "a fox", "image=photos"], "photos is a folder"),
-        (["generate", "a fox", "image=a.png|b.png"], "one image: nbtool grid"),
-        (["generate", "a fox", "mask_image=photos/cat.png"], "mask_image needs a picture"),
+        ([*GRID, "image=photos/*.jpg"], "image=photos/*.jpg matches no file; look at it with: ls"),
+        ([*GENERATE, "mask_image=photos/*.jpg"], "mask_image=photos/*.jpg matches no file"),
+        ([*GRID, "image=ph*"], "image=ph* matches no file"),
+        ([*GENERATE, "image=photos/*.png"], "one image: nbtool grid 'a fox' 'image=photos/*.png'"),
+        ([*GENERATE, "image=a.png|b.png"], "one image: nbtool grid 'a fox' 'image=a.png|b.png'"),
+        (
+            [*GENERATE, "image=photos"],
+            "image=photos is a folder; 'image=photos/*' are the pictures",
+        ),
+        ([*GRID, "image=photos/"], "image=photos/ is a folder; 'image=photos/*' are the pictures"),
+        ([*GENERATE, "image=fox.png"], "image: there is no picture fox.png"),
+        ([*GRID, "image=photos/cat.png|fox.png"], "image: there is no picture fox.png"),
+        ([*GRID, "image=~/fox.png"], "image: there is no picture "),
+        ([*GENERATE, "image="], "image= has no value; write image=cat.png"),
+        ([*GRID, "mask_image= "], "mask_image= has no value; write mask_image=mask.png"),
+        ([*GENERATE, "image=https://x.org/fox.png"], "download it and give the file's path"),
+        ([*GENERATE, "mask_image=photos/cat.png"], "needs a picture to act on; add image=FILE"),
+        ([*GRID, "strength=0.1,0.2"], "strength needs a picture to act on; add image=FILE"),
+        ([*GRID, "image=notes.txt"], "notes.txt is no picture that can be read; save it as PNG"),
+        (
+            [*GENERATE, "refine=1.5"],
+            "a second pass is written refine_scale=1.5 refine_strength=0.4",
+        ),
+        ([*GENERATE, "refine_scal=2"], "did you mean 'scale'?"),
+        ([*GENERATE, "refine_scale=9"], "refine's scale must be a number from 1 to 8, got 9"),
+        ([*GENERATE, "refine_scale=1.5,2"], "one image: nbtool grid 'a fox' refine_scale=1.5,2"),
+        ([*GRID, "refine_scale="], "refine_scale= has no value; write refine_scale=1"),
     ],
 )
-def test_what_is_wrong_with_a_picture_is_said(arguments, message, capsys):
-    assert run(*arguments) == 2
-    assert message in capsys.readouterr().err
+def test_what_is_wrong_with_a_picture_is_said_before_anything_is_made(arguments, message, capsys):
+    Path("notes.txt").write_text("no picture")
+    assert run(*arguments, "-o", "out.png") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not re.search(r"gen\.|nbtool\.|glob\.|=\[|=…", error)
+    assert sorted(os.listdir()) == ["notes.txt", "photos"]
 
 
 @pytest.mark.parametrize(
@@ -466,9 +529,10 @@ def test_images_that_are_gone_are_not_counted_as_written(capsys):
     gen = nbtool.Generator(engine=FakeEngine(), store="nbtool-images")
     gen.grid("a star", seed=[1, 2])[0].path.unlink()
     capsys.readouterr()
-    with pytest.warns(UserWarning, match="its PNG is missing"):
-        assert run("images", "-o", "stars/") == 0
-    assert capsys.readouterr().out.startswith("1 image of 2 written to ")
+    assert run("images", "-o", "stars/") == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("1 image of 2 written to ")
+    assert re.fullmatch(r"nbtool: .*its PNG is missing.*\n", said.err)
     assert os.listdir("stars") == ["a-star-2.png"]
 
 

@@ -358,6 +358,37 @@ def test_pictures_and_masks_move_together(gen):
     assert [image.recipe.verb for image in grid] == ["inpaint", "inpaint"]
 
 
+def test_paired_pictures_are_called_like_those_of_an_axis(gen, folder):
+    images = ["mine/cat.png", "mine/cat.png", "yours/cat.png"]
+    masks = [Picture(pixels(number), name=f"mask{number}") for number in (3, 4, 4)]
+    pairs = nbtool.paired(mask_image=masks, image=images, strength=[0.5, 0.6, 0.7])
+    grid = gen.grid("a fox", masked=pairs, seed=1)
+    labels = [("mask3", "mine/cat", 0.5), ("mask4", "mine/cat", 0.6), ("mask4", "yours/cat", 0.7)]
+    assert list(grid.axes["masked"]) == labels
+    assert grid.swept[0].captions[0] == "Mask mask3 · Picture mine/cat · Strength 0.5"
+    for found in (grid, _kept(gen, grid)):
+        last = found.sel(masked=("mask4", "yours/cat", 0.7))
+        assert last.recipe.image == Picture("yours/cat.png")
+        assert found.sel(image="yours/cat").recipe == last.recipe
+        assert found.sel(image="yours/cat.png").recipe == last.recipe
+        assert found.sel(masked=(masks[2], "yours/cat.png", "0.70")).recipe == last.recipe
+        assert found.swept[0].captions == grid.swept[0].captions
+
+
+def _kept(gen, grid):
+    grid.name = "kept"
+    return nbtool.Store(gen.store.path).grids["kept"]
+
+
+def test_a_record_says_a_picture_once(gen, folder):
+    files = ["mine/cat.png", "yours/cat.png"]
+    for record in gen.grid("a fox", image=files, seed=1).records():
+        assert record["image"] + ".png" in files
+        assert "image_image" not in record
+    (record, _) = gen.grid("a fox", image={"left": files[0], "right": files[1]}, seed=1).records()
+    assert (record["image"], record["image_image"]) == ("left", "cat")
+
+
 def test_axes_say_which_pictures_they_have(gen, folder):
     grid = gen.grid("a fox", image=["mine/cat.png", "yours/cat.png"], seed=[1, 2])
     image, seed = grid.swept

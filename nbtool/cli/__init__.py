@@ -12,7 +12,8 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from nbtool.recipes.axis import along
 from nbtool.results.given_names import check_name
 from nbtool.results.image import format_of
 from nbtool.results.records import SHA256
-from nbtool.text import Forgiving, card_text, count, ellipsized, printable
+from nbtool.text import Forgiving, Note, card_text, count, ellipsized, printable
 
 DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 INTERRUPTED = 130
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `nbtool models | head -1`, stops nothing: the work is done, and the code is that of the work.
     """
     out, err = Forgiving(sys.stdout), Forgiving(sys.stderr)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _told():
         code = _run(arguments)
         out.flush()
         if out.error and out.error.errno not in NOBODY_READS:
@@ -56,6 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if stream.error:
             _leave_alone(stream)
     return code
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Says what is to be noted on a line of its own, as errors are said."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Note)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, *where: Any, **more: Any) -> None:
+            if isinstance(message, Note):
+                print(f"nbtool: {message.in_shell or message}", file=sys.stderr)
+            else:
+                others(message, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -84,7 +102,8 @@ def _leave_alone(stream: Forgiving) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    options.names, options.name, options.no_metadata = None, None, False
+    options.names = options.name = options.inputs = None
+    options.no_metadata = False
     return _make_grid(options, DEMO_AXES, ["nbtool-demo.png", "nbtool-demo.html"])
 
 
@@ -100,7 +119,8 @@ def _generate(options: argparse.Namespace) -> int:
     if not outputs:
         print(image.path)
     for output in outputs:
-        print(image.save(output, metadata=not options.no_metadata))
+        inputs = options.inputs is not False
+        print(image.save(output, metadata=not options.no_metadata, inputs=inputs))
     return 0
 
 
@@ -147,7 +167,8 @@ def _check_outputs(
 def _write(grid: nbtool.Grid, options: argparse.Namespace, outputs: Sequence[str]) -> None:
     for output in outputs:
         names = _names_for(output, options)
-        path = save.save(grid, output, names=names, metadata=not options.no_metadata)
+        metadata = not options.no_metadata
+        path = save.save(grid, output, names=names, metadata=metadata, inputs=options.inputs)
         print(f"{_kind(path)}: {files.absolute(path)}")
 
 
@@ -175,7 +196,9 @@ def _images(options: argparse.Namespace) -> int:
     written = outputs if images else []
     for output in written:
         metadata = not options.no_metadata
-        path = nbtool.save(images, output, names=options.names, metadata=metadata)
+        path = nbtool.save(
+            images, output, names=options.names, metadata=metadata, inputs=options.inputs
+        )
         print(
             f"{count(len(images), 'image')} of {total:,} written to {files.absolute(path)}",
             file=sys.stderr if options.json else sys.stdout,  # which is for programs then

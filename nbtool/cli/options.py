@@ -20,13 +20,16 @@ PARAMETERS = (
     + " ".join(f"{row.name}={row.example}" for row in READ if row.example)
     + ". There are also "
     + ", ".join(
-        row.name for row in READ if not (row.example or row.network or row.name == "prompt")
+        row.name
+        for row in READ
+        if not (row.example or row.network or row.name in ("prompt", "refine"))
     )
-    + "; and preset=ink, one of those that the store has (nbtool presets)."
+    + "; refine_scale=1.5 refine_strength=0.4 for a second pass; and preset=ink, one of those that "
+    "the store has (nbtool presets)."
 )
 SEVERAL = (
     "Several values, separated by | or as a range, make an axis: 'seed=0-3' "
-    "'guidance_scale=1-7 (+2)' 'scheduler=euler|ddim'. A {word} in the prompt is filled by "
+    "'guidance_scale=1-7 (+2)' 'scheduler=euler|ddim' 'image=photos/*.png'. A {word} in the prompt is filled by "
     "'word=red|blue'. Quotes keep the shell from taking | ( and spaces for its own."
 )
 # What each does, and how it is typed.
@@ -160,6 +163,11 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
             "--no-metadata", action="store_true",
             help="leave out what is not seen, such as recipes; a sheet still shows its prompt and "
             "labels",
+        )  # fmt: skip
+        command.add_argument(
+            "--inputs", action=argparse.BooleanOptionalAction, default=None,
+            help="whether the pictures go along that images were made from (default: into images, but "
+            "not into a page or a .zip of them)",
         )  # fmt: skip
     grid.add_argument("--plan", action="store_true", help="only say what would be made")
     grid.add_argument("--name", help="keep it under a name, for nbtool grids and notebooks")

@@ -6,13 +6,16 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+import nbtool
 from nbtool.errors import RecipeError
 from nbtool.pictures import reading
 from nbtool.recipes import templates
 from nbtool.recipes.axes import PRESET, unfilled
-from nbtool.recipes.checks import TEXT
-from nbtool.recipes.parameters import INTEGERS, PARAMETERS, PICTURES, REALS, ROWS
+from nbtool.recipes.checks import REAL, TEXT, WHOLE
+from nbtool.recipes.parameters import PARAMETERS, PICTURES, ROWS
+from nbtool.recipes.refinement import CHECKS
 
+SECOND = "refine_"  # before the names of a second pass
 OPTIONS = {
     "model": "--model NAME",
     "revision": "--model NAME, which has one",
@@ -29,16 +32,14 @@ def single(prompt: str, arguments: Sequence[str]) -> dict[str, Any]:
     """
     parameters: dict[str, Any] = {}
     for name, text in _pairs(prompt, arguments):
-        value = _number(name, text)
-        several = isinstance(value, str) if name in INTEGERS + REALS else "|" in text
-        literal = name in ROWS and ROWS[name].kind == TEXT
-        if several and not literal and any(sign in text.strip()[1:] for sign in "|-,[("):
+        value = _pictures(name, text) if name in PICTURES else _number(name, text)
+        if _holds_several(name, text, value):
             asked = shlex.join(["nbtool", "grid", prompt, *arguments])
             raise RecipeError(
                 f"{name}={text} holds several values; for more than one image: {asked}"
             )
         parameters[name] = value
-    return parameters
+    return _refined(prompt, parameters)
 
 
 def several(prompt: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -47,7 +48,26 @@ def several(prompt: str, arguments: Sequence[str]) -> dict[str, Any]:
     Raises:
         RecipeError: One is not written as such.
     """
-    return {name: _values(name, text) for name, text in _pairs(prompt, arguments)}
+    found = {name: _values(name, text) for name, text in _pairs(prompt, arguments)}
+    return _refined(prompt, found)
+
+
+def _holds_several(name: str, text: str, value: Any) -> bool:
+    if name in PICTURES:
+        return isinstance(value, list)
+    several = isinstance(value, str) if _is_number(name) else "|" in text
+    literal = name in ROWS and ROWS[name].kind == TEXT
+    return several and not literal and any(sign in text.strip()[1:] for sign in "|-,[(")
+
+
+def _refined(prompt: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The same with the values of a second pass in one parameter."""
+    words = templates.names(prompt)
+    own = [n for n in parameters if n.startswith(SECOND) and n not in words]
+    if not own:
+        return parameters
+    refine = nbtool.refine(**{name.removeprefix(SECOND): parameters[name] for name in own})
+    return {n: v for n, v in parameters.items() if n not in own} | {"refine": refine}
 
 
 def _pairs(prompt: str, arguments: Sequence[str]) -> list[tuple[str, str]]:
@@ -68,8 +88,13 @@ def _pairs(prompt: str, arguments: Sequence[str]) -> list[tuple[str, str]]:
                 "the prompt stands before the parameters; to vary it, put a word in braces: "
                 "'a {thing}' 'thing=red star|blue ring'"
             )
-        if name in INTEGERS + REALS and not value.strip():
-            raise RecipeError(f"{name}= has no value; write {name}={ROWS[name].example or 1}")
+        if name == "refine" and name not in words:
+            raise RecipeError(
+                f"{argument}: a second pass is written refine_scale=1.5 refine_strength=0.4"
+            )
+        if (_is_number(name) or name in PICTURES) and not value.strip():
+            example = ROWS[name].example.strip("'") if name in ROWS else ""
+            raise RecipeError(f"{name}= has no value; write {name}={example or 1}")
         pairs[name] = value
     given = pairs | dict.fromkeys(PARAMETERS, "")
     negative = pairs.get("negative_prompt", "")
@@ -79,27 +104,38 @@ def _pairs(prompt: str, arguments: Sequence[str]) -> list[tuple[str, str]]:
     return list(pairs.items())
 
 
+def _is_number(name: str) -> bool:
+    return _kind(name) in (WHOLE, REAL)
+
+
+def _kind(name: str) -> str:
+    """What values a parameter has, or one of the second pass; "" for a word."""
+    check = CHECKS.get(name.removeprefix(SECOND)) if name.startswith(SECOND) else None
+    return check.kind if check else ROWS[name].kind if name in ROWS else ""
+
+
 def _number(name: str, text: str) -> Any:
     """The value of a numeric parameter; any other stays text."""
-    if name not in INTEGERS + REALS:
+    if not _is_number(name):
         return text
     try:
-        return int(text) if name in INTEGERS else float(text)
+        return int(text) if _kind(name) == WHOLE else float(text)
     except ValueError:
         return text  # refused with its name and range where recipes are checked
 
 
 def _pictures(name: str, text: str) -> str | list[str]:
-    """One path of a picture as it is, or all that are meant."""
-    found = reading.matching(name, text)
-    return text if found == [text] else found
+    """The paths of pictures between bars; one with a star in it stands for all that it matches."""
+    found = [path for piece in text.split("|") for path in reading.matching(name, piece)]
+    return found[0] if len(found) == 1 else found
 
 
 def _values(name: str, text: str) -> Any:
     """One value or several: a range string for numbers, texts between bars for the others."""
     if name in PICTURES:
         return _pictures(name, text)
-    if name in INTEGERS + REALS:
+    if _is_number(name):
         number = _number(name, text)
         return text.replace("|", ",") if isinstance(number, str) else number
-    return text.split("|") if "|" in text or name not in (*PARAMETERS, PRESET) else text
+    is_word = not _kind(name) and name != PRESET
+    return text.split("|") if "|" in text or is_word else text

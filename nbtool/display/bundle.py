@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool.display import faces
 from nbtool.display.composing import Limits
+from nbtool.display.heads import Heads
 from nbtool.display.layout import Block, Layout, arrange
 from nbtool.display.lettering import told_apart
 from nbtool.results.image import GeneratedImage
 from nbtool.text import LITERAL, count, ellipsized, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from PIL.Image import Image
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MAX_THUMBNAILS = 64
 THUMBNAIL = 160  # pixels on the longer side, at most
 OUTPUT = 860  # pixels; how wide a notebook's output usually is
+HEAD_EDGE = 48  # pixels of a picture at a label, at most
 WRAP = 8
 SHEET = Limits(side=4000, area=1_000_000, cells=MAX_THUMBNAILS, letters=(11, 24))
 MAX_LABEL = 80  # characters
@@ -140,16 +142,23 @@ def grid_html(grid: Labelled) -> str:
     quiet = " · ".join(faces.summary(grid))
     parts.append(f'<p class="nbtool-quiet" style="margin:0 0 6px">{escaped(quiet, 800)}</p>')
     parts.append('<div class="nbtool-scroll" tabindex="0" role="group" aria-label="Images">')
+    small = Heads(grid)
     headings = _cut((block.heading for block in blocks), 300)
     rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
     sides = [rows[row] for block in blocks for row in block.rows]
     heads = _cut([*sides, *(cols[col] for block in blocks for col in block.cols)], MAX_LABEL)
+
+    def headed(name: str | None, position: int) -> str:
+        text = layout.labels(name)[position]
+        return f"{_html_head(small, name, position)}{html.escape(heads[text])}"
+
     for number, block in enumerate(blocks):
         if block.heading:
+            seen = "".join(_html_head(small, *place, "&nbsp; ") for place in block.section.items())
             heading = html.escape(headings[block.heading])
-            parts.append(f'<p class="nbtool-heading">{heading}</p>')
+            parts.append(f'<p class="nbtool-heading">{seen}{heading}</p>')
         named = number == 0 or bool(block.heading)
-        parts.extend(_html_table(grid, layout, block, heads, room, named=named))
+        parts.extend(_html_table(grid, layout, block, headed, room, named=named))
     parts.append("</div>")
     if more := math.prod(grid.shape) - shown:
         parts.append(
@@ -164,12 +173,11 @@ def _html_table(
     grid: Labelled,
     layout: Layout,
     block: Block,
-    heads: Mapping[str, str],
+    headed: Callable[[str | None, int], str],
     room: Room,
     *,
     named: bool,
 ) -> Iterator[str]:
-    rows, cols = layout.labels(layout.rows), layout.labels(layout.cols)
     yield "<table>"
     if layout.cols or layout.rows:
         yield "<thead>"
@@ -180,15 +188,26 @@ def _html_table(
             yield f"<tr>{'<td></td>' if corner else ''}"
             yield f'<th colspan="{len(block.cols)}" style="text-align:left;position:static">'
             yield f"{_name(layout, layout.cols)}</th></tr>"
-        labels = (f"{HEAD}{html.escape(heads[cols[col]])}</th>" for col in block.cols)
+        labels = (f"{HEAD}{headed(layout.cols, col)}</th>" for col in block.cols)
         yield f"<tr>{corner}{''.join(labels)}</tr></thead>"
     yield "<tbody>"
     for row in block.rows:
-        head = f'<th scope="row">{html.escape(heads[rows[row]])}</th>' if layout.rows else ""
+        head = f'<th scope="row">{headed(layout.rows, row)}</th>' if layout.rows else ""
         found = (_html_cell(grid, layout.index(block, row, col), room) for col in block.cols)
         row_cells = (f'<td width="{room[0]}">{cell}</td>' for cell in found)
         yield f"<tr>{head}{''.join(row_cells)}</tr>"
     yield "</tbody></table>"
+
+
+def _html_head(small: Heads, name: str | None, position: int, after: str = "<br>") -> str:
+    """The picture that stands at a label, if there is one."""
+    picture = small.at(name, position)
+    if picture is None:
+        return ""
+    scale = HEAD_EDGE / max(picture.height, picture.width / 2)
+    width, height = (max(1, round(side * min(1, scale))) for side in picture.size)
+    source = _data_uri(picture, (width, height))
+    return f'<img src="{source}" width="{width}" height="{height}" alt="">{after}'
 
 
 def _name(layout: Layout, axis: str | None) -> str:
@@ -225,7 +244,10 @@ def _data_uri(picture: Image, size: tuple[int, int]) -> str:
 
     small = picture.resize(size, Resampling.LANCZOS)
     best: tuple[str, bytes] | None = None
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 85})):
+    kinds: dict[str, Any] = {"png": {"optimize": True}, "jpeg": {"quality": 85}}
+    if small.mode == "RGBA":
+        del kinds["jpeg"]
+    for kind, options in kinds.items():
         buffer = io.BytesIO()
         small.save(buffer, kind, **options)
         if best is None or buffer.tell() < len(best[1]):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nbtool.display import faces, fonts
+from nbtool.display.heads import Heads
 from nbtool.display.layout import BETWEEN, WRAP, Block, Layout
 from nbtool.display.lettering import LINE, drawable, fitted, told_apart, width, wrapped
 from nbtool.results.image import settings
@@ -16,13 +17,19 @@ from nbtool.text import count, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from PIL.Image import Image
+
     from nbtool.recipes.axes import Index
     from nbtool.results.labelled import Cell, Labelled
 
 INK, QUIET, ALERT = "#1f1f1f", "#757575", "#a33b32"
 SCREEN = (16, 10)  # the shape that blocks are put side by side for
 TINY = 24  # a cell narrower than this shows nothing
+HEAD = 0.4  # of a cell's shorter side is the height of a picture at a label
 SPELLED = "No font of this machine has the letters written as \\u…; Noto Sans may have them."
+
+
+Seen = tuple[float, float, "Image"]  # how wide and high a picture is shown at a label
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,17 @@ class Place:
     letters: float
 
 
+@dataclass(frozen=True)
+class Head:
+    """Where a picture stands at a label."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    picture: Image
+
+
 @dataclass
 class Sheet:
     """A composed sheet: its size, the scale of the pictures, and what is where."""
@@ -68,17 +86,19 @@ class Sheet:
     height: float = 0
     texts: list[Text] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
+    heads: list[Head] = field(default_factory=list)
 
 
 def compose(
     grid: Labelled, layout: Layout, cell: tuple[int, int], scale: float, limits: Limits, *,
-    metadata: bool = True,
+    metadata: bool = True, inputs: bool = True,
 ) -> Sheet:  # fmt: skip
     """The grid placed with cells of `cell` × `scale`, or of the smaller scale the limits allow.
 
     Where cells would be too small to see, the first ones are shown. Without metadata it has
-    neither its prompt above nor its settings below.
+    neither its prompt above nor its settings below; without inputs no pictures at labels.
     """
+    small = Heads(grid) if inputs else None
     title = grid.title if metadata else ""
     footer = " · ".join(settings(faces.shared(grid))) if metadata else ""
     shown, current = limits.cells, scale
@@ -86,7 +106,7 @@ def compose(
         wrap = max(WRAP, math.isqrt(min(shown, math.prod(grid.shape))))
         blocks = layout.shown(shown, wrap=wrap)
         size = (cell[0] * current, cell[1] * current)
-        sheet = _Composer(layout, blocks, size, limits).compose(grid, title, footer, current)
+        sheet = _Composer(layout, blocks, size, limits, small).compose(grid, title, footer, current)
         fit = min(
             limits.side / max(sheet.width, sheet.height),
             math.sqrt(limits.area / (sheet.width * sheet.height)),
@@ -144,13 +164,16 @@ class _Composer:
     """Goes down the page and notes what is where."""
 
     def __init__(
-        self, layout: Layout, blocks: Sequence[Block], cell: tuple[float, float], limits: Limits
-    ) -> None:
+        self, layout: Layout, blocks: Sequence[Block], cell: tuple[float, float], limits: Limits,
+        small: Heads | None,
+    ) -> None:  # fmt: skip
         low, high = limits.letters
         self.letters = min(high, max(low, cell[0] / 9))
         self.layout = layout
         self.blocks = blocks
         self.cell = cell
+        self.small = small
+        self.head = min(cell) * HEAD
         self.gap = min(self.letters * 0.7, max(1.0, cell[0] * 0.06))
         self.margin = self.letters * 2
         self.rows = layout.labels(layout.rows)
@@ -164,7 +187,11 @@ class _Composer:
         lines = max(1, int(self.row_height / step))
         self.row_lines = _lines_of(rows, self.letters, self.row_room + 1, lines)
         self.col_lines = _lines_of(cols, self.letters, cell[0] + self.gap * 0.4, 3)
-        self.side = self.row_room + self.letters if layout.rows else 0
+        rows_seen = (self._seen(layout.rows, row) for row in blocks[0].rows)
+        self.beside = max(
+            (wide + self.letters * 0.7 for wide, _, _ in filter(None, rows_seen)), default=0
+        )
+        self.side = self.row_room + self.letters + self.beside if layout.rows else 0
         columns = max(len(block.cols) for block in blocks)
         self.block_room = self.side + columns * (cell[0] + self.gap) - self.gap
         self.apart = self.letters * 3
@@ -174,11 +201,14 @@ class _Composer:
         self.y = self.margin
         self.texts: list[Text] = []
         self.places: list[Place] = []
+        self.heads: list[Head] = []
 
     def compose(self, grid: Labelled, title: str, footer: str, scale: float) -> Sheet:
         self._lines(wrapped(title, self.letters * 1.35, self.room, 3), self.letters * 1.35)
         size = self.letters * 1.1
         heading_room = self.block_room if self.per_line > 1 else self.room
+        aside = (sum(w + self.letters for w, *_ in self._seen_above(b)) for b in self.blocks)
+        heading_room -= max(aside, default=0)
         headings = _headings(self.blocks, size, heading_room)
         for start in range(0, len(self.blocks), self.per_line):
             line = self.blocks[start : start + self.per_line]
@@ -197,7 +227,7 @@ class _Composer:
         if fonts.missing(printable("".join(words))):
             self._lines(wrapped(SPELLED, size, self.room, 3), size, QUIET)
         full = self.room + 2 * self.margin
-        return Sheet(scale, full, self.y + self.margin * 0.8, self.texts, self.places)
+        return Sheet(scale, full, self.y + self.margin * 0.8, self.texts, self.places, self.heads)
 
     def _side_by_side(
         self,
@@ -210,17 +240,42 @@ class _Composer:
     ) -> None:
         """A line of blocks, each with its heading, of `high` lines at most, and its axes named."""
         top = self.y
+        pictures = [tall for block in blocks for _, tall, _ in self._seen_above(block)]
+        room = max([high * size * LINE, *pictures])
         for number, block in enumerate(blocks):
             self.left = self.margin + number * (self.block_room + self.apart)
             self.y = top
             if block.heading:
-                self._lines(headings[block.heading], size)
-                self.y = top + high * size * LINE + self.letters * 0.3
+                self._heading(block, headings[block.heading], size, room)
             self.left += self.side
             self._header(block, named=first or bool(block.heading))
             for row in block.rows:
                 self._row(block, row)
         self.left = self.margin
+
+    def _heading(self, block: Block, lines: Sequence[str], size: float, room: float) -> None:
+        """The lines above a block, beside the pictures of its section."""
+        left, bottom = self.left, self.y + room
+        for wide, tall, picture in self._seen_above(block):
+            self.heads.append(Head(self.left, bottom - tall, wide, tall, picture))
+            self.left += wide + self.letters * 0.7
+        if self.left > left:
+            self.y = bottom - len(lines) * size * LINE
+        self._lines(lines, size)
+        self.left, self.y = left, bottom + self.letters * 0.3
+
+    def _seen_above(self, block: Block) -> list[Seen]:
+        """The pictures of a block's section."""
+        seen = (self._seen(name, place) for name, place in block.section.items())
+        return list(filter(None, seen))
+
+    def _seen(self, name: str | None, position: int) -> Seen | None:
+        """The picture at a label, and how wide and high it is shown; None if there is none."""
+        picture = self.small and self.small.at(name, position)
+        if not picture:
+            return None
+        scale = min(self.head / picture.height, self.cell[0] / picture.width)
+        return picture.width * scale, picture.height * scale, picture
 
     def _per_line(self) -> int:
         """How many blocks stand side by side: as they are largest on a screen and leave no gaps.
@@ -262,19 +317,26 @@ class _Composer:
             name = fitted(self.layout.called(self.layout.cols), size, self.block_room - self.side)
             self.texts.append(Text(self.left, self.y + size, name, size, QUIET))
             self.y += step * 1.1
+        seen = [self._seen(self.layout.cols, col) for col in block.cols]
+        near = size * 0.3
+        self.y += max((tall + near for _, tall, _ in filter(None, seen)), default=0)
         labels = [self.col_lines[self.cols[col]] for col in block.cols]
         height = max(len(lines) for lines in labels) if self.layout.cols else 0
         height = max(height, 1 if self.row_name else 0)
         for column, lines in enumerate(labels):
             middle = self.left + column * (self.cell[0] + self.gap) + self.cell[0] / 2
-            first = self.y + (height - len(lines)) * step + size
+            top = self.y + (height - len(lines)) * step
             for number, line in enumerate(lines):
-                y = first + number * step
+                y = top + size + number * step
                 self.texts.append(Text(middle, y, line, size, INK, "center"))
+            if found := seen[column]:
+                wide, tall, picture = found
+                self.heads.append(Head(middle - wide / 2, top - near - tall, wide, tall, picture))
         if self.row_name:
             name = fitted(self.row_name, size, self.row_room)
             y = self.y + (height - 1) * step + size
-            self.texts.append(Text(self.left - size, y, name, size, QUIET, "right"))
+            x = self.left - size - self.beside
+            self.texts.append(Text(x, y, name, size, QUIET, "right"))
         self.y += height * step + (size * 0.25 if height else 0)
 
     def _row(self, block: Block, row: int) -> None:
@@ -283,7 +345,12 @@ class _Composer:
         first = self.y + (height - len(lines) * step) / 2 + size
         for number, line in enumerate(lines):
             y = first + number * step
-            self.texts.append(Text(self.left - size, y, line, size, INK, "right"))
+            x = self.left - size - self.beside
+            self.texts.append(Text(x, y, line, size, INK, "right"))
+        if found := self._seen(self.layout.rows, row):
+            wide, tall, picture = found
+            x, y = self.left - size - wide, self.y + (height - tall) / 2
+            self.heads.append(Head(x, y, wide, tall, picture))
         for column, col in enumerate(block.cols):
             x = self.left + column * (self.cell[0] + self.gap)
             y = self.y + (height - self.cell[1]) / 2

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from nbtool import files, silence
 from nbtool.display import faces, fonts
-from nbtool.display.composing import Limits, Place, compose, placard
+from nbtool.display.composing import Head, Limits, Place, compose, placard
 from nbtool.display.layout import arrange
 
 with silence.importing("matplotlib"):
@@ -67,19 +67,22 @@ class GridFigure(Figure):
 
 
 def figure(
-    grid: Labelled, *, rows: str | None = None, cols: str | None = None, metadata: bool = True
-) -> GridFigure:
+    grid: Labelled, *, rows: str | None = None, cols: str | None = None, metadata: bool = True,
+    inputs: bool = True,
+) -> GridFigure:  # fmt: skip
     """The images with their labels, arranged as on the contact sheet.
 
     It belongs to no pyplot state; `save_figure`, or `grid.save("x.pdf")`, keeps text as text.
-    Without metadata it says neither prompt nor settings, nor why a cell failed.
+    Without metadata it says neither prompt nor settings, nor why a cell failed; without inputs
+    there are no pictures at the labels of pictures.
 
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
     """
     layout = arrange(grid.axes, rows, cols, grid.swept)
     cell_size = faces.largest(grid)
-    sheet = compose(grid, layout, cell_size, CELL / cell_size[0], LIMITS, metadata=metadata)
+    scale = CELL / cell_size[0]
+    sheet = compose(grid, layout, cell_size, scale, LIMITS, metadata=metadata, inputs=inputs)
     inches = (sheet.width / POINTS, sheet.height / POINTS)
     result = GridFigure(figsize=inches, facecolor="white")
     result.set_layout_engine("none")
@@ -99,6 +102,8 @@ def figure(
             texts.extend(placard(place, cell if metadata or cell is None else faces.FAILED))
         else:
             _draw_picture(axes, place, picture, sheet.scale, pixels_per_point)
+    for head in sheet.heads:
+        _show(axes, head)
     for text in texts:
         axes.text(
             text.x, text.y, text.text,
@@ -156,7 +161,6 @@ def _draw_picture(
     axes: Axes, place: Place, picture: Image, scale: float, pixels_per_point: float
 ) -> None:
     """Centres a picture in its place, with a hairline that ends a white picture."""
-    import numpy as np
     from PIL.Image import Resampling
 
     width, height = picture.width * scale, picture.height * scale
@@ -167,12 +171,18 @@ def _draw_picture(
         )
     left = place.x + (place.width - width) / 2
     top = place.y + (place.height - height) / 2
+    _show(axes, Head(left, top, width, height, picture))
+
+
+def _show(axes: Axes, head: Head) -> None:
+    import numpy as np
+
     axes.imshow(
-        np.asarray(picture),
-        extent=(left, left + width, top + height, top),
+        np.asarray(head.picture),
+        extent=(head.x, head.x + head.width, head.y + head.height, head.y),
         origin="upper", aspect="auto", interpolation="none",
     )  # fmt: skip
-    _rectangle(axes, left, top, width, height, edgecolor="#e4e4e4")
+    _rectangle(axes, head.x, head.y, head.width, head.height, edgecolor="#e4e4e4")
 
 
 def _draw_box(axes: Axes, place: Place, cell: Cell | None) -> None:

@@ -16,6 +16,7 @@ from nbtool._version import __version__
 from nbtool.display import faces, viewer
 from nbtool.display.before import TYPE, before
 from nbtool.display.details import details, request
+from nbtool.display.heads import Heads
 from nbtool.display.layout import Layout, arrange
 from nbtool.errors import StoreError
 from nbtool.results.image import GeneratedImage
@@ -24,6 +25,8 @@ from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from PIL.Image import Image
 
     from nbtool.recipes.axis import Axis
     from nbtool.results.labelled import Labelled
@@ -102,7 +105,8 @@ def viewer_data(
                 f"or all of it as .zip",
                 in_shell=f"{large} them as a folder/ or as .zip",
             ) from None
-    data = described(grid, layout, faces.largest(grid)) | {
+    heads = Heads(grid) if inputs and metadata else None
+    data = described(grid, layout, faces.largest(grid), heads) | {
         "summary": " · ".join(faces.summary(grid) if metadata else faces.counts(grid)),
         "note": note,
         "stars": starred(grid),
@@ -125,28 +129,47 @@ def _requests(grid: Labelled, where: Sequence[int | str | None]) -> dict[int, di
     return {n: request(grid.recipe(i)) for n, i in enumerate(grid.indices()) if n in wanted}
 
 
-def described(grid: Labelled, layout: Layout, size: tuple[int, int]) -> dict[str, Any]:
-    """What the viewer has to know of a grid whatever is in it: title, axes and their places."""
+def described(
+    grid: Labelled, layout: Layout, size: tuple[int, int], heads: Heads | None
+) -> dict[str, Any]:
+    """What the viewer has to know of a grid whatever is in it: title, axes and their places.
+
+    Args:
+        grid: The grid.
+        layout: Its axes' places.
+        size: That every picture fits into.
+        heads: The pictures that stand at labels; None: nobody is to see them.
+    """
     names = list(grid.axes)
     return {
         "version": __version__,
         "title": grid.title,
         "note": "",
-        "axes": [_axis(axis) for axis in grid.swept],
+        "axes": [_axis(axis, heads) for axis in grid.swept],
         "rows": names.index(layout.rows) if layout.rows is not None else None,
         "cols": names.index(layout.cols) if layout.cols is not None else None,
         "size": size,
     }
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: Axis, heads: Heads | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": printable(axis.name),
         "called": axis.called,
         "labels": list(axis.texts),
     }
+    if heads and axis.name in heads:
+        told["pictures"] = [_small(heads.at(axis.name, i)) for i in range(len(axis))]
     # Where the label alone does not say which number is what.
     return told | ({"captions": list(axis.captions)} if len(axis.parameters) > 1 else {})
+
+
+def _small(picture: Image | None) -> str | None:
+    if picture is None:
+        return None
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=85)
+    return _address(TYPE, buffer.getvalue())
 
 
 def starred(grid: Labelled) -> list[int]:

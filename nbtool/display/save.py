@@ -196,14 +196,18 @@ def _with_inputs(
     way: Way, images: Sequence[GeneratedImage], inputs: bool | None, depth: int
 ) -> Way:
     """The same with or without input pictures: what is to be shared has none unless asked for."""
+    if way.suffix in FORMATS | FIGURES:  # small, at the labels of pictures
+        return way._replace(inputs=inputs is not False)
     made_from = sum(any(behind(image.recipe, deep=False)) for image in images)
-    if not way.metadata or not made_from or way.suffix in FORMATS | FIGURES:
+    if not way.metadata or not made_from:
         return way
     if inputs is None and way.suffix:
+        were = "was" if made_from == 1 else "were"
+        left = f"the pictures that {count(made_from, 'image')} {were} made from are left out"
         warn(
-            f"the pictures that {count(made_from, 'image')} {'was' if made_from == 1 else 'were'} "
-            f"made from are left out; inputs=True takes them along",
+            f"{left}; inputs=True takes them along",
             stacklevel=depth,
+            in_shell=f"{left}; --inputs takes them along",
         )
     return way._replace(inputs=not way.suffix if inputs is None else inputs)
 
@@ -257,7 +261,7 @@ def _write_sheet(grid: Labelled, file: IO[bytes], way: Way) -> None:
     from nbtool.display.sheet import contact_sheet
 
     kind = FORMATS[way.suffix]
-    contact_sheet(grid).save(file, kind, **_QUALITY.get(kind, {}))
+    contact_sheet(grid, inputs=way.inputs).save(file, kind, **_QUALITY.get(kind, {}))
 
 
 def _write_page(grid: Labelled, file: IO[bytes], way: Way) -> None:
@@ -270,7 +274,7 @@ def _write_page(grid: Labelled, file: IO[bytes], way: Way) -> None:
 def _write_figure(grid: Labelled, file: IO[bytes], way: Way) -> None:
     from nbtool.display.figure import figure, save_figure
 
-    drawn = figure(grid, metadata=way.metadata)
+    drawn = figure(grid, metadata=way.metadata, inputs=way.inputs)
     save_figure(drawn, file, format=way.suffix[1:], metadata=way.metadata)
 
 

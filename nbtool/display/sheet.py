@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbtool.display import faces, fonts
-from nbtool.display.composing import Limits, Place, Text, compose, placard
+from nbtool.display.composing import Head, Limits, Place, Text, compose, placard
 from nbtool.display.layout import arrange
 from nbtool.display.lettering import font, width
 
@@ -23,29 +23,33 @@ LIMITS = Limits(side=MAX_SIDE, area=MAX_AREA, cells=20_000, letters=(12, 40))
 _BEFORE = {"left": 0, "center": 0.5, "right": 1}  # how much of a text is left of its place
 
 
-def contact_sheet(grid: Labelled, *, rows: str | None = None, cols: str | None = None) -> Image:
+def contact_sheet(
+    grid: Labelled, *, rows: str | None = None, cols: str | None = None, inputs: bool = True
+) -> Image:
     """The images with their labels, `rows` down and `cols` across, at most 40 megapixels.
 
     By default the last axis goes across and the one before it down; further axes become blocks,
     side by side or below one another as fits a screen. Pictures are reduced where they would not
-    fit.
+    fit. At the labels of pictures they are shown, small, unless `inputs` is False.
 
     Raises:
         AxisError: There is no such axis, or one is asked for twice.
     """
-    return draw_sheet(grid, LIMITS, rows=rows, cols=cols)
+    return draw_sheet(grid, LIMITS, rows=rows, cols=cols, inputs=inputs)
 
 
 def draw_sheet(
-    grid: Labelled, limits: Limits, *, rows: str | None = None, cols: str | None = None
-) -> Image:
+    grid: Labelled, limits: Limits, *, rows: str | None = None, cols: str | None = None,
+    inputs: bool = True,
+) -> Image:  # fmt: skip
     """The contact sheet within other limits."""
     from PIL import Image as PILImage
     from PIL import ImageDraw
 
     layout = arrange(grid.axes, rows, cols, grid.swept)
     cell_size = faces.largest(grid)
-    sheet = compose(grid, layout, cell_size, max(1, SMALL // max(cell_size)), limits)
+    scale = max(1, SMALL // max(cell_size))
+    sheet = compose(grid, layout, cell_size, scale, limits, inputs=inputs)
     image = PILImage.new("RGB", (int(sheet.width), int(sheet.height)), "white")
     draw = ImageDraw.Draw(image)
     texts = list(sheet.texts)
@@ -57,6 +61,8 @@ def draw_sheet(
             texts.extend(placard(place, cell))
         else:
             _paste(image, draw, place, picture, sheet.scale)
+    for head in sheet.heads:
+        _paste_head(image, draw, head)
     for text in texts:
         _write(draw, text)
     return image
@@ -80,8 +86,20 @@ def _paste(image: Image, draw: ImageDraw, place: Place, picture: Image, scale: f
         picture = picture.resize(size, method)
     x = round(place.x + (place.width - picture.width) / 2)
     y = round(place.y + (place.height - picture.height) / 2)
+    _put(image, draw, picture, (x, y))
+
+
+def _paste_head(image: Image, draw: ImageDraw, head: Head) -> None:
+    from PIL.Image import Resampling
+
+    size = (max(1, round(head.width)), max(1, round(head.height)))
+    _put(image, draw, head.picture.resize(size, Resampling.LANCZOS), (round(head.x), round(head.y)))
+
+
+def _put(image: Image, draw: ImageDraw, picture: Image, at: tuple[int, int]) -> None:
+    x, y = at
     draw.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline="#e4e4e4")
-    image.paste(picture, (x, y))
+    image.paste(picture, at, picture if picture.mode == "RGBA" else None)
 
 
 def _draw_box(draw: ImageDraw, place: Place, cell: Cell | None) -> None:

@@ -11,6 +11,7 @@ import anywidget
 import traitlets
 
 from nbtool.display import viewer
+from nbtool.display.heads import Heads
 from nbtool.display.layout import arrange
 from nbtool.display.page import described, starred
 from nbtool.environment import prepare_widgets
@@ -60,7 +61,7 @@ class GridView(anywidget.AnyWidget):
         prepare_widgets()
         layout = arrange(grid.axes, rows, cols, grid.swept)
         self._feed = feed = Feed(grid, job=job, push=push)
-        info = described(grid, layout, feed.size)
+        info = described(grid, layout, feed.size, Heads(grid))
         token = uuid.uuid4().hex
         live = {"live": True, "cancellable": cancel and bool(job) and not push, "token": token}
         self._still: Any = None  # the display of the grid that stands in for the widget

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -73,26 +74,32 @@ def read(source: Any) -> Read:
     raise RecipeError(f"{_TAKEN}; got {shown(source)}")
 
 
-def matching(name: str, text: str) -> list[str]:
-    """The paths of pictures between bars; one with a star in it stands for all that it matches.
+def matching(name: str, path: str) -> list[str]:
+    """The paths that are meant: one with a star in it stands for all files that it matches.
 
     Args:
         name: Of what they are given for.
-        text: The paths.
+        path: As it is typed.
 
     Raises:
-        RecipeError: One matches nothing.
+        RecipeError: It is a folder, or matches nothing.
     """
-    found: list[str] = []
-    for piece in map(str.strip, text.split("|")):
-        matched = sorted(glob.glob(piece, recursive=True)) if glob.has_magic(piece) else [piece]
-        if not matched:
-            raise RecipeError(
-                f"{name}: {piece} matches no file",
-                in_shell=f"{name}={piece} matches no file; look at it with: ls {piece}",
-            )
-        found += matched
-    return found
+    whole = str(files.expanded(path))
+    if os.path.isdir(whole):
+        inside = shlex.quote(f"{name}={os.path.join(path, '*')}")
+        raise RecipeError(
+            f"{path} is a folder; {os.path.join(path, '*')} are the pictures in it",
+            in_shell=f"{name}={path} is a folder; {inside} are the pictures in it",
+        )
+    if not glob.has_magic(whole) or os.path.exists(whole):
+        return [whole]
+    matched = [one for one in sorted(glob.glob(whole, recursive=True)) if not os.path.isdir(one)]
+    if not matched:
+        raise RecipeError(
+            f"{path} matches no file",
+            in_shell=f"{name}={path} matches no file; look at it with: ls {path}",
+        )
+    return matched
 
 
 def digest(image: Image) -> str:

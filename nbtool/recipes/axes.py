@@ -52,9 +52,10 @@ def paired(**values: Any) -> Axis:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(columns) < 2 or len(set(lengths.values())) > 1:
         raise AxisError(f"paired takes two or more lists of one length, got {lengths}")
-    rows = tuple(zip(*columns.values(), strict=True))
+    rows = zip(*columns.values(), strict=True)
     edits = tuple(Edit(parameters=dict(zip(columns, row, strict=True))) for row in rows)
-    return Axis("_".join(columns), rows, edits, drawn=_is_open(asked.get("seed", ())))
+    labels = tuple(zip(*(_parts(*column) for column in columns.items()), strict=True))
+    return Axis("_".join(columns), labels, edits, drawn=_is_open(asked.get("seed", ())))
 
 
 def replace(text: str, replacements: Iterable[str] | Mapping[str, str]) -> Axis:
@@ -345,6 +346,13 @@ def _labels(name: str, values: Sequence[Any]) -> Sequence[Any]:
     if name in PICTURES:
         return picture_labels.labels(values)
     return [value and value.in_words for value in values] if name == REFINE else values
+
+
+def _parts(name: str, column: Sequence[Any]) -> list[Any]:
+    """What the values of a paired parameter are called, of which some may be equal."""
+    different = list(dict.fromkeys(column))
+    names = dict(zip(different, _labels(name, different), strict=True))
+    return [names[value] for value in column]
 
 
 def _refined(name: str, values: Mapping[Any, Any]) -> Axis:

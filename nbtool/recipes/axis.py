@@ -114,7 +114,14 @@ class Axis:
         return found
 
     def value(self, parameter: str, asked: object) -> Any:
-        """The value of one of its parameters that is asked for; None if it is not there."""
+        """The value of one of its parameters that is asked for; None if it is not there.
+
+        It may be asked for by what it is called, or as it was given.
+        """
+        if isinstance(asked, str):
+            for value, part in self._parts[parameter].items():
+                if part == asked:
+                    return value
         return self._columns[parameter].label(asked)
 
     @cached_property
@@ -143,8 +150,18 @@ class Axis:
             return next((own for own, one in self.pictures.items() if one == picture), None)
         if len(names) == 1:
             return checked(names[0], label)
-        parts = label if isinstance(label, Sequence) and len(label) == len(names) else names
-        return tuple(self.value(name, part) for name, part in zip(names, parts, strict=True))
+        asked = label if isinstance(label, Sequence) and len(label) == len(names) else names
+        values = map(self.value, names, asked)
+        return tuple(self._parts[n].get(value) for n, value in zip(names, values, strict=True))
+
+    @cached_property
+    def _parts(self) -> dict[str, dict[Any, Any]]:
+        """Of each of several parameters, what its values are called in the labels."""
+        parts = zip(*self.labels, strict=True) if len(self.parameters) > 1 else [self.labels]
+        return {
+            name: {e.parameters[name]: part for e, part in zip(self.edits, called, strict=True)}
+            for name, called in zip(self.edits[0].parameters, parts, strict=True)
+        }
 
 
 def along(axes: Iterable[Axis]) -> str:

@@ -235,7 +235,7 @@ class Picture:
             return f"{what} is yet to be made; a generator makes it first"
         width, height = self._size
         known = f"{what} ({width} × {height}, sha256 {self._digest[:8]}…)"
-        why = f" ({reasons[0]})" if reasons else ""
+        why = f" ({reasons[-1]})" if reasons else ""  # of where it came from
         return f"{known} is not here{why}; give the file it came from: image=…"
 
     def __getstate__(self) -> dict[str, Any]:

@@ -153,8 +153,10 @@ class Recipe(Parameters):
         own = vars(self)
         for name, (wanted, what) in _ACTS_ON.items():
             if own[wanted] is None and own[name] != AT_REST[name]:
+                needs = f"{name} needs {what} to act on"
                 raise RecipeError(
-                    f"{name} needs {what} to act on; give {wanted}=…, or leave it out"
+                    f"{needs}; give {wanted}=…, or leave it out",
+                    in_shell=f"{needs}; add {wanted}=FILE, or leave it out",
                 )
         if self.refine:
             _ = self.last_pass  # which may be larger than images can be

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nbtool.errors import GenerationError, RecipeError
@@ -65,10 +65,7 @@ def said_of(grid: Labelled) -> dict[str, Any]:
         "schema": SCHEMA,
         "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="microseconds"),
         "base": sweep.base.to_dict(),
-        "axes": [
-            {"name": axis.name, "labels": axis.labels, "edits": list(map(_edit_said, axis.edits))}
-            for axis in sweep.axes
-        ],
+        "axes": list(map(_axis_said, sweep.axes)),
         "words": dict(sweep.words),
         "fixed": list(map(_edit_said, sweep.fixed)),
         "drawn": sweep.drawn,
@@ -131,6 +128,14 @@ def sweep_of(said: Mapping[str, Any]) -> Sweep:
     return Sweep(base, tuple(axes), dict(said["words"]), drawn=said["drawn"], fixed=fixed)
 
 
+def _axis_said(axis: Axis) -> dict[str, Any]:
+    said = {"name": axis.name, "labels": axis.labels, "edits": list(map(_edit_said, axis.edits))}
+    names = list(axis.edits[0].parameters)
+    # Of pictures a label is only the name, and does not tell whose part it is.
+    told = len(names) > 1 and not COMPOSED.isdisjoint(names)
+    return said | ({"parameters": names} if told else {})
+
+
 def _edit_said(edit: Edit) -> dict[str, Any]:
     said = edit._asdict()
     composed = {n: v for n, v in edit.parameters.items() if n in COMPOSED and v is not None}
@@ -156,16 +161,24 @@ def _edit(said: Mapping[str, Any]) -> Edit:
 
 def _axis(said: Mapping[str, Any]) -> Axis:
     labels = _labels(said["labels"])
-    return Axis(said["name"], labels, _like_labels(labels, tuple(map(_edit, said["edits"]))))
+    edits = tuple(map(_edit, said["edits"]))
+    return Axis(said["name"], labels, _like_labels(labels, edits, said.get("parameters", ())))
 
 
-def _like_labels(labels: tuple[Any, ...], edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
-    """The same, with paired parameters in the order of the labels' parts; files have another."""
+def _like_labels(
+    labels: tuple[Any, ...], edits: tuple[Edit, ...], names: Sequence[str]
+) -> tuple[Edit, ...]:
+    """The same, with paired parameters in the order of the labels' parts; files have another.
+
+    Where it cannot be seen, `names` says it.
+    """
     if not all(isinstance(label, tuple) for label in labels):
         return edits
     parts = list(zip(*labels, strict=False))
 
     def place(parameter: tuple[str, Any]) -> tuple[int, int]:
+        if parameter[0] in names:
+            return names.index(parameter[0]), 0
         values = tuple(edit.parameters.get(parameter[0]) for edit in edits)
         found = parts.index(values) if values in parts else len(parts)
         return found, PARAMETERS.index(parameter[0])

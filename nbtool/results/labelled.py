@@ -260,7 +260,10 @@ class Labelled(Sequence[GeneratedImage]):
         names: dict[str, str] = {}
         for labels, facts in rows:
             both = labels.keys() & facts.keys()
-            names |= {n: _free(n, labels) for n in both if labels[n] != facts[n]}
+            apart = (n for n in both if labels[n] != facts[n])
+            # A picture's label has its name in it, and its folder perhaps.
+            clash = (n for n in apart if n not in COMPOSED or str(facts[n]) not in str(labels[n]))
+            names |= {n: _free(n, labels) for n in clash}
         for labels, facts in rows:
             facts.update({new: facts.pop(name) for name, new in names.items()} | labels)
         return [facts for _, facts in rows]

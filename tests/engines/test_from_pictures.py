@@ -204,6 +204,19 @@ def test_what_cannot_be_made_is_refused_before_anything_is_loaded(gen, asked, re
     assert not gen.engine.placement.is_loaded
 
 
+def test_several_pictures_for_one_image_are_refused_where_nothing_is_edited(gen):
+    both = nbtool.pictures(scene(), scene().rotate(180))
+    with pytest.raises(RecipeError, match=r"shapes takes one picture at a time, got 2.*a list"):
+        gen.plan(PROMPT, image=[both, scene()], seed=1)
+
+
+def test_a_picture_of_one_pixel_is_enough(gen):
+    dot = Image.new("RGB", (1, 1), "green")
+    made = gen.grid(PROMPT, image=[dot, scene()], strength=0.25, width=64, height=64, seed=1)
+    red, green, blue = np.asarray(made[0].image, float).mean(axis=(0, 1))
+    assert green > red + blue
+
+
 def test_a_strength_axis_says_how_many_results_it_has(gen):
     with pytest.warns(UserWarning, match="3 strengths give 2 different results: of 4 steps"):
         gen.grid(PROMPT, image=scene(), strength=[0.5, 0.6, 0.8], seed=1)

@@ -14,6 +14,7 @@ from PIL import Image
 from test_exactness import OF_EMBEDDINGS
 from together import one, with_scheduler
 
+import nbtool
 from nbtool import Recipe, RecipeError
 from nbtool.catalogue import asking, find
 from nbtool.catalogue.families import family
@@ -232,6 +233,20 @@ def test_each_verb_works_or_is_refused_with_its_reason(name, verb):
     found = asking.verb(model.ways, recipe)
     assert found == (IMAGE if verb == EDIT and EDIT not in model.ways else verb)
     assert model.way(recipe) is family(pipeline).ways[found]
+
+
+def test_the_list_of_models_says_what_each_does_with_pictures():
+    listed = {entry.name: entry for entry in nbtool.models()}
+    for name in KNOWN:
+        refused = {verb for verb in (IMAGE, INPAINT) if (KNOWN[name][1].pipeline, verb) in REFUSED}
+        verbs = {*listed[name].verbs}
+        assert verbs - {EDIT} == {TEXT, IMAGE, INPAINT} - refused
+        assert verbs == {*find(name).ways}
+        for verb in CALLED:
+            said = CALLED[verb] in listed[name].cells()[-1]
+            assert said == (verb in verbs and verb != TEXT), (name, verb)
+    told = {record["name"]: record["verbs"] for record in nbtool.models().records()}
+    assert told == {name: [*entry.verbs] for name, entry in listed.items()}
 
 
 @pytest.mark.parametrize("kind", FAMILIES)

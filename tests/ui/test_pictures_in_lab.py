@@ -87,7 +87,8 @@ def test_a_photo_is_dropped_painted_on_extended_and_started_from(lab, photo, the
     assert same[:, 40:].all()
     assert not same[8:56, 8:40].all()
 
-    panel.fold.get_by_label("Right").fill("32")
+    panel.page.screenshot(path="/tmp/h/pp-%d.png" % width)
+    panel.fold.get_by_label("Right").fill("32", timeout=3000)
     panel.page.keyboard.press("Tab")
     expect(panel.field("Width")).not_to_have_value(str(SIZE[0]))
     image = panel.generate(notebook.store, 2)
@@ -99,7 +100,7 @@ def test_a_photo_is_dropped_painted_on_extended_and_started_from(lab, photo, the
     panel.field("Prompt").fill("a blue star")
     chain = panel.generate(notebook.store, 3).chain
     assert [step.prompt for step in chain] == ["a red star", "a blue star"]
-    panel.fold.get_by_role("button", name="Remove").click()
+    panel.fold.get_by_role("button", name="Remove the picture").click()
     expect(panel.board).to_be_hidden()
     assert panel.generate(notebook.store, 4).recipe.image is None
     assert notebook.errors == []
@@ -116,7 +117,7 @@ def test_pictures_are_started_from_wherever_they_come_from(lab, photo, tmp_path)
     panel.button("Start from it").press("Enter")
     expect(panel.head).to_contain_text("star")
     expect(panel.board.locator("img")).to_be_visible()
-    panel.fold.get_by_role("button", name="Remove").click()
+    panel.fold.get_by_role("button", name="Remove the picture").click()
     panel.give("drop", ("star.png", data), to=panel.fold)
     expect(panel.news).to_contain_text("Images start from star.png now")
     expect(panel.button("Start from it")).to_be_hidden()

@@ -109,6 +109,11 @@ def test_a_picture_gives_its_settings_and_the_prompt_says_what_is_read(lab, pict
     prompt.fill("a star")
     prompt.press("Tab")
     expect(cut).to_have_text("")
+    assert notebook.errors == []
+
+
+def test_a_preset_is_renamed_and_what_is_wrong_with_it_is_said(lab):
+    notebook, panel = opened(lab)
     panel.field("Preset").select_option("ink")
     expect(panel.root.locator(".nbtool-counted")).to_contain_text("of 30 tokens")
     panel.button("Edit presets").press("Enter")

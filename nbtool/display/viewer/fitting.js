@@ -34,7 +34,9 @@ class Fitting {
     const { rows, cols, blocks } = arrangement;
     const side = rows.length ? sheet.gutters(arrangement.side("rows")) : [];
     const high = info.live ? Math.max(620, SHEET * window.innerHeight) - 20 : this.element.clientHeight;
-    const head = (cols.length ? 50 : 0) + (blocks.length ? HEADING : 0);
+    const { axes } = arrangement.places;
+    const pictured = cols.filter((axis) => axes[axis].pictures).length * (PICTURE + 4);
+    const head = (cols.length ? 50 + pictured : 0) + (blocks.length ? HEADING : 0);
     return [side.reduce((room, width) => room - width, this.element.clientWidth), high - head];
   }
 
@@ -80,7 +82,8 @@ class Fitting {
     const width = (side) => (wide - (side - 1) * (listed ? 0 : BETWEEN)) / side;
     const fitting = (side) => (width(side) - (listed ? 0 : gaps(across, per - 1))) / per - GAP;
     const lines = (side) => (listed ? Math.ceil(across.count / side) : down * Math.ceil(apart / side));
-    const tall = (side) => ((TALL * high) / lines(side) - GAP - (listed ? LINE + 5 : 0)) / sheet.shape;
+    const captions = arrangement.places.axes[cols[0]]?.pictures ? BESIDE : 1;
+    const tall = (side) => ((TALL * high) / lines(side) - GAP - (listed ? captions * LINE + 5 : 0)) / sheet.shape;
     const sides = Array.from({ length: Math.min(most, 12) }, (_, i) => i + 1);
     const whole = Math.max(...sides.map((side) => Math.min(fitting(side), tall(side))));
     const line = fitting(listed ? most : 1);

@@ -39,6 +39,11 @@ class Places {
       toldApart(labels, Math.max(12, length - called.length - 1)));
   }
 
+  // The address of the picture that an axis sets at a position; null where there is none.
+  picture(axis, position) {
+    return this.axes[axis].pictures?.[position] ?? null;
+  }
+
   caption(number) {
     return this.words(number).join(" · ");
   }

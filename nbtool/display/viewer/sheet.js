@@ -3,6 +3,8 @@
 const LINE = 16; // of a caption
 const NAMES = 22; // the line with the names of the axes that go across
 const HEADING = 28; // above a block
+const PICTURE = 40; // a picture at a label, and at most twice as wide
+const BESIDE = 3; // lines of a caption that a picture stands beside
 const MAX_CELLS = 450; // in sight at once; smaller cells than that are not offered
 
 class Sheet {
@@ -64,8 +66,14 @@ class Sheet {
     const most = Math.max(48, (this.element.clientWidth * 0.4) / Math.max(1, down.axes.length));
     return down.axes.map((axis) => {
       const { called, labels } = down.places.axes[axis];
-      return Math.min(most, 190, widest([...labels, `${called} ↓`], this.element) + 14);
+      const words = Math.min(most, 190, widest([...labels, `${called} ↓`], this.element) + 14);
+      return words + this.beside(down.places, axis);
     });
+  }
+
+  // The room for pictures beside the labels of an axis.
+  beside({ axes }, axis) {
+    return axes[axis].pictures ? 2 * PICTURE : 0;
   }
 
   lay(layout) {
@@ -89,10 +97,11 @@ class Sheet {
     const spans = across.spans.map((span) => span * this.width - GAP);
     this.sideWidths = this.gutters(down);
     this.sideWidth = this.sideWidths.reduce((sum, width) => sum + width, 0);
-    this.sideTexts = down.axes.map((axis, level) => fitting(axis, this.sideWidths[level] - 14));
+    this.sideTexts = down.axes.map((axis, level) => fitting(axis, this.sideWidths[level] - 14 - this.beside(places, axis)));
     this.headTexts = across.axes.map((axis, level) => fitting(axis, spans[level]));
     this.headHeights = across.axes.map((axis, level) =>
-      widest(this.headTexts[level], this.element) > spans[level] ? 40 : 22);
+      (widest(this.headTexts[level], this.element) > spans[level] ? 40 : 22)
+        + (places.axes[axis].pictures ? PICTURE + 4 : 0));
     const labels = this.headHeights.reduce((sum, height) => sum + height, 0);
     this.headHeight = labels ? NAMES + labels + 4 : down.axes.length ? NAMES : 0;
     const named = (axis, text, class_) =>
@@ -172,6 +181,9 @@ class Sheet {
       const text = this.layout.captions(number).join("\n");
       const title = this.layout.places.words(number).join("\n");
       node.caption = make("div", { class: "caption", dir: "auto", title }, text);
+      const picture = this.layout.picture?.(number);
+      if (picture) node.caption.prepend(pictured(picture));
+      node.caption.classList.toggle("pictured", Boolean(picture));
       node.caption.style.height = `${above - 3}px`;
       node.caption.style.left = node.style.left;
       node.caption.style.top = `${this.top(row)}px`;
@@ -214,13 +226,15 @@ class Sheet {
         label.remove();
         this.labels.delete(key);
       }
-    for (const [key, [where, box, { text, title, kind, value }]] of wanted) {
+    for (const [key, [where, box, { text, title, kind, value, pictures }]] of wanted) {
       if (this.labels.has(key)) continue;
       const label = make("div", { class: `label ${kind}`, title }, make("span", { dir: "auto" }, text));
+      label.append(...pictures.filter(Boolean).map(pictured));
       label.value = value;
       for (const [name, value] of Object.entries(box)) label.style[name] = `${value}px`;
-      if (where !== this.side && kind !== "inner") label.firstChild.style.left = `${this.sideWidth}px`;
-      if (where === this.side && kind !== "inner") label.firstChild.style.top = `${this.headHeight}px`;
+      for (const part of kind === "inner" ? [] : label.children)
+        if (where === this.side) part.style.top = `${this.headHeight}px`;
+        else part.style.left = `${this.sideWidth}px`;
       this.labels.set(key, label);
       where.append(label);
     }
@@ -235,7 +249,7 @@ class Sheet {
     const value = side.values[level].length > 1 && [axis, position];
     const title = captions?.[position] ?? `${called} ${side.label(level, place)}`;
     const kind = level === side.axes.length - 1 ? "inner" : "outer";
-    return { text: texts[level][position], title, kind, value };
+    return { text: texts[level][position], title, kind, value, pictures: [side.places.picture(axis, position)] };
   }
 
   // What hides a value, beside the label that is pointed at. For the keyboard there is the list of
@@ -260,13 +274,15 @@ class Sheet {
     const { layout } = this;
     const number = layout.cell(row, column);
     if (number === null) return;
-    const said = layout.places.words(number).filter((_, axis) => layout.blocks.axes.includes(axis));
+    const { places, blocks } = layout;
+    const said = places.words(number).filter((_, axis) => blocks.axes.includes(axis));
+    const pictures = blocks.axes.map((axis) => places.picture(axis, places.place(number)[axis]));
     const left = this.left(column);
     const own = this.left(end - 1) + this.size - left;
     const width = layout.perLine > 1 ? own : Math.max(own, this.element.clientWidth - this.sideWidth);
     const box = { left, top: this.top(row) - HEADING, width, height: HEADING };
     const text = said.join(" · ");
-    wanted.set(`b${row}.${column}`, [this.body, box, { text, title: text, kind: "heading" }]);
+    wanted.set(`b${row}.${column}`, [this.body, box, { text, title: text, kind: "heading", pictures }]);
   }
 
   refresh(numbers) {
@@ -300,6 +316,11 @@ class Sheet {
       this.left(column), this.width);
     this.draw();
   }
+}
+
+// A picture that an axis sets; what it is the label says.
+function pictured(src) {
+  return make("img", { src, alt: "", draggable: false });
 }
 
 // The first of `count` places whose edge lies at or after a point.

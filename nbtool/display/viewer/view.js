@@ -164,7 +164,10 @@ class View {
     const [axis] = cols;
     const labels = toldApart(places.axes[axis].labels, letters);
     const numbers = arrangement.visible(axis).map((position) => places.with(this.current, axis, position));
-    return new ListLayout(places, numbers, this.fitting.perLine(), (number) => [labels[places.place(number)[axis]]], 1);
+    const lines = places.axes[axis].pictures ? BESIDE : 1;
+    const listed = new ListLayout(places, numbers, this.fitting.perLine(), (number) => [labels[places.place(number)[axis]]], lines);
+    listed.picture = (number) => places.picture(axis, places.place(number)[axis]);
+    return listed;
   }
 
   draw() {

@@ -27,13 +27,17 @@ class Panel(Shown):
 
     def __init__(self, notebook):
         super().__init__(notebook)
-        self.head = self.root.get_by_role("button", name=re.compile("^Picture"))
+        self.head = self.heading("Picture")
         self.fold = self.root.locator(".nbtool-starting")
         self.board = self.fold.get_by_role("application")
 
-    def unfold(self):
-        if self.head.get_attribute("aria-expanded") == "false":
-            self.head.click()
+    def heading(self, name):
+        return self.root.locator(".nbtool-fold-head button", has_text=re.compile(f"^{name}"))
+
+    def unfold(self, name):
+        head = self.heading(name)
+        if head.get_attribute("aria-expanded") == "false":
+            head.click()
 
     def rectangle(self, *corners):
         """Paints a rectangle between two pixels of the picture, by the mouse."""
@@ -75,7 +79,7 @@ def test_a_photo_is_dropped_painted_on_extended_and_started_from(lab, photo, the
     expect(panel.board.locator("img")).to_be_visible()
     panel.rectangle((8, 8), (39, 55))
     expect(panel.head).to_contain_text("holiday, where the mask is white")
-    panel.root.get_by_role("button", name=re.compile("^Size")).click()
+    panel.unfold("Size")
     panel.field("Width").fill(str(SIZE[0]))
     panel.field("Height").fill(str(SIZE[1]))
     panel.field("Strength").fill("0.9")
@@ -87,8 +91,8 @@ def test_a_photo_is_dropped_painted_on_extended_and_started_from(lab, photo, the
     assert same[:, 40:].all()
     assert not same[8:56, 8:40].all()
 
-    panel.page.screenshot(path="/tmp/h/pp-%d.png" % width)
-    panel.fold.get_by_label("Right").fill("32", timeout=3000)
+    panel.fold.get_by_role("button", name="Extend").click()
+    panel.fold.get_by_label("Right").fill("32")
     panel.page.keyboard.press("Tab")
     expect(panel.field("Width")).not_to_have_value(str(SIZE[0]))
     image = panel.generate(notebook.store, 2)
@@ -125,8 +129,8 @@ def test_pictures_are_started_from_wherever_they_come_from(lab, photo, tmp_path)
         panel.button("Choose a picture…").press("Enter")
     chooser.value.set_files({"name": "a photo.png", "mimeType": "image/png", "buffer": photo})
     expect(panel.head).to_contain_text("a photo")
-    tile = panel.root.locator(".nbtool-tile").first
-    tile.drag_to(panel.head)
+    panel.page.set_viewport_size({"width": 1280, "height": 2400})  # what is dragged, and where to
+    panel.root.locator(".nbtool-tile").first.drag_to(panel.head)
     expect(panel.head).to_contain_text(re.compile("a red star, seed"))
     panel.root.get_by_role("button", name=re.compile("^Enlarge: a red star")).press("Enter")
     panel.root.get_by_role("dialog").get_by_role("button", name="Start from this").click()

@@ -24,10 +24,10 @@ from nbtool.errors import (
 from nbtool.fitting.roster import models
 from nbtool.generator import Generator, default_store
 from nbtool.grid import Grid
+from nbtool.imaging.outpainting import FEATHER, Sides, extended
 from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
-from nbtool.pictures.outpainting import FEATHER, Sides, extended
 from nbtool.recipes.axes import paired, random_seeds, replace
 from nbtool.recipes.picture import Picture, Pictures, pictures
 from nbtool.recipes.preset import Preset

@@ -62,12 +62,6 @@ def test_every_public_name_says_what_it_is(name):
     assert not documentation.startswith(f"{name}(")
 
 
-def test_the_room_of_pictures_does_not_take_the_place_of_the_function():
-    code = "import nbtool, nbtool.pictures.reading; print(callable(nbtool.pictures))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
-
-
 @pytest.mark.parametrize("name", [name for name in nbtool.__all__ if name.endswith("Error")])
 def test_every_error_is_an_nbtool_error(name):
     assert issubclass(getattr(nbtool, name), nbtool.NbtoolError)

@@ -18,7 +18,7 @@ FLOORS = (
     ("text", "silence"),
     ("background", "files"),
     ("schedulers", "machine"),
-    ("metadata", "pictures"),
+    ("imaging", "metadata"),
     ("recipes",),
     ("results", "catalogue"),
     ("fitting", "display"),

@@ -16,7 +16,7 @@ from nbtool.catalogue.families import Family, family, takes, why_not
 from nbtool.catalogue.origin import Origin
 from nbtool.catalogue.verbs import IMAGE, INPAINT, Way, Ways
 from nbtool.errors import ModelError, RecipeError
-from nbtool.pictures import fitting
+from nbtool.imaging import fitting
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.picture import each
 from nbtool.recipes.recipe import Recipe

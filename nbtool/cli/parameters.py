@@ -8,7 +8,7 @@ from typing import Any
 
 import nbtool
 from nbtool.errors import RecipeError
-from nbtool.pictures import reading
+from nbtool.imaging import reading
 from nbtool.recipes import templates
 from nbtool.recipes.axes import PRESET, unfilled
 from nbtool.recipes.checks import REAL, TEXT, WHOLE

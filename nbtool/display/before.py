@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, NamedTuple
 
 from nbtool.errors import log
-from nbtool.pictures.fitting import fitted
+from nbtool.imaging.fitting import fitted
 from nbtool.recipes.picture import each
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from PIL import ImageChops
 from nbtool import painter
 from nbtool.environment import prepare_widgets
 from nbtool.errors import RecipeError, log
+from nbtool.imaging import reading
+from nbtool.imaging.outpainting import FEATHER, MAX_SIDE, Sides, extended
 from nbtool.painter.still import still_html
-from nbtool.pictures import reading
-from nbtool.pictures.outpainting import FEATHER, MAX_SIDE, Sides, extended
 from nbtool.recipes.picture import Picture, png
 from nbtool.silence import quiet_pillow
 

@@ -13,9 +13,9 @@ import ipywidgets
 import traitlets
 
 from nbtool.errors import AxisError
+from nbtool.imaging import reading
 from nbtool.panel.notice import Notice, words
 from nbtool.panel.values import BAR, REPLACE, Values, arrow, pieces, values_of
-from nbtool.pictures import reading
 from nbtool.recipes import axes, templates
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis, Edit

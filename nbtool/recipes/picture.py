@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from nbtool import files
 from nbtool.errors import NbtoolError, RecipeError
-from nbtool.pictures import reading
-from nbtool.pictures.reading import MODES
+from nbtool.imaging import reading
+from nbtool.imaging.reading import MODES
 from nbtool.text import ellipsized, shown, warn
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 
 from nbtool import files, metadata
 from nbtool.errors import MetadataError, RecipeError
-from nbtool.pictures import reading
+from nbtool.imaging import reading
 from nbtool.recipes import origins
 from nbtool.recipes.checks import SIDE_MULTIPLE
 from nbtool.recipes.parameters import (

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtool import files
 from nbtool.errors import RecipeError, StoreError
-from nbtool.pictures import reading
+from nbtool.imaging import reading
 from nbtool.recipes.origins import bound
 from nbtool.recipes.picture import Load, Picture, png
 from nbtool.recipes.recipe import Recipe

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from nbtool.errors import GenerationError, NbtoolError, RecipeError
-from nbtool.pictures import reading
+from nbtool.imaging import reading
 from nbtool.recipes.picture import Picture
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.store import Store

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbtool._version import __version__
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.errors import RecipeError
-from nbtool.pictures.fitting import fitted, size_for
+from nbtool.imaging.fitting import fitted, size_for
 from nbtool.recipes.checks import SIDE_MULTIPLE
 from nbtool.recipes.picture import each
 from nbtool.recipes.provenance import Provenance

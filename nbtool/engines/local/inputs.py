@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from nbtool.catalogue.verbs import EDIT, TEXT
 from nbtool.errors import NbtoolError, RecipeError
-from nbtool.pictures import masks, reading
-from nbtool.pictures.fitting import STRETCH, fitted
+from nbtool.imaging import masks, reading
+from nbtool.imaging.fitting import STRETCH, fitted
 from nbtool.recipes.picture import Picture, each
 from nbtool.recipes.recipe import Recipe
 

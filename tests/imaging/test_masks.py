@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from nbtool.pictures import masks
+from nbtool.imaging import masks
 
 
 def gray(array):

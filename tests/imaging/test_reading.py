@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from nbtool import RecipeError
-from nbtool.pictures import reading
-from nbtool.pictures.reading import digest, read
+from nbtool.imaging import reading
+from nbtool.imaging.reading import digest, read
 
 COLOURS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3
 

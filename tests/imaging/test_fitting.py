@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nbtool.pictures.fitting import LEAST, MAX_SIDE, MIN_SIDE, MOST, fitted, size_for
+from nbtool.imaging.fitting import LEAST, MAX_SIDE, MIN_SIDE, MOST, fitted, size_for
 
 WIDE = Image.fromarray(np.repeat(np.arange(0, 240, 10, dtype=np.uint8)[None], 8, 0))  # 24 × 8
 

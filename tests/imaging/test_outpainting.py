@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nbtool import RecipeError, outpaint
-from nbtool.pictures.outpainting import Sides
+from nbtool.imaging.outpainting import Sides
 
 
 def noise(mode, size=(16, 24)):

@@ -85,7 +85,9 @@ def test_an_enlarged_picture_is_starred_used_and_deleted_by_keys(panel):
     expect(close).to_be_focused()
     assert close.evaluate("button => button.matches(':focus-visible')")
     keyboard.press("s")
-    expect(dialog.get_by_role("button", name="Star", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(dialog.get_by_role("button", name="Star", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
     dialog.get_by_role("button", name="Use these settings").press("Enter")
     expect(panel.get_by_label("Prompt", exact=True)).to_have_value("of 768 by 512")
     keyboard.press("Delete")

@@ -45,7 +45,7 @@ class Starting:
         self._heard: list[Callable[..., None]] = []
         self._busy = threading.RLock()
         self._value: Picture | Pictures | None = None
-        self._given: tuple[PILImage.Image, Picture] | None = None  # a mask as it was handed over
+        self._mask: Picture | None = None  # as it was given, until it is painted on
         self._handing = False  # something is being handed to the painter
         self.painter = Painter(NOTHING)
         self.notice = Notice()
@@ -106,15 +106,18 @@ class Starting:
             RecipeError: It cannot be read, or is too large; all is as it was.
         """
         with self._busy:
-            if not isinstance(value, Pictures):
-                value = self._painted(Picture(value), mask)
-            self._value = value
+            if isinstance(value, Pictures):
+                mask = None
+            else:
+                value = Picture(value)
+                self._hand_over(value, mask)
+            self._value, self._mask = value, mask
         self._changed()
 
     def clear(self) -> None:
         """Images are made from words alone."""
         with self._busy:
-            self._value = self._given = None
+            self._value = self._mask = None
         self._changed()
 
     def take(self, values: Mapping[str, Any]) -> None:
@@ -129,40 +132,27 @@ class Starting:
             self.clear()
             self.notice.alarm(words(error))
 
-    def _painted(self, picture: Picture, mask: Picture | None) -> Picture:
+    def _hand_over(self, picture: Picture, mask: Picture | None) -> None:
+        """Shows them in the painter."""
         pixels = None if mask is None else mask.image.convert("L")
         self._handing = True
         try:
-            self.painter.picture, self._given = picture, None
-            if pixels is not None and mask is not None:
+            self.painter.picture = picture
+            if pixels is not None:
                 if pixels.size != picture.size:
                     pixels = pixels.resize(picture.size, PILImage.Resampling.LANCZOS)
                 self.painter.mask = pixels
-                self._given = pixels, mask
         finally:
             self._handing = False
-        return picture
-
-    @property
-    def _mask(self) -> Picture | None:
-        """The mask that is painted, as it was given unless it was painted on; None for a black one."""
-        if not isinstance(self._value, Picture):
-            return None
-        painted = self.painter.mask
-        if self._given and self._given[0] == painted:
-            return self._given[1]
-        return Picture(painted, name=MASK) if painted.getbbox() else None
 
     def _edited(self, change: Any) -> None:
         """In the painter: another mask, or more around the picture."""
         with self._busy:
             if self._handing or not isinstance(self._value, Picture):
                 return
-            grown = change["name"] == "picture"
-            self._value = self.painter.picture
-        if grown:
-            self._suit()
-        self._changed(said=False)
+            self._value, painted = self.painter.picture, self.painter.mask
+            self._mask = Picture(painted, name=MASK) if painted.getbbox() else None
+        self._changed(resized=change["name"] == "picture")
 
     def _suit(self) -> None:
         if self._value is None:
@@ -174,8 +164,8 @@ class Starting:
         if "width" in fits and "height" in fits:
             self.resize(fits["width"], fits["height"])
 
-    def _changed(self, *, said: bool = True) -> None:
-        if said:
+    def _changed(self, *, resized: bool = True) -> None:
+        if resized:
             self._suit()
         self._show()
         for name, value in self.values.items():

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nbtool.display import viewer
+from nbtool.display import script, viewer
 
 PARTS = ("png", "mask", "history", "board", "hands", "keyboard", "tools", "edges", "view")
 
 
 def module() -> str:
     """The painter as the text of an ES module."""
-    return "\n".join([viewer.zoom_module(), *(_read(f"{part}.js") for part in PARTS)])
+    return script.module(viewer.zoom_module(), *(_read(f"{part}.js") for part in PARTS))
 
 
 def style() -> str:

@@ -175,7 +175,7 @@ class PainterView {
   }
 
   loadAlpha() {
-    this.model.send({ kind: "alpha" });
+    toKernel(this.model, { kind: "alpha" });
   }
 
   // Changes what is in a box, so that it can be taken back, and tells Python.

@@ -42,7 +42,7 @@ function render({ model, el }) {
   const rows = () => [...row().parentElement.children].filter((one) => one.matches(".nbtool-axis"));
   const move = (by) => {
     const to = rows().indexOf(row()) + by;
-    if (by && to >= 0 && to < rows().length) model.send({ move: by });
+    if (by && to >= 0 && to < rows().length) toKernel(model, { move: by });
   };
   handle.addEventListener("keydown", (event) => {
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];

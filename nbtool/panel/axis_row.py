@@ -12,6 +12,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from nbtool.display import script
 from nbtool.errors import AxisError
 from nbtool.imaging import reading
 from nbtool.panel.notice import Notice, words
@@ -54,7 +55,7 @@ class Handle(anywidget.AnyWidget):
         wrong: "name" or "values", the field that is wrong, or "".
     """
 
-    _esm = (HERE / "axis_row.js").read_text(encoding="utf-8")
+    _esm = script.module((HERE / "axis_row.js").read_text(encoding="utf-8"))
     _css = (HERE / "axis_row.css").read_text(encoding="utf-8")
     label = traitlets.Unicode().tag(sync=True)
     wrong = traitlets.Unicode().tag(sync=True)

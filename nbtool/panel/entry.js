@@ -26,7 +26,7 @@ function render({ model, el }) {
     if (String(model.get("value")) !== value) {
       model.set("value", value);
       model.save_changes();
-    } else if (retyped) model.send({ retyped }); // what was only shown is meant now
+    } else if (retyped) toKernel(model, { retyped }); // what was only shown is meant now
   };
   const step = (by) => {
     const size = model.get("step");

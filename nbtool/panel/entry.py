@@ -10,6 +10,8 @@ from typing import Any
 import anywidget
 import traitlets
 
+from nbtool.display import script
+
 HERE = Path(__file__).parent
 
 
@@ -32,7 +34,7 @@ class Entry(anywidget.AnyWidget):
         offers: Values that are right, a button each.
     """
 
-    _esm = (HERE / "entry.js").read_text(encoding="utf-8")
+    _esm = script.module((HERE / "entry.js").read_text(encoding="utf-8"))
     value = traitlets.Any("").tag(sync=True)
     description = traitlets.Unicode().tag(sync=True)
     tooltip = traitlets.Unicode().tag(sync=True)

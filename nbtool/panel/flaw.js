@@ -23,7 +23,7 @@ function render({ model, el }) {
   const settle = () => el.isConnected && mark() && arrival.disconnect();
   const arrival = new MutationObserver(settle);
   arrival.observe(document.body, { childList: true, subtree: true });
-  const look = () => el.isConnected && !document.hidden && model.send({ look: true });
+  const look = () => el.isConnected && !document.hidden && toKernel(model, { look: true });
   const come = ({ target }) => target === field() && look();
   const lead = (message) => {
     const panel = el.closest(".nbtool-panel");

@@ -9,6 +9,8 @@ from typing import Any
 import anywidget
 import traitlets
 
+from nbtool.display import script
+
 HERE = Path(__file__).parent
 
 
@@ -19,7 +21,7 @@ class Flaw(anywidget.AnyWidget):
         error: What is wrong; "" while nothing is.
     """
 
-    _esm = (HERE / "flaw.js").read_text(encoding="utf-8")
+    _esm = script.module((HERE / "flaw.js").read_text(encoding="utf-8"))
     error = traitlets.Unicode().tag(sync=True)
 
     def lead(self) -> None:

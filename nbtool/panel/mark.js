@@ -24,7 +24,7 @@ function render({ model, el }) {
   };
   const leave = () => {
     if (about === undefined) return;
-    if (field.value !== before) model.send({ key: about, value: field.value });
+    if (field.value !== before) toKernel(model, { key: about, value: field.value });
     const isShown = about === model.get("key");
     about = undefined;
     if (!isShown) show();
@@ -46,7 +46,7 @@ function render({ model, el }) {
     field.className = "jupyter-button widget-toggle-button";
     field.title = model.get("tooltip");
     field.addEventListener("click", () =>
-      model.send({ key: model.get("key"), value: !model.get("value") }));
+      toKernel(model, { key: model.get("key"), value: !model.get("value") }));
   }
   el.append(field);
   const names = ["key", "value", "description"];

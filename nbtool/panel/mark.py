@@ -10,6 +10,8 @@ from typing import Any
 import anywidget
 import traitlets
 
+from nbtool.display import script
+
 HERE = Path(__file__).parent
 
 
@@ -25,7 +27,7 @@ class Mark(anywidget.AnyWidget):
         marked: Told the key of an image and what it was marked with.
     """
 
-    _esm = (HERE / "mark.js").read_text(encoding="utf-8")
+    _esm = script.module((HERE / "mark.js").read_text(encoding="utf-8"))
     key = traitlets.Unicode().tag(sync=True)  # of the image that is shown
     value = traitlets.Any().tag(sync=True)
     description = traitlets.Unicode().tag(sync=True)

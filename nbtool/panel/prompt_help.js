@@ -25,7 +25,7 @@ function render({ model, el }) {
   const answer = (wanted, textContent, more) => {
     const one = element("button", { type: "button", className: "jupyter-button", textContent, ...more });
     one.addEventListener("click", () => {
-      model.send({ answer: wanted });
+      toKernel(model, { answer: wanted });
       button.focus();
     });
     return one;
@@ -50,7 +50,7 @@ function render({ model, el }) {
     if (!file) return;
     sending = { id: `${Math.random()}`, file };
     const { name, size } = file;
-    model.send({ picture: { id: sending.id, name, size, start, others: files.length - 1 } });
+    toKernel(model, { picture: { id: sending.id, name, size, start, others: files.length - 1 } });
   };
   const sendPiece = async (message) => {
     if (!sending || message.want !== sending.id) return;
@@ -61,7 +61,7 @@ function render({ model, el }) {
     } catch {
       piece = new ArrayBuffer(0); // gone, or a folder
     }
-    if (sending?.id === id) model.send({ piece: { id } }, undefined, [piece]);
+    if (sending?.id === id) toKernel(model, { piece: { id } }, [piece]);
   };
 
   // On the window, so before a notebook takes what is dropped on it.
@@ -108,7 +108,7 @@ function render({ model, el }) {
     const prompt = el.closest(".nbtool-below-prompt")?.parentElement.querySelector("textarea");
     if (event.target !== prompt) return;
     clearTimeout(pause);
-    pause = setTimeout(() => model.send({ typed: prompt.value }), PAUSE);
+    pause = setTimeout(() => toKernel(model, { typed: prompt.value }), PAUSE);
   };
 
   let starting = false; // what is chosen is started from

@@ -12,6 +12,7 @@ import anywidget
 import traitlets
 
 from nbtool import files
+from nbtool.display import script
 from nbtool.engines.base import Counting, Reading
 from nbtool.errors import MetadataError, RecipeError, log
 from nbtool.metadata.files import MAX_FILE
@@ -44,7 +45,7 @@ class PromptHelp(anywidget.AnyWidget):
         asked: The name of a picture of which is asked what to do with it, or "".
     """
 
-    _esm = (HERE / "prompt_help.js").read_text(encoding="utf-8")
+    _esm = script.module((HERE / "prompt_help.js").read_text(encoding="utf-8"))
     _css = (HERE / "prompt_help.css").read_text(encoding="utf-8")
     counted = traitlets.Unicode().tag(sync=True)
     cut = traitlets.Unicode().tag(sync=True)

@@ -1,5 +1,4 @@
 const PATIENCE = 4000; // milliseconds; a press reaches Python in a tenth of one
-const OVER = ["restarting", "autorestarting", "terminating", "dead"];
 const LOST = "The kernel was restarted or is gone, so this panel does nothing any more: run its " +
   "cell again. Its images are in the store; what you typed can be copied from here.";
 const BUSY = "The kernel is busy with another cell: what you pressed is done after that.";
@@ -28,7 +27,7 @@ function render({ model, el }) {
     // What is being typed is sent when a field is left; here it is not left.
     event.target.dispatchEvent(new Event("change", { bubbles: true }));
     ask();
-    if (!lost) model.send({ event: "go" });
+    if (!lost) toKernel(model, { event: "go" });
   };
   window.addEventListener("keydown", press, true);
 
@@ -45,20 +44,18 @@ function render({ model, el }) {
     line.textContent = words;
     line.hidden = !words;
   };
-  const check = () => {
-    lost ||= OVER.includes(kernel?.status) || Boolean(kernel?.isDisposed);
-    lost ||= Boolean(home()?.classList.contains("jupyter-widgets-disconnected"));
-    if (lost) say(LOST);
+  const lose = () => {
+    lost = true;
+    say(LOST);
   };
   const ask = () => {
-    check();
+    if (home()?.classList.contains("jupyter-widgets-disconnected")) lose();
     if (lost) line.scrollIntoView({ block: "nearest" });
     if (lost) return;
-    model.send({ event: "ping" });
+    if (!toKernel(model, { event: "ping" })) return lose();
     waiting ??= setTimeout(() => {
       waiting = undefined;
-      say(kernel?.status === "busy" ? BUSY : SILENT);
-      check();
+      if (!lost) say(kernel?.status === "busy" ? BUSY : SILENT);
     }, PATIENCE);
   };
   const click = (event) => {
@@ -93,9 +90,7 @@ function render({ model, el }) {
   };
   say("");
   window.addEventListener("click", click, true);
-  model.on("comm_live_update", check);
-  kernel?.statusChanged?.connect(check);
-  kernel?.disposed?.connect(check);
+  const leave = whenKernelIsGone(model, lose);
 
   const offer = (text) => {
     const area = document.createElement("textarea");
@@ -126,9 +121,7 @@ function render({ model, el }) {
     window.removeEventListener("pointerdown", hold, true);
     window.removeEventListener("focusin", enter, true);
     window.removeEventListener("click", click, true);
-    model.off("comm_live_update", check);
-    kernel?.statusChanged?.disconnect(check);
-    kernel?.disposed?.disconnect(check);
+    leave();
     window.removeEventListener("keydown", press, true);
     model.off("msg:custom", receive);
   };

@@ -9,13 +9,15 @@ from typing import Any
 import anywidget
 import traitlets
 
+from nbtool.display import script
+
 HERE = Path(__file__).parent
 
 
 class Root(anywidget.AnyWidget):
     """Sits in a panel without being seen."""
 
-    _esm = (HERE / "root.js").read_text(encoding="utf-8")
+    _esm = script.module((HERE / "root.js").read_text(encoding="utf-8"))
     _css = (HERE / "panel.css").read_text(encoding="utf-8")
     still = traitlets.Unicode().tag(sync=True)  # the class of the pictures that stand in for it
 

@@ -80,7 +80,7 @@ function render({ model, el }) {
     const uncovered = source && { url: source, alt: about.before };
     return { ...about, url, blob, size: size(), before: uncovered };
   };
-  const send = (kind, more, cells) => model.send({ ask: { kind, cells, ...more } });
+  const send = (kind, more, cells) => toKernel(model, { ask: { kind, cells, ...more } });
   const host = {
     item: (id) => ({ title: id === model.get("key") ? model.get("alt") : "…", url, size: size() }),
     whole: (id) =>
@@ -89,7 +89,7 @@ function render({ model, el }) {
     count: () => model.get("count"),
     actions: (id) => pictureActions(id, id === model.get("key") && model.get("starred"), send, remove),
     hint: () => ACTIONS_HINT,
-    moved: (id) => model.send({ show: id }),
+    moved: (id) => toKernel(model, { show: id }),
     closed: () => {},
   };
   const enlarged = new Enlarged(host);
@@ -108,7 +108,7 @@ function render({ model, el }) {
   // On the window, so before what was clicked says so itself: by then another may be shown.
   const look = (event) => {
     const key = model.get("key");
-    if (key && el.closest(".nbtool-detail")?.contains(event.target)) model.send({ look: key });
+    if (key && el.closest(".nbtool-detail")?.contains(event.target)) toKernel(model, { look: key });
   };
   const watch = new ResizeObserver(fit);
   watch.observe(figure);

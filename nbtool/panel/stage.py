@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anywidget
 import traitlets
 
-from nbtool.display import faces, viewer
+from nbtool.display import faces, script, viewer
 from nbtool.display.details import whole
 from nbtool.panel.gallery import MAX_CAPTION, webp
 from nbtool.text import ellipsized
@@ -27,11 +27,9 @@ T = TypeVar("T")
 class Stage(anywidget.AnyWidget):
     """One picture, large; a click enlarges it. A new one takes its place without a flash."""
 
-    _esm = "\n".join(
-        [
-            viewer.enlarged_module(),
-            *((HERE / f"{part}.js").read_text("utf-8") for part in ("picture_actions", "stage")),
-        ]
+    _esm = script.module(
+        viewer.enlarged_module(),
+        *((HERE / f"{part}.js").read_text("utf-8") for part in ("picture_actions", "stage")),
     )
     _css = viewer.enlarged_style()
     key = traitlets.Unicode().tag(sync=True)  # of the image that all around it is about, or ""

@@ -388,6 +388,12 @@ def test_without_its_kernel_the_panel_says_what_to_do_and_after_a_restart_all_is
     expect(gone).to_be_visible()
     panel.button("Generate").click()
     expect(panel.field("Prompt")).to_have_value("a star")
+    # Nor does anything that is not a button ask a kernel which is not there.
+    panel.field("Prompt").press("End")
+    panel.field("Prompt").type(" seen")
+    panel.tiles.first.focus()
+    panel.page.keyboard.press("Delete")
+    expect(panel.tiles).to_have_count(2)
     notebook.run_all()
     panel = Shown(notebook)
     panel.wait_for_images(2)

@@ -134,6 +134,19 @@ def test_keys_select_and_star_and_reach_python(shown):
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
 
 
+def test_without_its_kernel_a_viewer_says_so_and_keeps_no_star_that_python_does_not(shown):
+    page, view = shown.page, _viewer(shown, 1)
+    gone = view.get_by_role("alert").filter(has_text="run the cell again")
+    expect(gone).to_have_count(0)
+    shown.restart_kernel()
+    expect(gone).to_be_visible()
+    view.get_by_label("color red · Seed 0 · Guidance 1").focus()
+    for key in ("s", "Space", "Enter"):
+        page.keyboard.press(key)
+    expect(view.get_by_role("dialog")).to_be_visible()
+    expect(view.locator(".cell.starred")).to_have_count(0)
+
+
 def test_clicks_select_with_ctrl_and_a_block_with_shift(shown):
     view = _viewer(shown, 1)
     view.get_by_label("color red · Seed 0 · Guidance 3").click(modifiers=["Control"])

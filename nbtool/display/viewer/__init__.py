@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbtool.display import script
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -39,7 +41,7 @@ HOST = "host"
 @cache
 def module() -> str:
     """The viewer as the text of an ES module."""
-    return _joined(PARTS)
+    return script.module(_joined(PARTS))
 
 
 @cache

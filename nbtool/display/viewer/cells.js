@@ -53,7 +53,7 @@ class Cells {
     const { marks, model, info } = this.view;
     const state = this.view.state(number);
     if (state === "f" && info.live && whole?.again)
-      return [{ name: "Try again", label: "Try again", act: () => model.send({ kind: "again", cell: number }) }];
+      return [{ name: "Try again", label: "Try again", act: () => toKernel(model, { kind: "again", cell: number }) }];
     if (state !== "d") return [];
     const starred = marks.stars.has(number);
     const pinned = marks.pins.includes(number);

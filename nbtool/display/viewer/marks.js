@@ -45,15 +45,17 @@ class Marks {
 
   star(number) {
     if (this.view.state(number) !== "d") return;
-    const starred = !this.stars.delete(number);
+    const starred = !this.stars.has(number);
+    const { live } = this.view.info;
+    // This one alone: of the others more may be known there than here.
+    if (live && !toKernel(this.model, { kind: "star", cell: number, starred })) return;
     if (starred) this.stars.add(number);
-    if (!this.view.info.live) {
+    else this.stars.delete(number);
+    if (!live) {
       this.put("stars", this.stars);
       return;
     }
-    // This one alone: of the others more may be known there than here.
     this.asked.set(number, starred);
-    this.model.send({ kind: "star", cell: number, starred });
     this.view.changed();
   }
 

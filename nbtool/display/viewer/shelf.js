@@ -109,7 +109,7 @@ class Shelf {
     const lacking = [...seen].filter((number) => !(this.thumbnails.get(number)?.edge >= edge));
     const fresh = lacking.some((number) => this.told.get(number) !== edge);
     this.told = new Map(lacking.map((number) => [number, edge]));
-    if (fresh) this.model.send({ kind: "want", cells: lacking, edge });
+    if (fresh) toKernel(this.model, { kind: "want", cells: lacking, edge });
   }
 
   keepWhole(content, url) {
@@ -131,7 +131,7 @@ class Shelf {
       const request = {};
       request.promise = new Promise((resolve) => (request.resolve = resolve));
       this.waiting.set(number, request);
-      this.model.send({ kind: "whole", cell: number });
+      toKernel(this.model, { kind: "whole", cell: number });
     }
     return this.waiting.get(number).promise;
   }

@@ -1,5 +1,6 @@
 // Above the cells: what there is, which axis lies where, which cells to show, how large.
 
+const LOST = "The kernel was restarted or is gone: run the cell again to star, to try again or for larger pictures.";
 const FILTERS = { all: "all", starred: "★ starred", failed: "failed", selected: "selected" };
 
 class Toolbar {
@@ -9,12 +10,15 @@ class Toolbar {
     this.summary = make("p", { class: "summary" });
     this.bar = make("div", { class: "bar" }, make("div"));
     this.activity = make("span", {});
-    const cancel = button("Cancel", "Cancel", () => view.model.send({ kind: "cancel" }));
+    const cancel = button("Cancel", "Cancel", () => toKernel(view.model, { kind: "cancel" }));
     this.job = make("div", { class: "job", role: "status" }, this.bar, this.activity);
     if (info.cancellable) this.job.append(cancel);
     const title = make("h1", { dir: "auto", title: info.title }, info.title || "(no prompt)");
     this.element = make("div", { class: "masthead" }, title, this.summary);
     if (info.note) this.element.append(make("p", {}, info.note));
+    this.lost = make("p", { class: "lost", role: "alert" });
+    this.element.append(this.lost);
+    this.close = whenKernelIsGone(view.model, () => write(this.lost, LOST));
     this.axes = new Axes(view);
     this.values = new Values(view);
     this.show = select("Show", [], "", (value) => view.filterBy(value));

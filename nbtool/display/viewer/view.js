@@ -68,6 +68,7 @@ class View {
       this.shelf.sights.delete(this);
       this.marks.close();
       this.toolbar.values.close();
+      this.toolbar.close();
       sized.disconnect();
       cancelAnimationFrame(this.soon);
       this.root.remove();

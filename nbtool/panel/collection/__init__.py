@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nbtool.display import viewer
+from nbtool.display import script, viewer
 
 PARTS = (
     *("choice", "tiles", "keyboard", "dragging", "search", "tools", "folder"),
@@ -19,7 +19,9 @@ PARTS = (
 def module() -> str:
     """The gallery as the text of an ES module."""
     actions = (Path(__file__).parents[1] / "picture_actions.js").read_text(encoding="utf-8")
-    return "\n".join([viewer.pictures_module(), actions, *(_read(f"{part}.js") for part in PARTS)])
+    return script.module(
+        viewer.pictures_module(), actions, *(_read(f"{part}.js") for part in PARTS)
+    )
 
 
 def style() -> str:

@@ -8,10 +8,10 @@ class Trash {
     this.text = make("span");
     this.look = button("Look through", "Look through deleted images", () => search.allDeleted());
     this.leave = button("Back to all", "Back to all images", () => search.everything());
-    this.back = button("Put all back", "Put all deleted images back", () => model.send({ kind: "restore all" }));
+    this.back = button("Put all back", "Put all deleted images back", () => toKernel(model, { kind: "restore all" }));
     this.empty = button("Remove for good …", "Remove deleted images for good", () => this.ask(true));
     this.yes = button("Remove", "Remove for good", single(() => {
-      model.send({ kind: "empty" });
+      toKernel(model, { kind: "empty" });
       this.ask(false);
     }));
     this.no = button("Keep", "Keep", () => this.ask(false));

@@ -6,7 +6,7 @@ class Done {
     this.model = model;
     this.section = section;
     this.text = make("span", { role: "status" });
-    this.undo = button("Undo", "Undo", () => model.send({ kind: "undo", section }));
+    this.undo = button("Undo", "Undo", () => toKernel(model, { kind: "undo", section }));
     this.away = button("✕", "Close this line", () => this.close());
     this.element = make("div", { class: "nbtool-done" }, this.text, this.undo, this.away);
     this.show();

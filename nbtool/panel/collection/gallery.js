@@ -102,7 +102,7 @@ class Gallery {
   look() {
     if (!this.root.isConnected || Date.now() - (this.lookedAt ?? Date.now()) < LOOKING) return;
     this.arrive();
-    this.model.send({ kind: "look" });
+    toKernel(this.model, { kind: "look" });
   }
 
   arrive() {
@@ -288,7 +288,7 @@ class Gallery {
   }
 
   send(kind, more = {}, keys = this.chosen) {
-    if (keys.length) this.model.send({ kind, cells: keys, ...more });
+    if (keys.length) toKernel(this.model, { kind, cells: keys, ...more });
   }
 
   close() {

@@ -12,7 +12,7 @@ class Sweeps {
   }
 
   send(kind, name, more = {}) {
-    this.model.send({ kind, name, ...more });
+    toKernel(this.model, { kind, name, ...more });
   }
 
   show() {
@@ -100,8 +100,8 @@ class Queue {
     const words = [prompt, axes].filter(Boolean).join(" · ");
     const facts = make("span");
     const bar = make("progress", { max: 1, value: 0, "aria-label": `Progress of ${words}` });
-    const next = button("Next", `Do next: ${words}`, single(() => this.model.send({ kind: "move up", name: id })));
-    const cancel = button("Cancel", `Cancel: ${words}`, single(() => this.model.send({ kind: "cancel job", name: id })));
+    const next = button("Next", `Do next: ${words}`, single(() => toKernel(this.model, { kind: "move up", name: id })));
+    const cancel = button("Cancel", `Cancel: ${words}`, single(() => toKernel(this.model, { kind: "cancel job", name: id })));
     const element = make("li", {},
       make("div", { class: "nbtool-list-words" }, make("strong", { dir: "auto" }, words), facts, bar),
       make("span", { class: "nbtool-list-acts" }, next, cancel));

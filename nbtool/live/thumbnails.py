@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
@@ -19,15 +20,16 @@ Encoded = tuple[str, bytes]  # MIME type and file
 
 
 class Thumbnails:
-    """Thumbnails by what they are of, such as a cell, and size. The one that was looked at longest ago goes first.
+    """Thumbnails by what they are of, such as a cell, and size; any thread may ask for one.
 
-    For one thread.
+    The one that was looked at longest ago goes first.
     """
 
     def __init__(self, limit: int = MAX_BYTES) -> None:
         self._limit = limit
         self._bytes = 0
         self._kept: OrderedDict[tuple[Hashable, int], Encoded] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, place: Hashable, image: GeneratedImage, edge: int) -> Encoded:
         """A copy of at most `edge` pixels on the longer side.
@@ -36,15 +38,18 @@ class Thumbnails:
             Exception: The file is gone or damaged.
         """
         key = place, edge
-        if key not in self._kept:
-            self._kept[key] = encoded = thumbnail(image, edge)
-            self._bytes += len(encoded[1])
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        encoded = thumbnail(image, edge)
+        with self._lock:
+            self._bytes += len(encoded[1]) - len(self._kept.pop(key, ("", b""))[1])
+            self._kept[key] = encoded
             while self._bytes > self._limit and len(self._kept) > 1:
                 _, (_, old) = self._kept.popitem(last=False)
                 self._bytes -= len(old)
-            return encoded
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        return encoded
 
 
 def thumbnail(image: GeneratedImage, edge: int) -> Encoded:

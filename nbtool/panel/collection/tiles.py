@@ -47,7 +47,6 @@ class Tiles:
         self._lock = threading.Lock()
         self._wanted: dict[str, int] = {}  # edge by key, the most urgent first
         self._asked: list[str] = []  # whole images
-        self._ahead: list[str] = []  # tiles that are sure to be asked for
         self._thumbnails = Thumbnails()
         self._loop = Loop("nbtool tiles", self._turn, retry=0)
 
@@ -61,10 +60,9 @@ class Tiles:
         self._loop.wake()
 
     def begin(self, keys: Sequence[str]) -> None:
-        """Makes the first tiles before they are asked for: a view that comes has them at once."""
-        with self._lock:
-            self._ahead = list(keys)
-        self._loop.wake()
+        """Sends the first tiles before they are asked for, which takes a moment: a view that comes
+        has them at once."""
+        self._wall.send_ahead(*self._made(keys, EDGES[0]))
 
     def ask(self, key: str) -> None:
         """Asks for a whole image with its details."""
@@ -78,20 +76,17 @@ class Tiles:
 
     def _turn(self) -> float | None:
         with self._lock:
-            ahead, self._ahead = self._ahead, []
             asked, self._asked = self._asked, []
             chunk = dict(itertools.islice(self._wanted.items(), CHUNK))
             for key in chunk:
                 del self._wanted[key]
-        if ahead:
-            self._wall.send_ahead(*self._made(ahead, EDGES[0]))
         for key in asked:
             self._send_whole(key)
         for edge in sorted(set(chunk.values())):
             self._wall.send(*self._made([key for key in chunk if chunk[key] == edge], edge))
-        return 0 if ahead or asked or chunk else None
+        return 0 if asked or chunk else None
 
-    def _made(self, keys: list[str], edge: int) -> Message:
+    def _made(self, keys: Sequence[str], edge: int) -> Message:
         words: dict[str, Any] = {}
         files: dict[str, Encoded] = {}
         for key in keys:

@@ -60,8 +60,10 @@ class Tiles:
         self._loop.wake()
 
     def begin(self, keys: Sequence[str]) -> None:
-        """Sends the first tiles before they are asked for, which takes a moment: a view that comes
-        has them at once."""
+        """Sends the first tiles before they are asked for; it takes a moment.
+
+        A view that comes has them at once.
+        """
         self._wall.send_ahead(*self._made(keys, EDGES[0]))
 
     def ask(self, key: str) -> None:

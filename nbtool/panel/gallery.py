@@ -77,6 +77,7 @@ class Gallery(anywidget.AnyWidget):
         self._updating = threading.RLock()  # jobs of both tabs may end at once
         self._listed = Listed()
         self._looked_at: GeneratedImage | None = None
+        self._gone: set[str] = set()  # the keys of what was taken out, and did not come back
         self._previews: dict[str, Image] = {}  # as they were sent
         self._marked: Callable[[], None] = lambda: None
         self._looks: Callable[[], None] = lambda: None
@@ -86,6 +87,7 @@ class Gallery(anywidget.AnyWidget):
         self.sweep = self._desk.sweeps.place
         self._guarded = notice.guarded
         self.on_msg(lambda _, content, __: self.ask(content))
+        self.observe(self._turn_back, "selected")
         self.observe(lambda _: self._search(), "asked")
         self.observe(lambda _: self._turn_to(), "section")
 
@@ -151,6 +153,7 @@ class Gallery(anywidget.AnyWidget):
         asked = Asked(self.asked)
         with self._updating:
             self._listed.search(self._store, asked, again=again)
+            self._gone.difference_update(self._listed if self._gone else ())
             self._show(found=asked.said)
         if not again and asked.is_plain:
             self._tiles.begin(self._listed.stored[:AHEAD])
@@ -172,6 +175,7 @@ class Gallery(anywidget.AnyWidget):
         with self._updating:
             begun = self.making if making is None else making
             known = self._listed.came(fresh, begun)
+            self._gone.difference_update(image.recipe.key for image in fresh)
             if any(image.recipe.key == self.selected for image in fresh):
                 self._looked_at = None
             self._show()
@@ -196,6 +200,7 @@ class Gallery(anywidget.AnyWidget):
     def gone(self, keys: Sequence[str]) -> None:
         """Some images were taken out of the store; what comes after them is looked at."""
         gone = {*keys}
+        self._gone |= gone
         with self._updating:
             if self.selected in gone:
                 self.selected = self._listed.after(self.selected, gone)
@@ -249,6 +254,11 @@ class Gallery(anywidget.AnyWidget):
         if keys:
             self.ahead = {}  # they may be among these
             self.send({"kind": "stale", "keys": list(keys)})
+
+    def _turn_back(self, change: Any) -> None:
+        """What was selected a moment before it was taken out is not looked at."""
+        if change["new"] in self._gone and self.selected == change["new"]:
+            self.selected = change["old"] if change["old"] not in self._gone else ""
 
     def _search(self, *, again: bool = False) -> None:
         self._searching(lambda: self.look(again=again))

@@ -159,6 +159,10 @@ def test_several_are_deleted_put_back_and_removed_for_good(panel, gallery, gener
     do("delete", *images[:3])
     assert listed(gallery) == keys(images[3:])
     assert gallery.selected == images[3].recipe.key
+    place = panel.generate.detail.stage.count
+    gallery.selected = images[0].recipe.key  # by a browser that has not heard yet that it is gone
+    assert gallery.selected == images[3].recipe.key
+    assert panel.generate.detail.stage.count == place == f"1 of {len(images) - 3}"
     assert gallery.said["images"] == {"text": "3 images deleted", "undo": True}
     assert gallery.deleted["images"] == 3
     generator("a green owl", seed=3)  # asked for anew, it is made again

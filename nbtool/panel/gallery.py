@@ -77,7 +77,7 @@ class Gallery(anywidget.AnyWidget):
         self._updating = threading.RLock()  # jobs of both tabs may end at once
         self._listed = Listed()
         self._looked_at: GeneratedImage | None = None
-        self._gone: set[str] = set()  # the keys of what was taken out, and did not come back
+        self._left: set[str] = set()  # the keys of what is taken out, and is not listed since
         self._previews: dict[str, Image] = {}  # as they were sent
         self._marked: Callable[[], None] = lambda: None
         self._looks: Callable[[], None] = lambda: None
@@ -153,7 +153,7 @@ class Gallery(anywidget.AnyWidget):
         asked = Asked(self.asked)
         with self._updating:
             self._listed.search(self._store, asked, again=again)
-            self._gone.difference_update(self._listed if self._gone else ())
+            self._left.difference_update(self._listed if self._left else ())
             self._show(found=asked.said)
         if not again and asked.is_plain:
             self._tiles.begin(self._listed.stored[:AHEAD])
@@ -175,7 +175,7 @@ class Gallery(anywidget.AnyWidget):
         with self._updating:
             begun = self.making if making is None else making
             known = self._listed.came(fresh, begun)
-            self._gone.difference_update(image.recipe.key for image in fresh)
+            self._left.difference_update(image.recipe.key for image in fresh)
             if any(image.recipe.key == self.selected for image in fresh):
                 self._looked_at = None
             self._show()
@@ -197,15 +197,11 @@ class Gallery(anywidget.AnyWidget):
         if self.asked.get("starred") or self.asked.get("words"):
             self._search(again=True)
 
-    def gone(self, keys: Sequence[str]) -> None:
-        """Some images were taken out of the store; what comes after them is looked at."""
-        gone = {*keys}
-        self._gone |= gone
-        with self._updating:
-            if self.selected in gone:
-                self.selected = self._listed.after(self.selected, gone)
-            self._listed.drop(gone)
-        self.look(again=True)
+    def leave(self, keys: Sequence[str]) -> None:
+        """Some images are about to be taken out of the store; what comes after them is looked at."""
+        self._left |= {*keys}
+        if self.selected in self._left:
+            self.selected = self._listed.after(self.selected, self._left)
 
     def removed(self, keys: Sequence[str]) -> None:
         """What was deleted is gone for good: who looked through it is back at all images."""
@@ -257,8 +253,8 @@ class Gallery(anywidget.AnyWidget):
 
     def _turn_back(self, change: Any) -> None:
         """What was selected a moment before it was taken out is not looked at."""
-        if change["new"] in self._gone and self.selected == change["new"]:
-            self.selected = change["old"] if change["old"] not in self._gone else ""
+        if change["new"] in self._left and self.selected == change["new"]:
+            self.selected = change["old"] if change["old"] not in self._left else ""
 
     def _search(self, *, again: bool = False) -> None:
         self._searching(lambda: self.look(again=again))

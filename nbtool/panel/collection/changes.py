@@ -42,8 +42,8 @@ class Changes:
 
         self._done.did(f"{what} is {'kept' if note else 'gone'}", undo)
 
-    def delete(self, keys: Iterable[str], gone: Callable[[Sequence[str]], None]) -> None:
-        """Takes images out of the store; `gone` is told which, also where some had to stay."""
+    def delete(self, keys: Iterable[str]) -> None:
+        """Takes images out of the store; where some have to stay, the others can be put back."""
         deleted: list[str] = []
         try:
             for key in keys:
@@ -51,7 +51,6 @@ class Changes:
                 deleted.append(key)
         finally:
             if deleted:
-                gone(deleted)
                 what = count(len(deleted), "image")
                 self._done.did(f"{what} deleted", lambda: self._restore(deleted))
 

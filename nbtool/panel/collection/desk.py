@@ -47,8 +47,8 @@ class Wall(Protocol):
     def marked(self, keys: Sequence[str]) -> None:
         """Shows the stars and notes of some as they are now."""
 
-    def gone(self, keys: Sequence[str]) -> None:
-        """Some images were taken out of the store."""
+    def leave(self, keys: Sequence[str]) -> None:
+        """Some images are about to be taken out of the store."""
 
     def removed(self, keys: Sequence[str]) -> None:
         """What was deleted is gone for good."""
@@ -83,7 +83,7 @@ class Desk:
             "paths": self._copy_paths,
             "star": self._star,
             "note": self._note,
-            "delete": lambda said: self._changes.delete(texts(said.get("cells")), wall.gone),
+            "delete": lambda said: self._delete(texts(said.get("cells"))),
             "undo": lambda said: self._take_back(self._done[said["section"]].undo),
             "restore": lambda said: self._restore(texts(said.get("cells"))),
             "restore all": lambda _: self._restore(self._store.deleted.find().keys),
@@ -155,6 +155,13 @@ class Desk:
             self._changes.note(keys, str(said.get("note", "")))
         finally:
             self._wall.marked(keys)
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        self._wall.leave(keys)
+        try:
+            self._changes.delete(keys)
+        finally:
+            self._wall.look(again=True)
 
     def _restore(self, keys: Sequence[str]) -> None:
         self._take_back(lambda: self._changes.restore(keys))

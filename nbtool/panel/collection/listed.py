@@ -138,13 +138,6 @@ class Listed(Mapping[str, GeneratedImage]):
         self.making = [key for key in self.recent if key in begun]
         return known
 
-    def drop(self, keys: Collection[str]) -> None:
-        """Some are not there any more."""
-        for key in keys:
-            self._held.pop(key, None)
-        self.recent = [key for key in self.recent if key not in keys]
-        self.newest = [image for image in self.newest if image.recipe.key not in keys]
-
     def after(self, key: str, gone: Collection[str]) -> str:
         """What comes after an image, or else before it, and is not gone; "" where there is none."""
         keys = list(self)

@@ -38,12 +38,12 @@ class Session:
             one.widget.add_class("nbtool-news")
         self.settings = Settings()
         self._switching = Latest(self._stay)
-        self._lock = threading.Lock()  # of the two below; nothing else is done meanwhile
+        self._lock = threading.Lock()  # of the three below; nothing else is done meanwhile
         self._under_way = True  # a model is being got
         self._then: list[Callable[[], None]] = []  # what waits for it
+        self._missing = ""  # a model that was typed and could not be had; no other is used instead
         self._changed: list[Callable[..., None]] = []  # what goes by the model
         self._showing = False  # the model is shown, not asked for
-        self._missing = ""  # a model that was typed and could not be had; no other is used instead
         self._typed: set[Any] = set()  # what was filled in before there was a model
         self.is_open = False  # there is a model
         self.settings.exact.value = generator.exact
@@ -81,10 +81,11 @@ class Session:
             if self._under_way:
                 self._then.append(action)
                 return
-        if self.is_open and not self._missing:
+            missing = self._missing
+        if self.is_open and not missing:
             action()
         else:
-            self.switch(self._missing or self.model, action, typed=bool(self._missing))
+            self.switch(missing or self.model, action, typed=bool(missing))
 
     def switch(
         self, model: str, action: Callable[[], None] | None = None, *, typed: bool = False
@@ -155,7 +156,7 @@ class Session:
         """A model that was typed cannot be had; as `_stay`."""
         with self._lock:
             waiting, self._under_way, self._then = bool(self._then), False, []
-        self._missing = model
+            self._missing = model
         field = self.settings.model
         here = [self.model] if self.is_open else []
         near = difflib.get_close_matches(model, catalogue.names(), n=1)

@@ -1,11 +1,23 @@
-// The pictures that have come from the host, each as the URL of a blob. Bounded: what has not
-// been looked at for longest goes first, but nothing that is in sight.
+// The pictures that have come from the host, each as a URL. Bounded: what has not been looked at
+// for longest goes first, but nothing that is in sight.
 
 const MAX_THUMBNAILS = 2000;
 const MAX_BYTES = 64e6;
 const MAX_WHOLE = 24;
+const INLINE = 65536; // bytes
+const PIECE = 8192; // bytes: what a call takes as its arguments
 const PAUSE = 50; // milliseconds
 const shelves = new Map();
+
+// Of a small file its text, which is there at once: about each blob a browser asks another process.
+function urlOf(buffer, type) {
+  if (buffer.byteLength > INLINE) return URL.createObjectURL(new Blob([buffer], { type }));
+  const { buffer: all = buffer, byteOffset, byteLength } = buffer; // a view or the bytes themselves
+  const bytes = new Uint8Array(all, byteOffset, byteLength);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += PIECE) text += String.fromCharCode(...bytes.subarray(at, at + PIECE));
+  return `data:${type};base64,${btoa(text)}`;
+}
 
 class Shelf {
   constructor(model) {
@@ -25,16 +37,17 @@ class Shelf {
   }
 
   received(content, buffers) {
-    const blobs = buffers.map((buffer, i) => new Blob([buffer], { type: content.types[i] }));
-    const urls = blobs.map((blob) => URL.createObjectURL(blob));
+    const { types } = content;
     if (content.kind === "whole") {
+      const blobs = buffers.map((buffer, i) => new Blob([buffer], { type: types[i] }));
+      const urls = blobs.map((blob) => URL.createObjectURL(blob));
       const before = urls[1] && { url: urls[1], alt: content.before };
       this.keepWhole({ ...content, blob: blobs[0], before }, urls[0]);
       return;
     }
     const cells = content.cells ?? [];
     cells.forEach((number, i) => {
-      const entry = { url: urls[i], edge: content.edge, bytes: buffers[i].byteLength };
+      const entry = { url: urlOf(buffers[i], types[i]), edge: content.edge, bytes: buffers[i].byteLength };
       if (content.kind === "previews") this.keepPreview(number, entry);
       else this.keepThumbnail(number, entry);
     });

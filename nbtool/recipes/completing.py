@@ -56,7 +56,7 @@ class Completing:
         if isinstance(value, Pictures):
             return Pictures(map(self.value, value))
         if isinstance(value, Picture) and value.is_deferred:
-            return value.with_recipe(self.recipe(value.recipe))
+            return value.with_past(self.recipe(value.recipe))
         return value
 
     def axis(

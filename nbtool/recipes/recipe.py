@@ -176,7 +176,7 @@ class Recipe(Parameters):
     @property
     def chain(self) -> list[Recipe]:
         """The recipes on the way to it, from words or the first picture on; it comes last."""
-        before = [one.recipe for one in self.sources if one.recipe]
+        before = [one.earlier for one in self.sources if one.earlier]
         way = dict.fromkeys(step for recipe in before for step in recipe.chain)
         return [*way, self]
 

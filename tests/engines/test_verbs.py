@@ -235,6 +235,17 @@ def test_each_verb_works_or_is_refused_with_its_reason(name, verb):
     assert model.way(recipe) is family(pipeline).ways[found]
 
 
+@pytest.mark.parametrize(("pipeline", "verb"), REFUSED)
+def test_a_model_that_is_not_here_refuses_before_it_must_be_had(tmp_path, pipeline, verb):
+    name = next(name for name, (_, facts) in KNOWN.items() if facts.pipeline == pipeline)
+    gen = nbtool.Generator(name, store=tmp_path)
+    for seeds in (1, [1, 2]):
+        with pytest.raises(RecipeError, match=REFUSED[pipeline, verb]):
+            gen.plan("a", seed=seeds, **ASKED[verb])
+    with pytest.raises(nbtool.ModelError, match="cannot get"):
+        gen.plan("a")
+
+
 def test_the_list_of_models_says_what_each_does_with_pictures():
     listed = {entry.name: entry for entry in nbtool.models()}
     for name in KNOWN:

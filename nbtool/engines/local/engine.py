@@ -113,7 +113,9 @@ class LocalEngine:
 
     def check(self, recipe: Recipe) -> None:
         model = self.model
-        if recipe.model not in (None, model.name) or recipe.revision not in (None, model.revision):
+        if recipe.model not in (None, model.name) or (
+            recipe.revision is not None and recipe.revision != model.revision
+        ):
             raise RecipeError(_other(recipe, model))
         last = recipe.last_pass
         model.check(last)

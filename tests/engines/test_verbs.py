@@ -16,7 +16,7 @@ from together import one, with_scheduler
 
 import nbtool
 from nbtool import Recipe, RecipeError
-from nbtool.catalogue import asking, find
+from nbtool.catalogue import asking, families, find
 from nbtool.catalogue.families import family
 from nbtool.catalogue.known import KNOWN
 from nbtool.catalogue.verbs import CALLED, EDIT, IMAGE, INPAINT, TEXT
@@ -46,6 +46,7 @@ FAMILIES = {
 OTHERS = {
     "StableDiffusionInpaintPipeline": (tiny.inpainting_weights, None),
     "StableDiffusionXLInpaintPipeline": (lambda: tiny.inpainting_weights("xl"), None),
+    "Flux2Pipeline": (tiny.flux2, OF_EMBEDDINGS["flux2"]),
     "FluxKontextPipeline": (tiny.flux_kontext, None),
     "FluxFillPipeline": (tiny.flux_fill, None),
     "QwenImageEditPipeline": (tiny.qwen_image_edit, OF_EMBEDDINGS["qwen_image"]),
@@ -200,6 +201,7 @@ def test_of_one_call_each_image_is_by_its_own_generator(kind, together):
 
 def test_the_table_has_every_family_of_the_catalogue():
     assert {facts.pipeline for _, facts in KNOWN.values()} == FAMILIES.keys()
+    assert {*families.FAMILIES} | ONLY_INPAINT == FAMILIES.keys() | OTHERS.keys()
 
 
 ASKED = {

@@ -121,8 +121,7 @@ class LocalEngine:
         model.check(last)
         if recipe.refine and recipe.refine.upscale == LATENT:
             model.check_latents(last)
-        if last.mask_image:
-            check_mask(last.mask_image)
+        check_mask(last)
 
     def fits(self, recipe: Recipe) -> dict[str, Any]:
         return self.model.fits(recipe)

@@ -422,6 +422,19 @@ def test_a_size_that_fits_is_taken_as_it_is_without_a_word(gen):
     assert gen("a fox", image=pixels(1, (72, 56)), seed=1).image.size == (72, 56)
 
 
+def test_a_padding_is_worked_at_in_the_models_size_however_it_is_given(gen):
+    """Alone, as an axis or from a preset it is the same recipe; the picture keeps its own size."""
+    own = {"image": pixels(1, (96, 50)), "mask_image": pixels(2, (96, 50)), "seed": 1}
+    alone = gen("a fox", mask_padding=8, **own)
+    assert alone.recipe.size == (96, 50)
+    assert gen.grid("a fox", mask_padding=[8, 16], **own)[0].recipe == alone.recipe
+    pictures = {**own, "image": [own["image"]]}
+    assert gen.grid("a fox", mask_padding=[8, 16], **pictures)[0, 0].recipe == alone.recipe
+    gen.store.presets["around"] = nbtool.Preset(mask_padding=8)
+    assert gen("a fox", preset="around", **own).recipe == alone.recipe
+    assert gen.grid("a fox", preset="around", **pictures)[0].recipe == alone.recipe
+
+
 def test_each_picture_of_an_axis_has_its_own_size(gen):
     sizes = [(64, 64), (72, 56), (56, 72)]
     grid = gen.grid("a fox", image=[pixels(1, size) for size in sizes], seed=1)

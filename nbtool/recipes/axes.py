@@ -16,7 +16,7 @@ from nbtool.errors import AxisError, RecipeError, unknown_name
 from nbtool.recipes import given, picture_labels, templates
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.checks import as_integer, is_bool
-from nbtool.recipes.completing import SUITED, Completing, Fitting
+from nbtool.recipes.completing import PADDING, SUITED, Completing, Fitting, padded
 from nbtool.recipes.given import Several
 from nbtool.recipes.labels import canonical
 from nbtool.recipes.parameters import PARAMETERS, PICTURES, check_names, checked
@@ -226,18 +226,19 @@ def sweep(
     drawn = random_seeds(1)[0]
     if "seed" in fixed or defaults.get("seed") is None:
         defaults = {**defaults, "seed": drawn}  # -1 asks for a new one, whatever the default
-    completing = Completing(defaults, fitting)
+    completing, padding = Completing(defaults, fitting), _padding(found, preset)
     decided = {n for one in (base, *recipes) for n in SUITED if getattr(one, n) is not None}
-    base = completing.recipe(base.replace(**fixed))
-    completed = [completing.recipe(recipe.replace(**fixed)) for recipe in recipes]
+    base = completing.recipe(base.replace(**fixed), padding)
+    completed = [completing.recipe(recipe.replace(**fixed), padding) for recipe in recipes]
     if recipes and isinstance(prompt, Several):
         edits = tuple(Edit(recipe=recipe) for recipe in completed)
         found.insert(0, Axis("recipe", prompt.labelled(range(len(edits))), edits))
 
     _refuse_overlap(found, fixed)
     found = [_without(axis, fixed) for axis in found]
+    around = padded(base, padding)
     found = [
-        completing.axis(axis, [one for one in found if one is not axis], base, decided | set(fixed))
+        completing.axis(axis, [one for one in found if one is not axis], around, decided | {*fixed})
         for axis in found
     ]
     always = (Edit(preset=preset.without(fixed)),) if preset else ()
@@ -252,6 +253,13 @@ def sweep(
     _refuse_unfilled((needed | names & parameters.keys()) - filled.keys())
     _refuse_swaps(result, filled)
     return result
+
+
+def _padding(axes: Iterable[Axis], preset: Preset | None) -> int | None:
+    """The `mask_padding` that cells get beside the base recipe, one of several."""
+    by_axes = (edit.parameters.get(PADDING) for axis in axes for edit in axis.edits)
+    by_preset = preset.settings.get(PADDING) if preset else None
+    return next((value for value in by_axes if value is not None), by_preset)
 
 
 def _recipes_among(prompts: object) -> list[Recipe]:

@@ -65,6 +65,7 @@ class Picture:
         self._extends: Any = None
         self._loads: tuple[Load, ...] = ()
         self._used = ""  # the digest of what stands in for it
+        self._gone = False
         self._place: tuple[str, ...] = ()  # where it lay: folders, the file's stem and its end
         if isinstance(source, Picture):
             vars(self).update(vars(source))
@@ -187,6 +188,15 @@ class Picture:
         """
         return self._with(_loads=(load,), _used=used)
 
+    def gone(self) -> Picture:
+        """The same picture, of which it was found that its pixels are not to be had."""
+        return self._with(_gone=True)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its pixels were found to be not to be had."""
+        return self._gone
+
     @property
     def used(self) -> str:
         """The digest of the pixels that it gives: its own, or of what stands in for them."""
@@ -236,7 +246,9 @@ class Picture:
                 f"a picture in a recipe is its hash, mode and size, got {shown(said)}"
             )
         vars(picture).update(_digest=digest, _mode=mode, _size=tuple(cast("list[int]", size)))
-        vars(picture).update(_name="", _place=(), _recipe=None, _extends=None, _loads=(), _used="")
+        vars(picture).update(
+            _name="", _place=(), _recipe=None, _extends=None, _loads=(), _used="", _gone=False
+        )
         return picture
 
     def _with(self, **changes: Any) -> Picture:

@@ -235,6 +235,23 @@ def test_several_pictures_for_one_image_are_refused_where_nothing_is_edited(gen)
         gen.plan(PROMPT, image=[both, scene()], seed=1)
 
 
+def test_a_picture_that_is_gone_is_not_made_from_what_memory_has_of_it(gen, tmp_path):
+    """Else images would lie in the store without what they were made from."""
+    scene().save(tmp_path / "scene.png")
+    first = gen(PROMPT, image=tmp_path / "scene.png", strength=0.5, seed=1)
+    (tmp_path / "scene.png").unlink()
+    (kept,) = (gen.store.path / "inputs").iterdir()
+    kept.unlink()
+    recipe = nbtool.Store(gen.store.path)[first.recipe.key].recipe
+    with pytest.raises(nbtool.GenerationError, match=r"is gone from the store.*; give the file"):
+        gen(recipe.replace(seed=2))
+    scene().save(tmp_path / "again.png")
+    assert gen(recipe.replace(seed=2, image=tmp_path / "again.png")).recipe == recipe.replace(
+        seed=2
+    )
+    assert kept.exists()
+
+
 def test_a_picture_of_one_pixel_is_enough(gen):
     dot = Image.new("RGB", (1, 1), "green")
     made = gen.grid(PROMPT, image=[dot, scene()], strength=0.25, width=64, height=64, seed=1)

@@ -48,7 +48,7 @@ class _Pixels:
 
     @classmethod
     def of(cls, picture: Picture) -> _Pixels:
-        if picture.used:
+        if picture.used and not picture.is_gone:  # pixels that are kept here are no other's proof
             return cls(picture.used, lambda: picture.image)
         image = picture.image
         return cls(reading.digest(image), lambda: image)

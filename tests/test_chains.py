@@ -351,7 +351,7 @@ def test_a_file_that_changes_between_plan_and_run_fails_its_own_cells_alone(gen,
     why = "what lies there now is another picture" if altered else f"there is no picture {files[1]}"
     for labels, error in grid.failed.items():
         assert labels[0] == "dog"
-        assert f"({why}); give the file it came from: image=…" in str(error)
+        assert f"({why}); give the file it came from: image=… or mask_image=…" in str(error)
     files[1].write_bytes(was)
     assert gen.plan("a fox", **asked).to_make == 2
     assert len(gen.grid("a fox", **asked)) == 4

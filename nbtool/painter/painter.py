@@ -59,7 +59,7 @@ class Painter(anywidget.AnyWidget):
 
     _esm = painter.module()
     _css = painter.style()
-    picture = traitlets.Any()
+    picture: traitlets.TraitType[Any, Any] = traitlets.TraitType(None)  # never set to None
     mask = Pixels()
     # The same for the browser, which sets `painted` and `sides` too.
     shown = traitlets.Bytes().tag(sync=True)

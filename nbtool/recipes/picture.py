@@ -263,7 +263,7 @@ class Picture:
         width, height = self._size
         known = f"{what} ({width} × {height}, sha256 {self._digest[:8]}…)"
         why = f" ({reasons[-1]})" if reasons else ""  # of where it came from
-        return f"{known} is not here{why}; give the file it came from: image=…"
+        return f"{known} is not here{why}; give the file it came from: image=… or mask_image=…"
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the places where its pixels may lie; they are taken along instead."""

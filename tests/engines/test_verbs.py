@@ -237,6 +237,14 @@ def test_each_verb_works_or_is_refused_with_its_reason(name, verb):
     assert model.way(recipe) is family(pipeline).ways[found]
 
 
+def test_a_second_pass_is_refused_where_nothing_does_it(tmp_path):
+    for name in ("sana", "flux2-klein"):
+        with pytest.raises(
+            RecipeError, match=f"second pass .* {name} does only .*; leave refine out"
+        ):
+            nbtool.Generator(name, store=tmp_path).plan("a", refine=nbtool.refine())
+
+
 @pytest.mark.parametrize(("pipeline", "verb"), REFUSED)
 def test_a_model_that_is_not_here_refuses_before_it_must_be_had(tmp_path, pipeline, verb):
     name = next(name for name, (_, facts) in KNOWN.items() if facts.pipeline == pipeline)

@@ -118,6 +118,8 @@ class LocalEngine:
         ):
             raise RecipeError(_other(recipe, model))
         last = recipe.last_pass
+        if recipe.refine:
+            model.check_second_pass()
         model.check(last)
         if recipe.refine and recipe.refine.upscale == LATENT:
             model.check_latents(last)

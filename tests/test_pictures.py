@@ -422,6 +422,26 @@ def test_a_size_that_fits_is_taken_as_it_is_without_a_word(gen):
     assert gen("a fox", image=pixels(1, (72, 56)), seed=1).image.size == (72, 56)
 
 
+def test_defaults_for_pictures_leave_words_and_whole_recipes_alone(gen, tmp_path):
+    picture, mask = pixels(1), pixels(200)
+    for_masks = {"mask_blur": 4, "mask_padding": 8, "strength": 0.7}
+    own = nbtool.Generator(engine=FakeEngine(), store=tmp_path / "own", **for_masks)
+    assert own("a fox", seed=1).recipe == gen("a fox", seed=1).recipe
+    plain = gen("a fox", image=picture, mask_image=mask, seed=1)
+    assert own(plain.recipe).recipe == plain.recipe
+    asked = own("a fox", image=picture, mask_image=mask, seed=1).recipe
+    assert asked == own.grid("a fox", image=[picture], mask_image=[mask], seed=1)[0, 0].recipe
+    assert {name: getattr(asked, name) for name in for_masks} == for_masks
+    whole = nbtool.Generator(
+        engine=FakeEngine(), store=tmp_path / "whole", image=picture, mask_image=mask,
+        refine=nbtool.refine(), **for_masks,
+    )  # fmt: skip
+    words = gen("a fox", seed=1).recipe
+    assert whole(words).recipe == words
+    assert whole("a fox", image=None, refine=None, seed=1).recipe == words
+    assert whole("a fox", seed=1, refine=None).recipe == asked
+
+
 def test_a_padding_is_worked_at_in_the_models_size_however_it_is_given(gen):
     """Alone, as an axis or from a preset it is the same recipe; the picture keeps its own size."""
     own = {"image": pixels(1, (96, 50)), "mask_image": pixels(2, (96, 50)), "seed": 1}

@@ -16,7 +16,7 @@ from nbtool.errors import AxisError, RecipeError, unknown_name
 from nbtool.recipes import given, picture_labels, templates
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.checks import as_integer, is_bool
-from nbtool.recipes.completing import PADDING, SUITED, Completing, Fitting, padded
+from nbtool.recipes.completing import PADDING, SUITED, Completing, Fitting, acting, padded
 from nbtool.recipes.given import Several
 from nbtool.recipes.labels import canonical
 from nbtool.recipes.parameters import PARAMETERS, PICTURES, check_names, checked
@@ -204,7 +204,7 @@ def sweep(
     """
     prompt = given.taken("prompt", prompt)
     parameters = {canonical(name): given.taken(name, v) for name, v in parameters.items()}
-    base = prompt if isinstance(prompt, Recipe) else Completing(defaults).first
+    base = prompt if isinstance(prompt, Recipe) else _first(defaults, parameters, axes)
     recipes = _recipes_among(prompt)
     literal = bool(recipes) or prompt is base
     negative = parameters.get("negative_prompt", base.negative_prompt)
@@ -253,6 +253,17 @@ def sweep(
     _refuse_unfilled((needed | names & parameters.keys()) - filled.keys())
     _refuse_swaps(result, filled)
     return result
+
+
+def _first(
+    defaults: Mapping[str, Any], parameters: Mapping[str, Any], axes: Iterable[object]
+) -> Recipe:
+    """The recipe that nothing was said of yet, for a call with these parameters and axes."""
+    values = (*axes, *parameters.values())
+    varied = {name for axis in values if isinstance(axis, Axis) for name in axis.parameters}
+    given = {name for name, value in parameters.items() if value is not None}
+    left = {name: value for name, value in defaults.items() if name not in parameters}
+    return Completing(acting(left, varied | given)).first
 
 
 def _padding(axes: Iterable[Axis], preset: Preset | None) -> int | None:

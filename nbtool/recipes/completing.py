@@ -9,13 +9,14 @@ from typing import Any
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.parameters import PICTURES
 from nbtool.recipes.picture import Picture, Pictures, each
-from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.recipe import ACTS_ON, Recipe
 from nbtool.text import count
 
 STRENGTH = "strength"
 SUITED = ("width", "height", STRENGTH)  # what a picture may decide where it is left open
 PADDING = "mask_padding"
 _DECIDE = PICTURES | {PADDING}
+_NOTHING = _DECIDE | {"refine"}  # None says that there is none, and leaves nothing open
 
 Fitting = Callable[[Recipe], Mapping[str, Any]]
 
@@ -54,7 +55,11 @@ class Completing:
         wanted = {**self._defaults, **fits}
         if recipe.image is None:
             wanted.pop(STRENGTH, None)
-        left = {name: v for name, v in wanted.items() if getattr(recipe, name) is None}
+        left = {
+            name: v
+            for name, v in wanted.items()
+            if getattr(recipe, name) is None and name not in _NOTHING
+        }
         self._note(worked_at, {name: v for name, v in left.items() if name in fits})
         return recipe.replace(**left)
 
@@ -127,3 +132,17 @@ def padded(recipe: Recipe, padding: int | None) -> Recipe:
     """The recipe with a `mask_padding`, if there is one and it has none of its own."""
     own = recipe.mask_padding
     return recipe.replace(mask_padding=padding if own is None else own)
+
+
+def acting(defaults: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """The defaults without those that have nothing to act on, such as `mask_blur` without a mask.
+
+    Args:
+        defaults: For what is left open.
+        given: The parameters that have values beside them.
+    """
+    left = dict(defaults)
+    for name, (wanted, _) in ACTS_ON.items():
+        if wanted not in given and left.get(wanted) is None:
+            left.pop(name, None)
+    return left

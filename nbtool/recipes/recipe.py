@@ -33,7 +33,7 @@ from nbtool.recipes.refinement import Refine
 from nbtool.text import printable, shown
 
 TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
-_ACTS_ON = {
+ACTS_ON = {
     "mask_image": ("image", "a picture"),
     "strength": ("image", "a picture"),
     "mask_blur": ("mask_image", "a mask"),
@@ -151,7 +151,7 @@ class Recipe(Parameters):
         """
         self.require_known()
         own = vars(self)
-        for name, (wanted, what) in _ACTS_ON.items():
+        for name, (wanted, what) in ACTS_ON.items():
             if own[wanted] is None and own[name] != AT_REST[name]:
                 needs = f"{name} needs {what} to act on"
                 raise RecipeError(

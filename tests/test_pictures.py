@@ -504,6 +504,31 @@ def test_a_range_in_words_and_labels_of_a_dict_work_there_too(gen):
     assert grid.axes == {"refine_scale": (1, 1.5, 2), "refine_strength": ("mild", "wild")}
 
 
+def test_words_and_replacements_act_in_the_prompt_of_a_second_pass(gen):
+    def second(grid):
+        return [image.recipe.refine and image.recipe.refine.prompt for image in grid]
+
+    sharp = nbtool.refine(prompt="a {c} fox, sharp")
+    assert second(gen.grid("a {c} fox", c=["red", "gray"], refine=sharp, seed=1)) == [
+        "a red fox, sharp",
+        "a gray fox, sharp",
+    ]
+    several = nbtool.refine(prompt=["{c} fur", "{c} fog"])
+    assert second(gen.grid("a fox", c="red", refine=several, seed=1)) == ["red fur", "red fog"]
+    replaced = nbtool.replace("sharp", ["soft"])
+    grid = gen.grid("a fox", replaced, c="red", refine=[None, sharp], seed=1)
+    assert second(grid) == [None, "a red fox, sharp", None, "a red fox, soft"]
+    with pytest.raises(nbtool.AxisError, match="nothing fills it"):
+        gen("a fox", refine=sharp, seed=1)
+    whole = Recipe(prompt="a fox", refine=sharp, seed=1)
+    assert gen(whole).recipe.refine == sharp  # the prompts of recipes are literal
+
+
+def test_a_second_pass_that_would_be_too_large_is_refused(gen):
+    with pytest.raises(RecipeError, match=r"16384 × 128; at most .*a scale below 8"):
+        gen.plan("a fox", width=2048, height=16, refine=nbtool.refine(scale=8), seed=1)
+
+
 def test_with_and_without_a_second_pass(gen):
     grid = gen.grid("a fox", refine=[None, nbtool.refine(scale=2)], seed=1)
     assert [image.image.size for image in grid] == [(64, 64), (128, 128)]

@@ -24,7 +24,7 @@ from nbtool.recipes.preset import TEXTS as PROMPTS
 from nbtool.recipes.preset import Preset, chosen
 from nbtool.recipes.ranges import MAX_VALUES
 from nbtool.recipes.recipe import Recipe
-from nbtool.recipes.refinement import Refining
+from nbtool.recipes.refinement import Refine, Refining
 from nbtool.recipes.templates import Swap
 from nbtool.text import shown
 
@@ -178,6 +178,10 @@ class Sweep:
                 text = templates.filled(whole, words, swaps)
                 if text != written:
                     changes[name] = text
+        if (words or swaps) and (refine := changes.get(REFINE, recipe.refine)):
+            own = {name: text for name in PROMPTS if (text := getattr(refine, name))}
+            own = {name: templates.filled(text, words, swaps) for name, text in own.items()}
+            changes[REFINE] = refine.replace(**own)
         return recipe.replace(**changes)
 
 
@@ -211,7 +215,8 @@ def sweep(
     asked = base.prompt if isinstance(prompt, str) and not prompt else prompt
     given_axes = (*axes, *(value for value in parameters.values() if isinstance(value, Axis)))
     preset = None if isinstance(parameters.get(PRESET), Axis) else parameters.pop(PRESET, None)
-    texts = [] if literal else list(_texts(asked, negative, preset, *given_axes))
+    refine = parameters.get(REFINE, base.refine)
+    texts = [] if literal else list(_texts(asked, negative, preset, refine, *given_axes))
     names = {name for text in texts for name in templates.names(text)}
     templates.check_braces(texts, parameters)
     if literal:
@@ -392,7 +397,7 @@ def _words(name: str, several: object) -> tuple[tuple[Any, ...], tuple[str, ...]
 
 
 def _texts(*values: object) -> Iterator[str]:
-    """The prompts and negative prompts among what is given, and in axis objects."""
+    """The prompts and negative prompts among what is given, in axis objects and second passes."""
     for value in values:
         if isinstance(value, str):
             yield value
@@ -404,6 +409,13 @@ def _texts(*values: object) -> Iterator[str]:
             for name in value.parameters.intersection(PROMPTS):
                 yield from (edit.parameters[name] for edit in value.edits)
             yield from _texts(*(edit.preset for edit in value.edits))
+            yield from _texts(*(edit.parameters.get(REFINE) for edit in value.edits))
+        elif isinstance(value, Refine):
+            yield from filter(None, (getattr(value, name) for name in PROMPTS))
+        elif isinstance(value, Refining):
+            yield from _texts(value.first)
+            for name in PROMPTS:
+                yield from filter(None, value.varied.get(name, {}).values())
 
 
 def _without(axis: Axis, given: Collection[str]) -> Axis:
@@ -499,4 +511,7 @@ def _refuse_swaps(result: Sweep, words: Mapping[str, Collection[str]]) -> None:
         prompts |= dict.fromkeys(
             preset.around(name, text) if preset else text for preset in presets for text in written
         )
+    second = [*(recipe.refine for recipe in recipes), *(e.parameters.get(REFINE) for e in edits)]
+    varied = [edit.refine.get(name) for edit in edits for name in PROMPTS]
+    prompts |= dict.fromkeys(_texts(*second, *varied))
     templates.check_swaps(list(prompts), words, searched)

@@ -16,7 +16,7 @@ from nbtool import files, metadata
 from nbtool.errors import MetadataError, RecipeError
 from nbtool.imaging import reading
 from nbtool.recipes import origins
-from nbtool.recipes.checks import SIDE_MULTIPLE
+from nbtool.recipes.checks import MAX_SIDE, SIDE_MULTIPLE
 from nbtool.recipes.parameters import (
     AT_REST,
     COMPOSED,
@@ -30,7 +30,7 @@ from nbtool.recipes.parameters import (
 from nbtool.recipes.picture import Load, Picture, Pictures, each
 from nbtool.recipes.provenance import widths_of
 from nbtool.recipes.refinement import Refine
-from nbtool.text import printable, shown
+from nbtool.text import digits, printable, shown
 
 TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
 ACTS_ON = {
@@ -387,9 +387,17 @@ def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recip
         first: What made the other.
         refine: How.
         picture: The other.
+
+    Raises:
+        RecipeError: It would be too large.
     """
     assert refine
     width, height = _enlarged(picture.size, refine.scale)
+    if max(width, height) > MAX_SIDE:
+        raise RecipeError(
+            f"refine would give it a width and height of {width} × {height}; at most {MAX_SIDE} × "
+            f"{MAX_SIDE} can be made: give a scale below {digits(refine.scale)}"
+        )
     return first.replace(
         **refine.changes,
         image=picture,

@@ -560,7 +560,8 @@ READERS = {
 NOT_REACHED = {
     "a file of the package": {
         "catalogue/origin.py _identity", "cli/__init__.py _lab", "cli/__init__.py _notebooks",
-        "display/page.py page", "display/viewer/__init__.py _read", "panel/axis_row.py ",
+        "display/page.py page", "display/script.py ", "display/viewer/__init__.py _read",
+        "panel/axis_row.py ",
         "panel/entry.py ", "panel/fold.py ", "panel/collection/__init__.py module",
         "panel/collection/__init__.py _read", "panel/flaw.py ", "panel/mark.py ",
         "panel/prompt_help.py ", "panel/root.py ", "panel/stage.py ", "painter/__init__.py _read",

@@ -24,11 +24,12 @@ from nbtool.errors import (
 from nbtool.fitting.roster import models
 from nbtool.generator import Generator, default_store
 from nbtool.grid import Grid
-from nbtool.imaging.outpainting import FEATHER, Sides, extended
+from nbtool.imaging.outpainting import FEATHER, Sides
 from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
 from nbtool.recipes.axes import paired, random_seeds, replace
+from nbtool.recipes.extending import extended
 from nbtool.recipes.picture import Picture, Pictures, pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.provenance import Provenance
@@ -112,13 +113,13 @@ def outpaint(
             of what is added on a side.
 
     Returns:
-        Two PIL images.
+        Two PIL images. What is made of the first has the image that was extended in its chain.
 
     Raises:
         RecipeError: The picture cannot be read, nothing is added, or the whole would not be a
             multiple of 8 wide and high; the message says what would be.
     """
-    return extended(Picture(picture).image, Sides(left, right, top, bottom), feather)
+    return extended(Picture(picture), Sides(left, right, top, bottom), feather)
 
 
 def paint(picture: Any, mask: Any = None) -> "Painter":

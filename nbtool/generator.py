@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbtool import catalogue, environment
@@ -13,7 +14,7 @@ from nbtool.engines.base import Engine, Exacting, Fitting, Renewing, check, is_e
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
-from nbtool.errors import AxisError, NbtoolError, RecipeError, StoreError, unknown_name
+from nbtool.errors import AxisError, ModelError, NbtoolError, RecipeError, StoreError, unknown_name
 from nbtool.fitting.plans import MemoryPlan, best_plan
 from nbtool.fitting.roster import choose_model
 from nbtool.grid import Grid
@@ -361,8 +362,17 @@ class Generator:
             )
         among = [self._renewed(one) if isinstance(one, Recipe) else one for one in among]
         prompt = prompt._replace(values=among) if isinstance(prompt, Several) else among[0]
-        defaults = {**self.engine.defaults(), **self.defaults}
-        return axes.sweep(prompt, axes_, parameters, defaults, options=OPTIONS, fitting=self._fits)
+        whole = partial(axes.sweep, prompt, axes_, parameters, options=OPTIONS, fitting=self._fits)
+        try:
+            known = self.engine.defaults()
+        except (
+            ModelError
+        ):  # what a family of the catalogue does not do needs no files to be refused
+            if isinstance(self.engine, LocalEngine) and self.engine.model.known:
+                for _, recipe in whole({**self.engine.settings(), **self.defaults}):
+                    self.engine.check(recipe)
+            raise
+        return whole({**known, **self.defaults})
 
     def _fits(self, recipe: Recipe) -> dict[str, Any]:
         """What suits a recipe with a picture, but for what was said when the generator was made."""

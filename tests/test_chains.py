@@ -72,6 +72,36 @@ def test_the_chain_goes_from_words_to_the_last_step(gen):
     assert Store(gen.store.path)[three.recipe.key].chain == three.chain
 
 
+@pytest.mark.parametrize("painted", [False, True])
+def test_the_chain_leads_through_a_picture_that_was_extended(gen, tmp_path, painted):
+    one = gen("one", seed=1)
+    between = gen("between", image=one, seed=3)
+    two = gen("two", seed=2, mask_padding=16, **extended(between, painted=painted))
+    three = gen("three", seed=4, mask_padding=16, **extended(two, painted=painted))
+    way = ["one", "between", "two", "three"]
+    assert [recipe.prompt for recipe in three.chain] == way
+    assert three.recipe.image.recipe is None  # that recipe gives other pixels
+    assert three.recipe.image.name == two.recipe.prompt + ", seed 2"
+    stored = Store(gen.store.path)[three.recipe.key]
+    assert stored.chain == three.chain
+    for name in ("three.png", "three.jpg"):
+        read = Recipe.from_file(stored.save(tmp_path / name, inputs=name.endswith("png")))
+        assert [recipe.prompt for recipe in read.chain] == (way if "png" in name else ["three"])
+    forget(gen, one, between, two)
+    with pytest.raises(GenerationError, match="is not here"):
+        again(gen)(stored.recipe.replace(seed=9))
+
+
+def extended(image, *, painted):
+    """An image with more to its right, as a recipe takes it."""
+    if painted:
+        painter = nbtool.paint(image)
+        painter.outpaint(right=64)
+        return {"image": painter.picture, "mask_image": painter.mask}
+    picture, mask = nbtool.outpaint(image, right=64)
+    return {"image": picture, "mask_image": mask}
+
+
 def test_a_picture_and_its_mask_may_both_be_made(gen):
     scene, mask = gen("scene", seed=1), gen("mask", seed=2)
     image = gen("both", image=scene, mask_image=mask, seed=3)
@@ -321,7 +351,7 @@ def test_a_file_that_changes_between_plan_and_run_fails_its_own_cells_alone(gen,
     why = "what lies there now is another picture" if altered else f"there is no picture {files[1]}"
     for labels, error in grid.failed.items():
         assert labels[0] == "dog"
-        assert f"({why}); give the file it came from: image=…" in str(error)
+        assert f"({why}); give the file it came from: image=… or mask_image=…" in str(error)
     files[1].write_bytes(was)
     assert gen.plan("a fox", **asked).to_make == 2
     assert len(gen.grid("a fox", **asked)) == 4

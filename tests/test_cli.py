@@ -148,7 +148,10 @@ GRID, GENERATE = ["grid", "a fox"], ["generate", "a fox"]
         ([*GRID, "image=~/fox.png"], "image: there is no picture "),
         ([*GENERATE, "image="], "image= has no value; write image=cat.png"),
         ([*GRID, "mask_image= "], "mask_image= has no value; write mask_image=mask.png"),
-        ([*GENERATE, "image=https://x.org/fox.png"], "download it and give the file's path"),
+        (
+            [*GENERATE, "image=https://x.org/fox.png"],
+            "'https://x.org/fox.png'; download it and give",
+        ),
         ([*GENERATE, "mask_image=photos/cat.png"], "needs a picture to act on; add image=FILE"),
         ([*GRID, "strength=0.1,0.2"], "strength needs a picture to act on; add image=FILE"),
         ([*GRID, "image=notes.txt"], "notes.txt is no picture that can be read; save it as PNG"),

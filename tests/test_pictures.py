@@ -422,6 +422,39 @@ def test_a_size_that_fits_is_taken_as_it_is_without_a_word(gen):
     assert gen("a fox", image=pixels(1, (72, 56)), seed=1).image.size == (72, 56)
 
 
+def test_defaults_for_pictures_leave_words_and_whole_recipes_alone(gen, tmp_path):
+    picture, mask = pixels(1), pixels(200)
+    for_masks = {"mask_blur": 4, "mask_padding": 8, "strength": 0.7}
+    own = nbtool.Generator(engine=FakeEngine(), store=tmp_path / "own", **for_masks)
+    assert own("a fox", seed=1).recipe == gen("a fox", seed=1).recipe
+    plain = gen("a fox", image=picture, mask_image=mask, seed=1)
+    assert own(plain.recipe).recipe == plain.recipe
+    asked = own("a fox", image=picture, mask_image=mask, seed=1).recipe
+    assert asked == own.grid("a fox", image=[picture], mask_image=[mask], seed=1)[0, 0].recipe
+    assert {name: getattr(asked, name) for name in for_masks} == for_masks
+    whole = nbtool.Generator(
+        engine=FakeEngine(), store=tmp_path / "whole", image=picture, mask_image=mask,
+        refine=nbtool.refine(), **for_masks,
+    )  # fmt: skip
+    words = gen("a fox", seed=1).recipe
+    assert whole(words).recipe == words
+    assert whole("a fox", image=None, refine=None, seed=1).recipe == words
+    assert whole("a fox", seed=1, refine=None).recipe == asked
+
+
+def test_a_padding_is_worked_at_in_the_models_size_however_it_is_given(gen):
+    """Alone, as an axis or from a preset it is the same recipe; the picture keeps its own size."""
+    own = {"image": pixels(1, (96, 50)), "mask_image": pixels(2, (96, 50)), "seed": 1}
+    alone = gen("a fox", mask_padding=8, **own)
+    assert alone.recipe.size == (96, 50)
+    assert gen.grid("a fox", mask_padding=[8, 16], **own)[0].recipe == alone.recipe
+    pictures = {**own, "image": [own["image"]]}
+    assert gen.grid("a fox", mask_padding=[8, 16], **pictures)[0, 0].recipe == alone.recipe
+    gen.store.presets["around"] = nbtool.Preset(mask_padding=8)
+    assert gen("a fox", preset="around", **own).recipe == alone.recipe
+    assert gen.grid("a fox", preset="around", **pictures)[0].recipe == alone.recipe
+
+
 def test_each_picture_of_an_axis_has_its_own_size(gen):
     sizes = [(64, 64), (72, 56), (56, 72)]
     grid = gen.grid("a fox", image=[pixels(1, size) for size in sizes], seed=1)
@@ -469,6 +502,31 @@ def test_a_range_in_words_and_labels_of_a_dict_work_there_too(gen):
     refine = nbtool.refine(scale="1-2 [3]", strength={"mild": 0.2, "wild": 0.9})
     grid = gen.grid("a fox", refine=refine, seed=1)
     assert grid.axes == {"refine_scale": (1, 1.5, 2), "refine_strength": ("mild", "wild")}
+
+
+def test_words_and_replacements_act_in_the_prompt_of_a_second_pass(gen):
+    def second(grid):
+        return [image.recipe.refine and image.recipe.refine.prompt for image in grid]
+
+    sharp = nbtool.refine(prompt="a {c} fox, sharp")
+    assert second(gen.grid("a {c} fox", c=["red", "gray"], refine=sharp, seed=1)) == [
+        "a red fox, sharp",
+        "a gray fox, sharp",
+    ]
+    several = nbtool.refine(prompt=["{c} fur", "{c} fog"])
+    assert second(gen.grid("a fox", c="red", refine=several, seed=1)) == ["red fur", "red fog"]
+    replaced = nbtool.replace("sharp", ["soft"])
+    grid = gen.grid("a fox", replaced, c="red", refine=[None, sharp], seed=1)
+    assert second(grid) == [None, "a red fox, sharp", None, "a red fox, soft"]
+    with pytest.raises(nbtool.AxisError, match="nothing fills it"):
+        gen("a fox", refine=sharp, seed=1)
+    whole = Recipe(prompt="a fox", refine=sharp, seed=1)
+    assert gen(whole).recipe.refine == sharp  # the prompts of recipes are literal
+
+
+def test_a_second_pass_that_would_be_too_large_is_refused(gen):
+    with pytest.raises(RecipeError, match=r"16384 × 128; at most .*a scale below 8"):
+        gen.plan("a fox", width=2048, height=16, refine=nbtool.refine(scale=8), seed=1)
 
 
 def test_with_and_without_a_second_pass(gen):

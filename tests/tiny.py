@@ -197,6 +197,10 @@ def flux2_klein():
     return _of_embeddings(diffusers.Flux2KleinPipeline, transformer, vae)
 
 
+def flux2():
+    return _of_parts(diffusers.Flux2Pipeline, flux2_klein())
+
+
 def embeddings(tokens, seed):
     """What a text encoder might make of a prompt, for the pipelines without one."""
     return torch.randn(1, tokens, 16, generator=torch.Generator().manual_seed(seed))

@@ -75,8 +75,25 @@ def strengths_told(found: Way, recipes: Sequence[Recipe]) -> list[str]:
     return notes
 
 
+def check_second_pass(name: str, ways: Ways) -> None:
+    """Refuses a second pass of a model that does no image to image.
+
+    Raises:
+        RecipeError: With what it does.
+    """
+    if IMAGE not in ways:
+        raise RecipeError(
+            f"refine is a second pass of {CALLED[IMAGE]}, and {name} does only {_does(ways)}; leave "
+            f"refine out, or take another model: {_INSTEAD}"
+        )
+
+
+def _does(ways: Ways) -> str:
+    return " and ".join(f"{CALLED[own]} ({ASKED_BY[own]})" for own in ways)
+
+
 def _cannot(name: str, ways: Ways, asked: str) -> str:
-    does = " and ".join(f"{CALLED[own]} ({ASKED_BY[own]})" for own in ways)
+    does = _does(ways)
     if asked == TEXT:
         return f"{name} makes no images of words alone, only {does}; give it a picture: image=…"
     reason = f"{name} does no {CALLED[asked]}"

@@ -182,6 +182,14 @@ class Model(Origin):
             return {IMAGE: ways[IMAGE]}
         return ways
 
+    def check_second_pass(self) -> None:
+        """Refuses a second pass where it does no image to image.
+
+        Raises:
+            RecipeError: With what it does.
+        """
+        asking.check_second_pass(self.name, self.ways)
+
     def check_latents(self, recipe: Recipe) -> None:
         """Refuses to begin with latents where its pipeline takes pictures alone.
 

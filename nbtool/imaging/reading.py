@@ -84,6 +84,8 @@ def matching(name: str, path: str) -> list[str]:
     Raises:
         RecipeError: It is a folder, or matches nothing.
     """
+    if _URL.match(path):  # it is refused as it was typed
+        return [path]
     whole = str(files.expanded(path))
     if os.path.isdir(whole):
         inside = shlex.quote(f"{name}={os.path.join(path, '*')}")
@@ -189,10 +191,13 @@ def _of_image(image: Any) -> Read:
         name = getattr(image, "filename", "") or ""
         try:
             found = _decoded(image, printable(str(name)) or "the PIL image")
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, AssertionError) as error:
             if isinstance(error, RecipeError):
                 raise
-            raise RecipeError(f"the PIL image cannot be read ({error})") from None
+            why = str(error) or "its file is closed"
+            raise RecipeError(
+                f"the PIL image cannot be read ({why}); open it anew, or give its file"
+            ) from None
     path = Path(os.fsdecode(name)) if name else None
     return found._replace(place=(*path.parts[:-1], path.stem, path.suffix)) if path else found
 
@@ -208,10 +213,14 @@ def _decoded(image: Image, name: str) -> Read:
         raise RecipeError(_too_large(name, image.size))
     frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
     note = f"{name} has {frames} frames; the first is taken" if frames > 1 else ""
-    if frames > 1:
+    at = image.tell() if frames > 1 else 0
+    if at:
         image.seek(0)
     image.load()
-    return Read(_plain(ImageOps.exif_transpose(image), name), note=note)
+    plain = _plain(ImageOps.exif_transpose(image), name)
+    if at:  # whose picture it is finds it as it was
+        image.seek(at)
+    return Read(plain, note=note)
 
 
 def _plain(image: Image, name: str) -> Image:
@@ -243,7 +252,8 @@ def _of_deep(image: Image, name: str) -> Image:
         return _of_array(values)
     if values.min() < 0 or values.max() > 0xFFFF:
         raise RecipeError(f"{name} has more than 16 bits a pixel; save it with 8 or 16")
-    return _gray(np.rint(values / 257).astype(np.uint8))
+    scale = 257 if values.max() > 0xFF or image.mode != "I" else 1  # "I" may hold 8 bits as well
+    return _gray(np.rint(values / scale).astype(np.uint8))
 
 
 def _gray(values: np.ndarray[Any, Any]) -> Image:

@@ -15,8 +15,9 @@ from nbtool import painter
 from nbtool.environment import prepare_widgets
 from nbtool.errors import RecipeError, log
 from nbtool.imaging import reading
-from nbtool.imaging.outpainting import FEATHER, MAX_SIDE, Sides, extended
+from nbtool.imaging.outpainting import FEATHER, MAX_SIDE, Sides
 from nbtool.painter.still import still_html
+from nbtool.recipes.extending import extended
 from nbtool.recipes.picture import Picture, png
 from nbtool.silence import quiet_pillow
 
@@ -58,7 +59,7 @@ class Painter(anywidget.AnyWidget):
 
     _esm = painter.module()
     _css = painter.style()
-    picture = traitlets.Any()
+    picture: traitlets.TraitType[Any, Any] = traitlets.TraitType(None)  # never set to None
     mask = Pixels()
     # The same for the browser, which sets `painted` and `sides` too.
     shown = traitlets.Bytes().tag(sync=True)
@@ -188,7 +189,7 @@ class Painter(anywidget.AnyWidget):
         painted = self.mask.crop((left, top, left + width, top + height))
         picture, mask = self._original, _black(self._original)
         if any(sides):
-            larger, mask = extended(picture.image, sides, feather)
+            larger, mask = extended(picture, sides, feather)
             picture = Picture(larger, name=picture.name)
         mask.paste(painted, (sides.left, sides.top))
         self._become(picture, mask, sides, feather)

@@ -16,7 +16,7 @@ from nbtool.errors import AxisError, RecipeError, unknown_name
 from nbtool.recipes import given, picture_labels, templates
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.checks import as_integer, is_bool
-from nbtool.recipes.completing import SUITED, Completing, Fitting
+from nbtool.recipes.completing import PADDING, SUITED, Completing, Fitting, acting, padded
 from nbtool.recipes.given import Several
 from nbtool.recipes.labels import canonical
 from nbtool.recipes.parameters import PARAMETERS, PICTURES, check_names, checked
@@ -24,7 +24,7 @@ from nbtool.recipes.preset import TEXTS as PROMPTS
 from nbtool.recipes.preset import Preset, chosen
 from nbtool.recipes.ranges import MAX_VALUES
 from nbtool.recipes.recipe import Recipe
-from nbtool.recipes.refinement import Refining
+from nbtool.recipes.refinement import Refine, Refining
 from nbtool.recipes.templates import Swap
 from nbtool.text import shown
 
@@ -178,6 +178,10 @@ class Sweep:
                 text = templates.filled(whole, words, swaps)
                 if text != written:
                     changes[name] = text
+        if (words or swaps) and (refine := changes.get(REFINE, recipe.refine)):
+            own = {name: text for name in PROMPTS if (text := getattr(refine, name))}
+            own = {name: templates.filled(text, words, swaps) for name, text in own.items()}
+            changes[REFINE] = refine.replace(**own)
         return recipe.replace(**changes)
 
 
@@ -204,14 +208,15 @@ def sweep(
     """
     prompt = given.taken("prompt", prompt)
     parameters = {canonical(name): given.taken(name, v) for name, v in parameters.items()}
-    base = prompt if isinstance(prompt, Recipe) else Completing(defaults).first
+    base = prompt if isinstance(prompt, Recipe) else _first(defaults, parameters, axes)
     recipes = _recipes_among(prompt)
     literal = bool(recipes) or prompt is base
     negative = parameters.get("negative_prompt", base.negative_prompt)
     asked = base.prompt if isinstance(prompt, str) and not prompt else prompt
     given_axes = (*axes, *(value for value in parameters.values() if isinstance(value, Axis)))
     preset = None if isinstance(parameters.get(PRESET), Axis) else parameters.pop(PRESET, None)
-    texts = [] if literal else list(_texts(asked, negative, preset, *given_axes))
+    refine = parameters.get(REFINE, base.refine)
+    texts = [] if literal else list(_texts(asked, negative, preset, refine, *given_axes))
     names = {name for text in texts for name in templates.names(text)}
     templates.check_braces(texts, parameters)
     if literal:
@@ -226,18 +231,19 @@ def sweep(
     drawn = random_seeds(1)[0]
     if "seed" in fixed or defaults.get("seed") is None:
         defaults = {**defaults, "seed": drawn}  # -1 asks for a new one, whatever the default
-    completing = Completing(defaults, fitting)
+    completing, padding = Completing(defaults, fitting), _padding(found, preset)
     decided = {n for one in (base, *recipes) for n in SUITED if getattr(one, n) is not None}
-    base = completing.recipe(base.replace(**fixed))
-    completed = [completing.recipe(recipe.replace(**fixed)) for recipe in recipes]
+    base = completing.recipe(base.replace(**fixed), padding)
+    completed = [completing.recipe(recipe.replace(**fixed), padding) for recipe in recipes]
     if recipes and isinstance(prompt, Several):
         edits = tuple(Edit(recipe=recipe) for recipe in completed)
         found.insert(0, Axis("recipe", prompt.labelled(range(len(edits))), edits))
 
     _refuse_overlap(found, fixed)
     found = [_without(axis, fixed) for axis in found]
+    around = padded(base, padding)
     found = [
-        completing.axis(axis, [one for one in found if one is not axis], base, decided | set(fixed))
+        completing.axis(axis, [one for one in found if one is not axis], around, decided | {*fixed})
         for axis in found
     ]
     always = (Edit(preset=preset.without(fixed)),) if preset else ()
@@ -252,6 +258,24 @@ def sweep(
     _refuse_unfilled((needed | names & parameters.keys()) - filled.keys())
     _refuse_swaps(result, filled)
     return result
+
+
+def _first(
+    defaults: Mapping[str, Any], parameters: Mapping[str, Any], axes: Iterable[object]
+) -> Recipe:
+    """The recipe that nothing was said of yet, for a call with these parameters and axes."""
+    values = (*axes, *parameters.values())
+    varied = {name for axis in values if isinstance(axis, Axis) for name in axis.parameters}
+    given = {name for name, value in parameters.items() if value is not None}
+    left = {name: value for name, value in defaults.items() if name not in parameters}
+    return Completing(acting(left, varied | given)).first
+
+
+def _padding(axes: Iterable[Axis], preset: Preset | None) -> int | None:
+    """The `mask_padding` that cells get beside the base recipe, one of several."""
+    by_axes = (edit.parameters.get(PADDING) for axis in axes for edit in axis.edits)
+    by_preset = preset.settings.get(PADDING) if preset else None
+    return next((value for value in by_axes if value is not None), by_preset)
 
 
 def _recipes_among(prompts: object) -> list[Recipe]:
@@ -373,7 +397,7 @@ def _words(name: str, several: object) -> tuple[tuple[Any, ...], tuple[str, ...]
 
 
 def _texts(*values: object) -> Iterator[str]:
-    """The prompts and negative prompts among what is given, and in axis objects."""
+    """The prompts and negative prompts among what is given, in axis objects and second passes."""
     for value in values:
         if isinstance(value, str):
             yield value
@@ -385,6 +409,13 @@ def _texts(*values: object) -> Iterator[str]:
             for name in value.parameters.intersection(PROMPTS):
                 yield from (edit.parameters[name] for edit in value.edits)
             yield from _texts(*(edit.preset for edit in value.edits))
+            yield from _texts(*(edit.parameters.get(REFINE) for edit in value.edits))
+        elif isinstance(value, Refine):
+            yield from filter(None, (getattr(value, name) for name in PROMPTS))
+        elif isinstance(value, Refining):
+            yield from _texts(value.first)
+            for name in PROMPTS:
+                yield from filter(None, value.varied.get(name, {}).values())
 
 
 def _without(axis: Axis, given: Collection[str]) -> Axis:
@@ -480,4 +511,7 @@ def _refuse_swaps(result: Sweep, words: Mapping[str, Collection[str]]) -> None:
         prompts |= dict.fromkeys(
             preset.around(name, text) if preset else text for preset in presets for text in written
         )
+    second = [*(recipe.refine for recipe in recipes), *(e.parameters.get(REFINE) for e in edits)]
+    varied = [edit.refine.get(name) for edit in edits for name in PROMPTS]
+    prompts |= dict.fromkeys(_texts(*second, *varied))
     templates.check_swaps(list(prompts), words, searched)

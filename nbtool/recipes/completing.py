@@ -9,12 +9,14 @@ from typing import Any
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.parameters import PICTURES
 from nbtool.recipes.picture import Picture, Pictures, each
-from nbtool.recipes.recipe import Recipe
+from nbtool.recipes.recipe import ACTS_ON, Recipe
 from nbtool.text import count
 
 STRENGTH = "strength"
 SUITED = ("width", "height", STRENGTH)  # what a picture may decide where it is left open
-_DECIDE = PICTURES | {"mask_padding"}
+PADDING = "mask_padding"
+_DECIDE = PICTURES | {PADDING}
+_NOTHING = _DECIDE | {"refine"}  # None says that there is none, and leaves nothing open
 
 Fitting = Callable[[Recipe], Mapping[str, Any]]
 
@@ -38,17 +40,27 @@ class Completing:
         left = {name: v for name, v in self._defaults.items() if name not in SUITED}
         return Recipe(**left)
 
-    def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe with nothing left open, and those that it is made from too."""
+    def recipe(self, recipe: Recipe, padding: int | None = None) -> Recipe:
+        """The recipe with nothing left open, and those that it is made from too.
+
+        Args:
+            recipe: With what is left open.
+            padding: The `mask_padding` that axes or a preset will give it; None: they give none.
+        """
         given = {name: getattr(recipe, name) for name in PICTURES}
         whole = {name: self.value(value) for name, value in given.items() if value is not None}
         recipe = recipe.replace(**whole) if whole else recipe
-        fits = self._fits(recipe)
+        worked_at = padded(recipe, padding)
+        fits = self._fits(worked_at)
         wanted = {**self._defaults, **fits}
         if recipe.image is None:
             wanted.pop(STRENGTH, None)
-        left = {name: v for name, v in wanted.items() if getattr(recipe, name) is None}
-        self._note(recipe, {name: v for name, v in left.items() if name in fits})
+        left = {
+            name: v
+            for name, v in wanted.items()
+            if getattr(recipe, name) is None and name not in _NOTHING
+        }
+        self._note(worked_at, {name: v for name, v in left.items() if name in fits})
         return recipe.replace(**left)
 
     def value(self, value: Any) -> Any:
@@ -56,7 +68,7 @@ class Completing:
         if isinstance(value, Pictures):
             return Pictures(map(self.value, value))
         if isinstance(value, Picture) and value.is_deferred:
-            return value.with_recipe(self.recipe(value.recipe))
+            return value.with_past(self.recipe(value.recipe))
         return value
 
     def axis(
@@ -114,3 +126,23 @@ class Completing:
         else:
             which = f"{which} {width} × {height}"
         return (f"{which}, as suits the model; width=… and height=… decide otherwise",)
+
+
+def padded(recipe: Recipe, padding: int | None) -> Recipe:
+    """The recipe with a `mask_padding`, if there is one and it has none of its own."""
+    own = recipe.mask_padding
+    return recipe.replace(mask_padding=padding if own is None else own)
+
+
+def acting(defaults: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """The defaults without those that have nothing to act on, such as `mask_blur` without a mask.
+
+    Args:
+        defaults: For what is left open.
+        given: The parameters that have values beside them.
+    """
+    left = dict(defaults)
+    for name, (wanted, _) in ACTS_ON.items():
+        if wanted not in given and left.get(wanted) is None:
+            left.pop(name, None)
+    return left

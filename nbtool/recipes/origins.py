@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 from nbtool.errors import RecipeError
 from nbtool.recipes.picture import Load, Picture
 
+_STEPS = ("recipe", "extends")  # of a picture: what led to it
 Places = Callable[[Picture], Iterable[Load]]
 
 
 class Origin(NamedTuple):
-    """What people call a picture, and the recipe that made it, if nbtool did."""
+    """What people call a picture, and the recipe that made it, or made what it was extended from."""
 
     name: str = ""
     recipe: Any = None
+    extends: Any = None
 
 
 def origins_of(recipe: Any) -> dict[str, dict[str, Any]]:
@@ -28,8 +30,9 @@ def origins_of(recipe: Any) -> dict[str, dict[str, Any]]:
     said: dict[str, dict[str, Any]] = {}
     for picture in behind(recipe):
         known: dict[str, Any] = {"name": picture.name} if picture.name else {}
-        if picture.recipe is not None:
-            known["recipe"] = picture.recipe.to_dict()
+        for what in _STEPS:
+            if (earlier := getattr(picture, what)) is not None:
+                known[what] = earlier.to_dict()
         if known:
             said.setdefault(picture.digest, known)
     return said
@@ -60,17 +63,16 @@ def behind(recipe: Any, *, deep: bool = True) -> Iterator[Picture]:
     for picture in recipe.pictures:
         if not picture.is_deferred:
             yield picture
-        if picture.recipe is not None and (deep or picture.is_deferred):
-            yield from behind(picture.recipe, deep=deep)
+        if picture.earlier is not None and (deep or picture.is_deferred):
+            yield from behind(picture.earlier, deep=deep)
 
 
 def _known(picture: Picture, origins: Mapping[str, Origin], places: Places) -> Picture:
     said = origins.get(picture.digest, Origin())
-    recipe = picture.recipe if said.recipe is None else said.recipe
-    if recipe is not None:
-        others = {digest: one for digest, one in origins.items() if digest != picture.digest}
-        recipe = recipe.with_pictures(partial(_known, origins=others, places=places))
-        picture = picture.with_recipe(recipe)
+    others = {digest: one for digest, one in origins.items() if digest != picture.digest}
+    known = partial(_known, origins=others, places=places)
+    earlier = (getattr(said, what) or getattr(picture, what) for what in _STEPS)
+    picture = picture.with_past(*(one and one.with_pictures(known) for one in earlier))
     return picture.bound(*places(picture)).called(picture.name or said.name)
 
 
@@ -79,9 +81,10 @@ def _origins_in(said: object, read: Callable[[Mapping[str, Any]], Any]) -> dict[
     for digest, known in said.items() if isinstance(said, Mapping) else ():
         if not isinstance(known, Mapping):
             continue
-        name, recipe = known.get("name"), None
-        if isinstance(known.get("recipe"), Mapping):
-            with contextlib.suppress(RecipeError, TypeError, AttributeError):
-                recipe = read(known["recipe"])
-        found[digest] = Origin(name if isinstance(name, str) else "", recipe)
+        name, earlier = known.get("name"), {}
+        for what in _STEPS:
+            if isinstance(known.get(what), Mapping):
+                with contextlib.suppress(RecipeError, TypeError, AttributeError):
+                    earlier[what] = read(known[what])
+        found[digest] = Origin(name if isinstance(name, str) else "", **earlier)
     return found

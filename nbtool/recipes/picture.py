@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_NAME = 60  # characters
 MAX_SIDE = 2**17  # pixels, of what a file may say
+EXTENDS = "nbtool_extends"  # in a PIL image's `info`: the picture that it was extended from
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -61,8 +62,10 @@ class Picture:
         self._mode = "RGB"
         self._size = (0, 0)
         self._recipe: Any = None
+        self._extends: Any = None
         self._loads: tuple[Load, ...] = ()
         self._used = ""  # the digest of what stands in for it
+        self._gone = False
         self._place: tuple[str, ...] = ()  # where it lay: folders, the file's stem and its end
         if isinstance(source, Picture):
             vars(self).update(vars(source))
@@ -90,6 +93,9 @@ class Picture:
         self._digest, self._mode, self._size = reading.digest(image), image.mode, image.size
         self._place = found.place
         self._name = _called(self._recipe) if made else _stem(found.place)
+        info = getattr(source, "info", None)
+        if isinstance(info, Mapping) and isinstance(smaller := info.get(EXTENDS), Picture):
+            self._name, self._extends = smaller.name, smaller.recipe or smaller.extends
         self._loads = (_loading(source, image, made=made),)
 
     @property
@@ -121,6 +127,16 @@ class Picture:
     def recipe(self) -> Any:
         """The recipe that made it, or will; None where nbtool did not make it."""
         return self._recipe
+
+    @property
+    def extends(self) -> Any:
+        """The recipe of the image that it was extended from by hand; None where there is none."""
+        return self._extends
+
+    @property
+    def earlier(self) -> Any:
+        """The recipe of the step before it: of what made it, or of what it was extended from."""
+        return self._recipe or self._extends
 
     @property
     def is_deferred(self) -> bool:
@@ -172,6 +188,15 @@ class Picture:
         """
         return self._with(_loads=(load,), _used=used)
 
+    def gone(self) -> Picture:
+        """The same picture, of which it was found that its pixels are not to be had."""
+        return self._with(_gone=True)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its pixels were found to be not to be had."""
+        return self._gone
+
     @property
     def used(self) -> str:
         """The digest of the pixels that it gives: its own, or of what stands in for them."""
@@ -181,9 +206,9 @@ class Picture:
         """The same picture with a name, and the recipe that made it."""
         return self._with(_name=ellipsized(name, MAX_NAME), _recipe=recipe or self._recipe)
 
-    def with_recipe(self, recipe: Any) -> Picture:
-        """The same picture; `recipe` is equal to its own, and knows more."""
-        return self._with(_recipe=recipe)
+    def with_past(self, recipe: Any, extends: Any = None) -> Picture:
+        """The same picture, where the recipes of what made it, and of what it extends, are known."""
+        return self._with(_recipe=recipe, _extends=extends or self._extends)
 
     def to_dict(self) -> dict[str, Any]:
         """What a recipe keeps of it."""
@@ -221,7 +246,9 @@ class Picture:
                 f"a picture in a recipe is its hash, mode and size, got {shown(said)}"
             )
         vars(picture).update(_digest=digest, _mode=mode, _size=tuple(cast("list[int]", size)))
-        vars(picture).update(_name="", _place=(), _recipe=None, _loads=(), _used="")
+        vars(picture).update(
+            _name="", _place=(), _recipe=None, _extends=None, _loads=(), _used="", _gone=False
+        )
         return picture
 
     def _with(self, **changes: Any) -> Picture:
@@ -236,7 +263,7 @@ class Picture:
         width, height = self._size
         known = f"{what} ({width} × {height}, sha256 {self._digest[:8]}…)"
         why = f" ({reasons[-1]})" if reasons else ""  # of where it came from
-        return f"{known} is not here{why}; give the file it came from: image=…"
+        return f"{known} is not here{why}; give the file it came from: image=… or mask_image=…"
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the places where its pixels may lie; they are taken along instead."""

@@ -16,7 +16,7 @@ from nbtool import files, metadata
 from nbtool.errors import MetadataError, RecipeError
 from nbtool.imaging import reading
 from nbtool.recipes import origins
-from nbtool.recipes.checks import SIDE_MULTIPLE
+from nbtool.recipes.checks import MAX_SIDE, SIDE_MULTIPLE
 from nbtool.recipes.parameters import (
     AT_REST,
     COMPOSED,
@@ -30,10 +30,10 @@ from nbtool.recipes.parameters import (
 from nbtool.recipes.picture import Load, Picture, Pictures, each
 from nbtool.recipes.provenance import widths_of
 from nbtool.recipes.refinement import Refine
-from nbtool.text import printable, shown
+from nbtool.text import digits, printable, shown
 
 TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
-_ACTS_ON = {
+ACTS_ON = {
     "mask_image": ("image", "a picture"),
     "strength": ("image", "a picture"),
     "mask_blur": ("mask_image", "a mask"),
@@ -151,7 +151,7 @@ class Recipe(Parameters):
         """
         self.require_known()
         own = vars(self)
-        for name, (wanted, what) in _ACTS_ON.items():
+        for name, (wanted, what) in ACTS_ON.items():
             if own[wanted] is None and own[name] != AT_REST[name]:
                 needs = f"{name} needs {what} to act on"
                 raise RecipeError(
@@ -176,7 +176,7 @@ class Recipe(Parameters):
     @property
     def chain(self) -> list[Recipe]:
         """The recipes on the way to it, from words or the first picture on; it comes last."""
-        before = [one.recipe for one in self.sources if one.recipe]
+        before = [one.earlier for one in self.sources if one.earlier]
         way = dict.fromkeys(step for recipe in before for step in recipe.chain)
         return [*way, self]
 
@@ -387,9 +387,17 @@ def second_pass(first: Recipe, refine: Refine | None, picture: Picture) -> Recip
         first: What made the other.
         refine: How.
         picture: The other.
+
+    Raises:
+        RecipeError: It would be too large.
     """
     assert refine
     width, height = _enlarged(picture.size, refine.scale)
+    if max(width, height) > MAX_SIDE:
+        raise RecipeError(
+            f"refine would give it a width and height of {width} × {height}; at most {MAX_SIDE} × "
+            f"{MAX_SIDE} can be made: give a scale below {digits(refine.scale)}"
+        )
     return first.replace(
         **refine.changes,
         image=picture,

@@ -58,8 +58,9 @@ class Steps:
             return ()
         if recipe.key not in self._before:
             pictures = self._store.known(recipe).sources
-            wanted = [p.recipe for p in pictures if p.recipe is not None and not self._is_here(p)]
-            self._before[recipe.key] = tuple(dict.fromkeys(wanted))
+            asked = [p for p in pictures if self._keep or p.recipe is not None]
+            gone = [p.recipe for p in asked if not self._is_here(p)]
+            self._before[recipe.key] = tuple(dict.fromkeys(filter(None, gone)))
         return self._before[recipe.key]
 
     def ready(self, recipe: Recipe) -> Recipe:
@@ -99,8 +100,10 @@ class Steps:
 
     def _had(self, picture: Picture) -> Picture:
         """The picture, or what stands in for it: what its recipe gives now."""
-        if picture.is_deferred or picture.recipe is None or self._is_here(picture):
+        if picture.is_deferred or self._is_here(picture):
             return picture
+        if picture.recipe is None:
+            return picture.gone()
         if picture.digest not in self._others:
             self._others[picture.digest] = self._stand_in(picture)
         return self._others[picture.digest]

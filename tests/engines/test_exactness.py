@@ -94,11 +94,16 @@ def _flux2_klein(tokens, guidance):
     }
 
 
+def _flux2(tokens, guidance):
+    return {"prompt_embeds": tiny.embeddings(tokens, 1), "guidance_scale": guidance}
+
+
 OF_EMBEDDINGS = {
     "z_image": _z_image,
     "qwen_image": _qwen_image,
     "sana": _sana,
     "flux2_klein": _flux2_klein,
+    "flux2": _flux2,
 }
 
 

@@ -86,6 +86,31 @@ def test_a_mask_that_is_white_all_over_is_said(gen):
         gen(PROMPT, image=scene(), mask_image=Image.new("L", (64, 64), 255), seed=1)
 
 
+DOT = mask((900, 900), (450, 450, 452, 452))
+TOO_SMALL = [
+    ((900, 900), DOT, {}, "nothing is left of mask_image at 64 × 64.* mask_padding=32 works"),
+    ((900, 900), DOT, {"mask_padding": 500}, "at 64 × 64.*; give a smaller mask_padding"),
+    ((90, 30), mask((90, 30), (0, 0, 9, 30)), {}, "in what is cut off; mask_padding=32"),
+    ((64, 64), DOT, {"mask_padding": 8}, "to the size of the picture; give one that is 64 × 64"),
+]
+
+
+@pytest.mark.parametrize(("size", "free", "asked", "reason"), TOO_SMALL)
+def test_a_mask_of_which_nothing_is_left_is_refused(gen, size, free, asked, reason):
+    old = Image.new("RGB", size, "red")
+    with pytest.raises(RecipeError, match=reason):
+        gen(PROMPT, image=old, mask_image=free, seed=1, **asked)
+    with pytest.raises(RecipeError, match=reason):
+        gen.plan(PROMPT, image=[old], mask_image=[free], seed=1, **asked)
+    if "mask_padding=32" in reason:
+        assert gen(PROMPT, image=old, mask_image=free, seed=1, mask_padding=32).image.size == size
+
+
+def test_whether_a_model_takes_a_mask_at_all_is_asked_without_a_picture(gen):
+    free = mask((64, 64), (8, 8, 24, 24))
+    gen.engine.check(Recipe(**gen.engine.defaults()).replace(mask_image=free))
+
+
 def test_where_a_picture_is_transparent_it_is_filled(gen):
     hole = scene().convert("RGBA")
     hole.putalpha(Image.eval(mask((64, 64), (16, 16, 48, 48)), lambda gray: 255 - gray))
@@ -208,6 +233,23 @@ def test_several_pictures_for_one_image_are_refused_where_nothing_is_edited(gen)
     both = nbtool.pictures(scene(), scene().rotate(180))
     with pytest.raises(RecipeError, match=r"shapes takes one picture at a time, got 2.*a list"):
         gen.plan(PROMPT, image=[both, scene()], seed=1)
+
+
+def test_a_picture_that_is_gone_is_not_made_from_what_memory_has_of_it(gen, tmp_path):
+    """Else images would lie in the store without what they were made from."""
+    scene().save(tmp_path / "scene.png")
+    first = gen(PROMPT, image=tmp_path / "scene.png", strength=0.5, seed=1)
+    (tmp_path / "scene.png").unlink()
+    (kept,) = (gen.store.path / "inputs").iterdir()
+    kept.unlink()
+    recipe = nbtool.Store(gen.store.path)[first.recipe.key].recipe
+    with pytest.raises(nbtool.GenerationError, match=r"is gone from the store.*; give the file"):
+        gen(recipe.replace(seed=2))
+    scene().save(tmp_path / "again.png")
+    assert gen(recipe.replace(seed=2, image=tmp_path / "again.png")).recipe == recipe.replace(
+        seed=2
+    )
+    assert kept.exists()
 
 
 def test_a_picture_of_one_pixel_is_enough(gen):

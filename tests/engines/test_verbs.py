@@ -16,7 +16,7 @@ from together import one, with_scheduler
 
 import nbtool
 from nbtool import Recipe, RecipeError
-from nbtool.catalogue import asking, find
+from nbtool.catalogue import asking, families, find
 from nbtool.catalogue.families import family
 from nbtool.catalogue.known import KNOWN
 from nbtool.catalogue.verbs import CALLED, EDIT, IMAGE, INPAINT, TEXT
@@ -46,6 +46,7 @@ FAMILIES = {
 OTHERS = {
     "StableDiffusionInpaintPipeline": (tiny.inpainting_weights, None),
     "StableDiffusionXLInpaintPipeline": (lambda: tiny.inpainting_weights("xl"), None),
+    "Flux2Pipeline": (tiny.flux2, OF_EMBEDDINGS["flux2"]),
     "FluxKontextPipeline": (tiny.flux_kontext, None),
     "FluxFillPipeline": (tiny.flux_fill, None),
     "QwenImageEditPipeline": (tiny.qwen_image_edit, OF_EMBEDDINGS["qwen_image"]),
@@ -200,6 +201,7 @@ def test_of_one_call_each_image_is_by_its_own_generator(kind, together):
 
 def test_the_table_has_every_family_of_the_catalogue():
     assert {facts.pipeline for _, facts in KNOWN.values()} == FAMILIES.keys()
+    assert {*families.FAMILIES} | ONLY_INPAINT == FAMILIES.keys() | OTHERS.keys()
 
 
 ASKED = {
@@ -233,6 +235,25 @@ def test_each_verb_works_or_is_refused_with_its_reason(name, verb):
     found = asking.verb(model.ways, recipe)
     assert found == (IMAGE if verb == EDIT and EDIT not in model.ways else verb)
     assert model.way(recipe) is family(pipeline).ways[found]
+
+
+def test_a_second_pass_is_refused_where_nothing_does_it(tmp_path):
+    for name in ("sana", "flux2-klein"):
+        with pytest.raises(
+            RecipeError, match=f"second pass .* {name} does only .*; leave refine out"
+        ):
+            nbtool.Generator(name, store=tmp_path).plan("a", refine=nbtool.refine())
+
+
+@pytest.mark.parametrize(("pipeline", "verb"), REFUSED)
+def test_a_model_that_is_not_here_refuses_before_it_must_be_had(tmp_path, pipeline, verb):
+    name = next(name for name, (_, facts) in KNOWN.items() if facts.pipeline == pipeline)
+    gen = nbtool.Generator(name, store=tmp_path)
+    for seeds in (1, [1, 2]):
+        with pytest.raises(RecipeError, match=REFUSED[pipeline, verb]):
+            gen.plan("a", seed=seeds, **ASKED[verb])
+    with pytest.raises(nbtool.ModelError, match="cannot get"):
+        gen.plan("a")
 
 
 def test_the_list_of_models_says_what_each_does_with_pictures():

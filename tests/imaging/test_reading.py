@@ -121,6 +121,22 @@ def test_of_an_animation_the_first_frame_is_taken_and_said(kind, tmp_path):
     with Image.open(path) as late:
         late.seek(2)
         assert read(late).image.getpixel((0, 0))[0] > 250
+        assert late.tell() == 2  # it is somebody else's, and stays as it is
+
+
+@pytest.mark.parametrize(
+    ("whole", "expected"), [([0, 255, 128], [0, 255, 128]), ([0, 65535, 32896], [0, 255, 128])]
+)
+def test_whole_numbers_of_a_pil_image_are_of_8_bits_or_of_16(whole, expected):
+    image = Image.fromarray(np.array([whole], np.int32))
+    assert image.mode == "I"
+    assert values(image).tolist() == [expected]
+
+
+def test_a_pil_image_that_cannot_be_read_says_what_would_do():
+    with Image.open(io.BytesIO(encoded(Image.fromarray(COLOURS)))) as image:
+        pass
+    assert refused(image).endswith("; open it anew, or give its file")
 
 
 def test_of_a_still_picture_nothing_is_said(png):

@@ -61,6 +61,19 @@ def test_pictures_stand_at_the_labels_of_every_side(opened, grid, scheme):
     assert apart(headings)
 
 
+def test_a_page_that_is_turned_has_the_picture_of_its_value(opened, grid):
+    page = opened(grid, inputs=True)
+    page.get_by_label("Rows", exact=True).select_option("–")
+    pager = page.get_by_label("Pages").locator(".zone").filter(has=page.locator("img"))
+    expect(pager).to_have_count(1)
+    first = pager.locator("img").get_attribute("src")
+    assert heads(pager) == [28]
+    pager.get_by_label("Next Picture").click()
+    expect(pager.get_by_label("Picture", exact=True)).to_have_value("1")
+    expect(pager.locator("img")).not_to_have_attribute("src", first)
+    assert violations(page, "html") == []
+
+
 def test_a_single_axis_has_them_beside_its_captions(opened, grid):
     page = opened(grid.sel(seed=1, strength=0.3), inputs=True)
     captions = page.locator(".caption")

@@ -81,6 +81,14 @@ def test_a_mask_that_is_set_is_sent_with_its_grays(painter, heard):
     assert len(heard) == 2
 
 
+def test_no_picture_is_refused(painter):
+    with pytest.raises(RecipeError, match="got None"):
+        nbtool.paint(None)
+    with pytest.raises(RecipeError, match="got None"):
+        painter.picture = None
+    assert painter.picture.size == (32, 24)
+
+
 def test_whatever_holds_a_mask_is_taken(tmp_path):
     mask = np.zeros((24, 32), bool)
     mask[3:9, 4:8] = True

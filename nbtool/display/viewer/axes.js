@@ -93,7 +93,8 @@ class Axes {
     const options = positions.map((position, at) => [at, labels[position]]);
     const chooser = select(called, options, here, (at) => turn(Number(at)));
     chooser.title = name;
-    const pager = make("span", { class: "zone" }, this.handle(axis, called), before, chooser, after);
+    const shown = [places.picture(axis, positions[here])].filter(Boolean).map(pictured);
+    const pager = make("span", { class: "zone" }, this.handle(axis, called), before, chooser, ...shown, after);
     if (positions.length > 1) pager.append(this.player(axis).element);
     this.takes(pager, axis, (other) => this.change(() => arrangement.swap(axis, other)));
     return pager;

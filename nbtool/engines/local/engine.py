@@ -113,14 +113,17 @@ class LocalEngine:
 
     def check(self, recipe: Recipe) -> None:
         model = self.model
-        if recipe.model not in (None, model.name) or recipe.revision not in (None, model.revision):
+        if recipe.model not in (None, model.name) or (
+            recipe.revision is not None and recipe.revision != model.revision
+        ):
             raise RecipeError(_other(recipe, model))
         last = recipe.last_pass
+        if recipe.refine:
+            model.check_second_pass()
         model.check(last)
         if recipe.refine and recipe.refine.upscale == LATENT:
             model.check_latents(last)
-        if last.mask_image:
-            check_mask(last.mask_image)
+        check_mask(last)
 
     def fits(self, recipe: Recipe) -> dict[str, Any]:
         return self.model.fits(recipe)

@@ -48,7 +48,7 @@ class _Pixels:
 
     @classmethod
     def of(cls, picture: Picture) -> _Pixels:
-        if picture.used:
+        if picture.used and not picture.is_gone:  # pixels that are kept here are no other's proof
             return cls(picture.used, lambda: picture.image)
         image = picture.image
         return cls(reading.digest(image), lambda: image)
@@ -97,25 +97,41 @@ def inputs(recipe: Recipe, verb: str, cell: int, *, as_it_is: bool = False) -> I
     )
 
 
-def check_mask(mask: Picture) -> None:
+def check_mask(recipe: Recipe) -> None:
     """Refuses a mask that frees nothing; one that is not here yet is looked at when it is.
 
+    Args:
+        recipe: Of one pass.
+
     Raises:
-        RecipeError: It frees nothing.
+        RecipeError: It frees nothing, or nothing in the size that is worked at.
     """
-    if mask.is_deferred:
+    mask = recipe.mask_image
+    if mask is None or recipe.image is None or mask.is_deferred:
         return
+    size, own = (recipe.width or 0, recipe.height or 0), each(recipe.image)[0].size
     try:
-        empty = _is_empty(_Pixels.of(mask))
+        pixels = _Pixels.of(mask)
+        reason = _why_not(pixels, own, size, recipe.resize_mode, recipe.mask_padding)
     except NbtoolError:  # it is made again first, or who makes the image says so
         return
-    if empty:
-        raise RecipeError(_BLACK)
+    if reason:
+        raise RecipeError(reason)
 
 
 @lru_cache(32)
-def _is_empty(pixels: _Pixels) -> bool:
-    return masks.is_empty(masks.as_mask(pixels.load()))
+def _why_not(
+    pixels: _Pixels, own: tuple[int, int], size: tuple[int, int], mode: str, padding: int | None
+) -> str:
+    """Why a mask frees nothing of a picture that is so large; "" if it frees something."""
+    mask = masks.as_mask(pixels.load())
+    if masks.is_empty(mask):
+        return _BLACK
+    try:
+        _worked_at(_resized(mask, own, STRETCH), size, mode, padding)
+    except RecipeError as error:
+        return str(error)
+    return ""
 
 
 @lru_cache(WHOLE)
@@ -146,25 +162,49 @@ def _prepared(asked: _Asked) -> Inputs:
     mask = _mask(asked.mask)
     free = _resized(mask, image.size, STRETCH)
     notes = tuple(_notes(image, mask))
-    made = _of_the_whole if asked.padding is None else _of_a_part
-    return made(asked, image, free, notes)
+    box, given = _worked_at(free, asked.size, asked.mode, asked.padding)
+    made = masks.freed(given, asked.cell)
+    if box is None:
+        image, share = fitted(image, asked.size, asked.mode), masks.softened(given, asked.blur)
+        return Inputs((image,), made, partial(_pasted, image, share), notes)
+    part, share = image.crop(box), masks.softened(free, asked.blur).crop(box)
+    part = fitted(part, asked.size, STRETCH)
+    return Inputs((part,), made, partial(_put_back, image, box, share), notes)
 
 
-def _of_the_whole(asked: _Asked, image: Image, free: Image, notes: tuple[str, ...]) -> Inputs:
-    """The whole picture, and what its mask frees."""
-    image = fitted(image, asked.size, asked.mode)
-    free = _resized(free, asked.size, asked.mode)
-    share = masks.softened(free, asked.blur)
-    return Inputs((image,), masks.freed(free, asked.cell), partial(_pasted, image, share), notes)
+def _worked_at(
+    free: Image, size: tuple[int, int], mode: str, padding: int | None
+) -> tuple[masks.Box | None, Image]:
+    """The part that is worked on, None for the whole, and what is free of it in that size.
 
+    Args:
+        free: The mask of a picture, as large as that.
+        size: Worked at.
+        mode: How the whole is brought to it.
+        padding: Around what is free; None: the whole is worked on.
 
-def _of_a_part(asked: _Asked, image: Image, free: Image, notes: tuple[str, ...]) -> Inputs:
-    """The part of a picture around what its mask frees."""
-    box = masks.region(free, asked.padding or 0, *asked.size)
-    share = masks.softened(free, asked.blur).crop(box)
-    part = fitted(image.crop(box), asked.size, STRETCH)
-    given = masks.freed(_resized(free.crop(box), asked.size, STRETCH), asked.cell)
-    return Inputs((part,), given, partial(_put_back, image, box, share), notes)
+    Raises:
+        RecipeError: Nothing is free there.
+    """
+    if masks.is_empty(free):
+        own = " × ".join(map(str, free.size))
+        raise RecipeError(
+            f"nothing is left of mask_image when it is brought to the size of the picture; give one "
+            f"that is {own}"
+        )
+    if padding is None:
+        box, given = None, _resized(free, size, mode)
+        rest = "mask_padding=32 works on the part of the picture around it, and makes that larger"
+    else:
+        box = masks.region(free, padding, *size)
+        given = _resized(free.crop(box), size, STRETCH)
+        rest = "give a smaller mask_padding, or a larger width and height"
+    if masks.is_empty(given):
+        at = " × ".join(map(str, size))
+        raise RecipeError(
+            f"nothing is left of mask_image at {at}: it is too small, or in what is cut off; {rest}"
+        )
+    return box, given
 
 
 def _resized(mask: Image, size: tuple[int, int], mode: str) -> Image:

@@ -69,6 +69,7 @@ class PainterView {
     const resized = !this.waiting && String(size) !== String([this.mask.width, this.mask.height]);
     const other = !this.url || resized;
     Object.assign(this, { mask, file, url, sides: model.get("sides"), waiting: false, stroke: null });
+    this.asked = this.later;
     if (other) this.fit();
     write(this.error, model.get("refused"));
     this.board.stage.setAttribute("aria-label", `Mask of ${model.get("alt")}`);
@@ -237,6 +238,7 @@ class PainterView {
 
   extend(sides) {
     this.giveUp();
+    this.asked = sides;
     this.later = this.waiting ? sides : null;
     if (this.waiting) return;
     this.history.keep(this.frame(this.sides, this.mask));

@@ -117,7 +117,18 @@ def test_a_row_without_values_is_asked_for_them_calmly(panel):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("guidance_scale", "1, 1", "Guidance holds 1.0 twice"),
+        ("guidance_scale", "1, 1", "Guidance holds 1 twice"),
+        ("preset", "none | none", "Preset holds none twice"),
+        ("preset", "none | ink", "unknown preset 'ink'; there are none yet: Edit presets"),
+        ("replace", "star → star", "Replace in the prompt holds 'star' twice"),
+        (
+            "strength",
+            "0.5",
+            "Strength needs a picture: give one on the Generate tab, or vary Picture",
+        ),
+        ("mask_image", "none.png", "Mask: there is no picture"),
+        ("mask_blur", "2, 4", "Mask blur needs a mask: give one on the Generate tab, or vary Mask"),
+        ("resize_mode", "crop | pad", "Resize needs a picture: give one on"),
         ("seed", "abc", "Seed: 'abc' is no number or range"),
         ("seed", "1, abc", "Seed: 'abc' in '1, abc' is no number or range"),
         ("color", "red | red", "{color} holds 'red' twice"),

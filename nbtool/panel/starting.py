@@ -92,7 +92,7 @@ class Starting:
         """What there is, in few words."""
         if self._value is None:
             return "none"
-        painted = "" if self._mask is None else ", where the mask is white"
+        painted = "" if self._mask is None else ", where the mask is painted"
         return f"{_called(self._value)}{painted}"
 
     def on_change(self, action: Callable[..., None]) -> None:

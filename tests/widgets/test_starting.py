@@ -78,7 +78,9 @@ def test_a_photo_is_started_from_painted_on_and_kept(panel):
     assert (settings.width.value, settings.height.value) == (112, 72)  # of its shape
     settings.fields["strength"].widget.value = "0.6"
     starting.painter.mask = painted((96, 64), (0, 0, 48, 64))
-    assert settings.picture.summary == "holiday, where the mask is white · strength 0.6"
+    assert settings.picture.summary == "holiday, where the mask is painted · strength 0.6"
+    panel.join(SECONDS)
+    assert panel.generate.outlook.text.endswith(" · from holiday, where the mask is painted")
     settings.width.value, settings.height.value = 96, 64
     image = generate(panel, "a red star")
     recipe = image.recipe
@@ -156,6 +158,9 @@ def test_a_mask_of_another_size_and_several_pictures_stay_what_they_are(panel):
     starting.start(several)
     assert starting.values == {"image": several, "mask_image": None}
     assert "2 pictures" in starting.notice.text
+    starting.clear()
+    panel.join(SECONDS)
+    assert "from" not in panel.generate.outlook.text
 
 
 def test_a_picture_whose_pixels_are_gone_is_said_and_the_rest_is_taken(panel, gen):

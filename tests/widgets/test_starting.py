@@ -6,35 +6,15 @@ import io
 
 import numpy as np
 import pytest
-from people import find, press, say
+from people import SECONDS, find, press, say
 from PIL import Image
 
 import nbtool
-from nbtool.panel.panel import Panel
-
-SECONDS = 600  # on a busy machine
 
 
 @pytest.fixture
 def gen(tmp_path):
     return nbtool.Generator(store=tmp_path / "images", num_inference_steps=2)
-
-
-@pytest.fixture
-def opened():
-    """Opens a panel, and closes it in the end."""
-    panels = []
-
-    def open_panel(generator):
-        panels.append(Panel(generator))
-        panels[-1].join(SECONDS)
-        return panels[-1]
-
-    yield open_panel
-    for panel in panels:
-        panel.cancel()
-        panel.join(SECONDS)
-        panel.close()
 
 
 @pytest.fixture

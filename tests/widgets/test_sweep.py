@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from people import find, press, say
+from people import SECONDS, find, press, say
 
 import nbtool
 from nbtool.panel.axis_row import around, parse
-from nbtool.panel.panel import Panel
 from nbtool.testing import FakeEngine
-
-SECONDS = 600  # on a busy machine
 
 
 @pytest.fixture
 def engine():
     return FakeEngine()
-
-
-@pytest.fixture
-def opened():
-    """Opens a panel, and closes it in the end."""
-    panels = []
-
-    def open_panel(generator):
-        panels.append(Panel(generator))
-        panels[-1].join(SECONDS)
-        panels[-1].settings.prompt.value = "a circle"
-        return panels[-1]
-
-    yield open_panel
-    for panel in panels:
-        panel.cancel()
-        panel.join(SECONDS)
-        panel.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from nbtool.panel.notice import said_of
 from nbtool.recipes.checks import CHOICE, TEXT
 from nbtool.recipes.parameters import Row, called, checked
 
-OPEN = "as the model has it"
+OPEN = "not set"
 
 
 class Field:

@@ -189,9 +189,7 @@ class AxisRow:
             say(said_of(error, self.name.value, self.label))
             return None
         self.handle.wrong = ""
-        more = ", …" if len(axis) > MAX_SHOWN else ""
-        text = f"{count(len(axis), 'value')}: {', '.join(axis.texts[:MAX_SHOWN])}{more}"
-        self.message.say(f"{text}{_hint_at_bars(self.name.value, self.values.value)}")
+        self.message.say(f"{_in_words(axis)}{_hint_at_bars(self.name.value, self.values.value)}")
         return axis
 
     def _renamed(self) -> None:
@@ -225,6 +223,15 @@ class AxisRow:
 
 def _label(name: str) -> str:
     return LABELS.get(name, f"{{{name}}}")
+
+
+def _in_words(axis: Axis) -> str:
+    """How many values there are, and which."""
+    values = count(len(axis), "value")
+    if axis.drawn:  # others than now
+        return f"{values}; -1 is drawn when it runs"
+    more = ", …" if len(axis) > MAX_SHOWN else ""
+    return f"{values}: {', '.join(axis.texts[:MAX_SHOWN])}{more}"
 
 
 def _hint_at_bars(name: str, text: str) -> str:

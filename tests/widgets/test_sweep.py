@@ -108,6 +108,7 @@ def test_a_row_without_values_is_asked_for_them_calmly(panel):
         ("mask_image", "none.png", "Mask: there is no picture"),
         ("mask_blur", "2, 4", "Mask blur needs a mask: give one on the Generate tab, or vary Mask"),
         ("resize_mode", "crop | pad", "Resize needs a picture: give one on"),
+        ("seed", "-1, 5", "2 values; -1 is drawn when it runs"),
         ("seed", "abc", "Seed: 'abc' is no number or range"),
         ("seed", "1, abc", "Seed: 'abc' in '1, abc' is no number or range"),
         ("color", "red | red", "{color} holds 'red' twice"),

@@ -20,6 +20,7 @@ from PIL import Image as PILImage
 import nbtool
 from nbtool import cli
 from nbtool.cli.options import COMMANDS, parser
+from nbtool.engines.local.task import _reason
 from nbtool.results.grids import SavedGrids
 from nbtool.testing import FakeEngine
 
@@ -55,6 +56,23 @@ def test_generate_writes_every_output(capsys):
     assert capsys.readouterr().out.splitlines()[-2:] == ["a.png", "b.webp"]
     recipes = [nbtool.Recipe.from_file(name) for name in ("a.png", "b.webp")]
     assert [recipe.prompt for recipe in recipes] == ["a {c} star"] * 2
+
+
+@pytest.mark.parametrize("command", ["generate", "grid"])
+def test_where_memory_runs_out_the_shell_is_told_what_can_be_done_there(
+    capsys, monkeypatch, command
+):
+    reason = _reason(MemoryError())
+    engine = FakeEngine(fails=lambda _: reason)
+    monkeypatch.setattr(
+        cli, "_generator", lambda _: nbtool.Generator(engine=engine, store="images")
+    )
+    assert "nbtool.unload()" in reason
+    assert run(command, "a star") == 1
+    said = capsys.readouterr().err
+    assert "make it smaller, or free memory: close other programs that use it" in said
+    assert "nbtool." not in said
+    assert "  " not in said
 
 
 def test_grid_takes_ranges_lists_and_words(capsys):

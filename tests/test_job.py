@@ -598,7 +598,7 @@ def test_seeds_that_were_drawn_for_some_cells_are_told_of(quick, capsys, prompt,
     sweep = quick._sweep(prompt, (), parameters)
     assert (sweep.drawn, sweep.drawn_apart) == (None, True)
     quick.grid(prompt, **parameters)
-    assert "2 images · seeds were drawn; grid.records() has them" in capsys.readouterr().out
+    assert "2 images · seeds were drawn; each image has its own" in capsys.readouterr().out
 
 
 def test_a_cell_that_is_cancelled_in_the_making_is_in_the_making_no_more(tmp_path):

@@ -37,6 +37,7 @@ DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 INTERRUPTED = 130
 MAX_TITLE = 60  # characters of a prompt
 EXAMPLE = '{"schema": 1, "presets": {"ink": {"prompt": "{prompt}, ink drawing"}}}'
+FREE_MEMORY = ("nbtool.unload() lets go of other models", "close other programs that use it")
 NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second on Windows
 
 
@@ -87,12 +88,17 @@ def _run(arguments: Sequence[str] | None) -> int:
         return int(end.code or 0)
     except NbtoolError as error:
         log("the command failed", error)
-        print(f"nbtool: {error.in_shell or error}", file=sys.stderr)
+        print(f"nbtool: {_said(error)}", file=sys.stderr)
         return 2 if isinstance(error, RecipeError) else 1
     except KeyboardInterrupt:
         print("nbtool: interrupted; finished images are kept", file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+def _said(error: NbtoolError) -> str:
+    """An error in the shell's words."""
+    return error.in_shell or str(error).replace(*FREE_MEMORY)
 
 
 def _leave_alone(stream: Forgiving) -> None:
@@ -146,7 +152,8 @@ def _make_grid(
     grid = generator.grid(options.prompt, **parameters)
     for labels, error in grid.failed.items():
         named = shlex.join(f"{name}={label}" for name, label in zip(grid.axes, labels, strict=True))
-        print(f"nbtool: {printable(named)} failed: {error}", file=sys.stderr)
+        cell = " ".join(filter(None, [printable(named), "failed"]))
+        print(f"nbtool: {cell}: {_said(error)}", file=sys.stderr)
     print(f"{count(len(grid), 'image')} in {generator.store.path}")
     _write(grid, options, outputs)
     if options.name is not None:  # last: another may have taken the name meanwhile

@@ -7,8 +7,11 @@ from typing import Any
 from nbtool.display import faces
 from nbtool.display.before import TYPE, before
 from nbtool.recipes.parameters import COMPOSED, called, titled
+from nbtool.recipes.picture import each
 from nbtool.recipes.recipe import Recipe
+from nbtool.results.folder import INPUTS, KEY_DIGITS
 from nbtool.results.image import GeneratedImage
+from nbtool.text import digits, printable
 
 
 def details(cell: GeneratedImage, file: str, *, metadata: bool = True) -> dict[str, Any]:
@@ -46,12 +49,15 @@ def whole(image: GeneratedImage, file: str) -> tuple[dict[str, Any], list[bytes]
 def request(recipe: Recipe) -> dict[str, Any]:
     """What there is to say of a recipe, of one that came to nothing too."""
     given = recipe.in_words()
-    table = [[called(name), str(value), name] for name, value in given.items()]
+    table = [
+        [called(name), digits(value) if isinstance(value, float) else str(value), name]
+        for name, value in given.items()
+    ]
     return {"recipe": table, "python": as_python(recipe)}
 
 
 def as_python(recipe: Recipe) -> str:
-    """Code that makes the image again; pictures in it lie in the store, known by their hashes."""
+    """Code that makes the image again; where its pictures lie, known by their hashes, it says first."""
     given = recipe.to_dict()
     if COMPOSED.isdisjoint(given):
         lines = [f"    {name}={value!r},\n" for name, value in given.items()]
@@ -59,4 +65,15 @@ def as_python(recipe: Recipe) -> str:
     else:
         lines = [f"    {name!r}: {value!r},\n" for name, value in given.items()]
         made = f"image = gen(nbtool.Recipe.from_dict({{\n{''.join(lines)}}}))\n"
-    return f"import nbtool\n\ngen = {recipe.generator}\n{made}"
+    return f"{_pictures(recipe)}import nbtool\n\ngen = {recipe.generator}\n{made}"
+
+
+def _pictures(recipe: Recipe) -> str:
+    """Comments that name the pictures of a recipe, and their files in the store."""
+    lines = []
+    for name in ("image", "mask_image"):
+        for picture in each(getattr(recipe, name)):
+            file = f"{INPUTS}/{picture.digest[:KEY_DIGITS]}.png in the store"
+            said = f" ({printable(picture.name)})" if picture.name else ""
+            lines.append(f"# {name}: {'made first' if picture.is_deferred else file}{said}\n")
+    return "".join(lines)

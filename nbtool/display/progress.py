@@ -39,7 +39,7 @@ def outcome(progress: Progress, grid: Labelled) -> str:
         parts.append(f"seed={progress.drawn} was drawn")
         parts += ["give it to go on with this grid"] if left else []
     if progress.drawn_apart:
-        parts.append("seeds were drawn; grid.records() has them")
+        parts.append("seeds were drawn; each image has its own")
     return " · ".join(parts)
 
 
@@ -48,7 +48,7 @@ def interrupted(progress: Progress) -> str:
     made = f"{progress.done:,} of {count(progress.total, 'image')}"
     drawn = "" if progress.drawn is None else f" with seed={progress.drawn}, which was drawn,"
     if progress.drawn_apart:
-        drawn = " with the seeds that were drawn, which grid.records() has,"
+        drawn = " with the seeds that were drawn, which the images have,"
     return f"interrupted: {made}; the same call{drawn} goes on"
 
 

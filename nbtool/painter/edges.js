@@ -80,9 +80,14 @@ class Edges {
     this.ask(Object.fromEntries(values));
   }
 
+  // What was asked for last, before Python has it too.
+  get sides() {
+    return this.view.asked ?? this.view.sides;
+  }
+
   ask(changed) {
-    const sides = { ...this.view.sides, ...changed };
-    if (Object.keys(sides).some((name) => sides[name] !== this.view.sides[name])) this.view.extend(sides);
+    const sides = { ...this.sides, ...changed };
+    if (Object.keys(sides).some((name) => sides[name] !== this.sides[name])) this.view.extend(sides);
     else this.update();
   }
 
@@ -92,6 +97,6 @@ class Edges {
     for (const handle of this.handles) handle.hidden = !open;
     this.view.board.zoom.margin = open ? ROOM : 0;
     for (const [name, input] of Object.entries(this.numbers))
-      if (input !== this.typing) input.value = this.view.sides[name];
+      if (input !== this.typing) input.value = this.sides[name];
   }
 }

@@ -66,9 +66,11 @@ class PainterView {
     this.remember(mask, file);
     if (url !== this.url) URL.revokeObjectURL(this.url);
     if (file !== this.file) this.keyboard.place = null;
-    const first = !this.url;
+    const resized = !this.waiting && String(size) !== String([this.mask.width, this.mask.height]);
+    const other = !this.url || resized;
     Object.assign(this, { mask, file, url, sides: model.get("sides"), waiting: false, stroke: null });
-    if (first) this.fit();
+    this.asked = this.later;
+    if (other) this.fit();
     write(this.error, model.get("refused"));
     this.board.stage.setAttribute("aria-label", `Mask of ${model.get("alt")}`);
     this.update();
@@ -236,6 +238,7 @@ class PainterView {
 
   extend(sides) {
     this.giveUp();
+    this.asked = sides;
     this.later = this.waiting ? sides : null;
     if (this.waiting) return;
     this.history.keep(this.frame(this.sides, this.mask));

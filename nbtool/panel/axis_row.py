@@ -15,12 +15,21 @@ import traitlets
 from nbtool.display import script
 from nbtool.errors import AxisError
 from nbtool.imaging import reading
-from nbtool.panel.notice import Notice, words
+from nbtool.panel.notice import Notice, said_of
 from nbtool.panel.values import BAR, REPLACE, Values, arrow, pieces, values_of
 from nbtool.recipes import axes, templates
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis, Edit
-from nbtool.recipes.parameters import COMPOSED, INTEGERS, NETWORK, PICTURES, REALS, ROWS, ordered
+from nbtool.recipes.parameters import (
+    COMPOSED,
+    INTEGERS,
+    NETWORK,
+    PICTURES,
+    REALS,
+    ROWS,
+    called,
+    ordered,
+)
 from nbtool.recipes.picture import Picture
 from nbtool.recipes.preset import Preset, is_none
 from nbtool.recipes.recipe import Recipe
@@ -32,7 +41,7 @@ HIDDEN = NETWORK | COMPOSED - PICTURES  # what is not typed
 LABELS = {
     NOTHING: "–",
     **{row.name: row.label for row in ordered(FIRST) if row.name not in HIDDEN},
-    PRESET: "Preset",
+    PRESET: called(PRESET),
     REPLACE: "Replace in the prompt",
 }
 MAX_SHOWN = 12  # values in words
@@ -177,12 +186,10 @@ class AxisRow:
             self.error = error
             self.handle.wrong = "values" if wanted or self.values.value.strip() else ""
             say = self.message.alarm if self.handle.wrong else self.message.say
-            say(_in_labels(words(error), self.name.value))
+            say(said_of(error, self.name.value, self.label))
             return None
         self.handle.wrong = ""
-        more = ", …" if len(axis) > MAX_SHOWN else ""
-        text = f"{count(len(axis), 'value')}: {', '.join(axis.texts[:MAX_SHOWN])}{more}"
-        self.message.say(f"{text}{_hint_at_bars(self.name.value, self.values.value)}")
+        self.message.say(f"{_in_words(axis)}{_hint_at_bars(self.name.value, self.values.value)}")
         return axis
 
     def _renamed(self) -> None:
@@ -218,12 +225,13 @@ def _label(name: str) -> str:
     return LABELS.get(name, f"{{{name}}}")
 
 
-def _in_labels(text: str, name: str) -> str:
-    """A message about a parameter or word, which is called there as people see it."""
-    for called in (f"the axis {name!r}", name):
-        if text.startswith(called):
-            return _label(name) + text.removeprefix(called)
-    return text
+def _in_words(axis: Axis) -> str:
+    """How many values there are, and which."""
+    values = count(len(axis), "value")
+    if axis.drawn:  # others than now
+        return f"{values}; -1 is drawn when it runs"
+    more = ", …" if len(axis) > MAX_SHOWN else ""
+    return f"{values}: {', '.join(axis.texts[:MAX_SHOWN])}{more}"
 
 
 def _hint_at_bars(name: str, text: str) -> str:
@@ -269,6 +277,11 @@ def parse(
     given = pieces(text)
     if name == PRESET:
         names = [None if is_none(piece) else piece for piece in given]
+        if not presets and (asked := next(filter(None, names), "")):
+            raise AxisError(
+                f"unknown preset {asked!r}; there are none yet: Edit presets, on the Generate tab, "
+                f"keeps one"
+            )
         axis = axes.preset(names, presets)
         assert isinstance(axis, Axis)
         return axis

@@ -13,7 +13,7 @@ from nbtool.panel import braces
 from nbtool.panel.entry import Entry
 from nbtool.panel.fields import Field, tooltip
 from nbtool.panel.fold import Fold
-from nbtool.panel.notice import AtFieldError
+from nbtool.panel.notice import AtFieldError, said_of
 from nbtool.panel.presets import PresetChoice
 from nbtool.panel.seeding import MAX_IMAGES, Seeding
 from nbtool.panel.starting import OF_MASKS, OF_PICTURES, Starting
@@ -96,7 +96,7 @@ class Settings:
         Raises:
             RecipeError: A value is out of range.
         """
-        idle = self.starting.idle
+        idle = self.starting.idle(but)
         said = {
             name: ROWS[name].rest if name in idle else field.value
             for name, field in self.fields.items()
@@ -122,7 +122,7 @@ class Settings:
         fields: dict[str, Any] = {name: field.widget for name, field in self.fields.items()}
         fields |= {"seed": self.seed, "count": self.count, "model": self.model}
         fields |= {PRESET: self.preset}
-        unused = self.starting.idle.union(names)
+        unused = self.starting.idle(names).union(names)
         return {n: f for n, f in fields.items() if n not in unused and getattr(f, "error", None)}
 
     @property
@@ -220,7 +220,9 @@ class Settings:
         if not self._unasked:
             self.prompt.error = NO_PROMPT
         self._count_seeds()
-        self.count.error = _error(lambda: _COUNT.convert("Images", self.count.value))
+        self.count.error = _error(
+            lambda: _COUNT.convert("Images", self.count.value), "Images", "Images"
+        )
         last = 1 if self.count.error else int(self.count.value)
         self.seed.error = _error(lambda: self.seeding.seeds(last), "seed", "Seed")
         self._summarize()
@@ -313,18 +315,18 @@ class Settings:
 
     def _picture_in_words(self) -> str:
         """What is started from, and how; a field that is not right does not get here."""
-        names = [n for n in (*OF_PICTURES, *OF_MASKS) if n not in self.starting.idle]
+        names = [n for n in (*OF_PICTURES, *OF_MASKS) if n not in self.starting.idle()]
         return " · ".join(filter(None, [self.starting.summary, self._said(names)]))
 
     def _model_in_words(self) -> str:
         return " · ".join([self.model.value, *(["exact"] if self.exact.value else [])])
 
 
-def _error(check: Callable[[], Any], name: str = "", label: str = "") -> str:
+def _error(check: Callable[[], Any], name: str, label: str) -> str:
     try:
         check()
     except RecipeError as error:
-        return str(error).replace(name, label, 1)
+        return said_of(error, name, label)
     return ""
 
 

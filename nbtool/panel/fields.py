@@ -9,10 +9,11 @@ import ipywidgets
 
 from nbtool.errors import RecipeError
 from nbtool.panel.entry import Entry
+from nbtool.panel.notice import said_of
 from nbtool.recipes.checks import CHOICE, TEXT
 from nbtool.recipes.parameters import Row, called, checked
 
-OPEN = "as the model has it"
+OPEN = "not set"
 
 
 class Field:
@@ -58,7 +59,7 @@ class Field:
         try:
             _ = self.value
         except RecipeError as error:
-            return by_label(error, self.row.name)
+            return said_of(error, self.row.name, called(self.row.name))
         return ""
 
     def _offer(self, value: str) -> None:
@@ -83,11 +84,6 @@ class Field:
             return Entry(placeholder=hint, lines=lines, **named)
         least = row.check.low if math.isfinite(row.check.low) else None
         return Entry(placeholder=hint or "default", step=row.step, least=least, **named)
-
-
-def by_label(error: BaseException, name: str) -> str:
-    """What an error says of a parameter, by the name that this has in the panel."""
-    return str(error).replace(name, called(name), 1)
 
 
 def tooltip(row: Row) -> str:

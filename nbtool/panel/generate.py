@@ -104,11 +104,12 @@ class GenerateTab:
             self.outlook.say(f"To be put right first: {', '.join(f.description for f in wrong)}")
             return
         parameters, seeds = settings.parameters() | settings.preset.asked, settings.seeds()
-        generator = self._session.generator
+        generator, starting = self._session.generator, settings.starting
+        origin = f" · from {starting.summary}" if starting.values["image"] else ""
 
         def plan() -> Callable[[], None]:
             text = foresee(generator.plan(**parameters, seed=list(seeds)))
-            return lambda: self.outlook.say(text)
+            return lambda: self.outlook.say(text + origin)
 
         self._planning(plan)
 

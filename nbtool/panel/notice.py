@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,17 @@ import ipywidgets
 
 from nbtool.display.progress import line_html, status
 from nbtool.errors import NbtoolError, RecipeError, described, log
+from nbtool.recipes.parameters import called
 from nbtool.results.plan import Plan
 from nbtool.results.progress import Progress
 from nbtool.text import duration, printable
 
 if TYPE_CHECKING:
     from nbtool.job import Job
+
+
+_GIVEN = re.compile(r"\b([a-z_]+)=…")
+_AXIS = re.compile(r"the axis (['\"]).*?\1(?= h)")  # holds a value twice, has no values
 
 
 class AtFieldError(RecipeError):
@@ -52,7 +58,7 @@ class Notice:
         if errors := [job.error for job in jobs if job.error]:
             self.alarm(words(errors[-1]))
         elif (notes := [note for job in jobs for note in job.notes]) and not self.alarming:
-            self.say("\n".join(dict.fromkeys(notes)))
+            self.say(by_labels("\n".join(dict.fromkeys(notes))))
 
     def guarded(self, action: Callable[[], None]) -> Callable[..., None]:
         """A handler that shows what `action` raises: ipywidgets would only log it."""
@@ -108,8 +114,22 @@ class ProgressLine:
 def words(error: BaseException) -> str:
     """An error in words; what nbtool did not raise on purpose is named in full."""
     if isinstance(error, NbtoolError):
-        return str(error) or type(error).__name__
+        return by_labels(str(error)) or type(error).__name__
     return f"this went wrong: {described(error)}"
+
+
+def by_labels(text: str) -> str:
+    """A text with the label of a parameter where it says what Python is given, as image=… is."""
+    return _GIVEN.sub(lambda found: f"“{called(found[1])}”", text)
+
+
+def said_of(error: BaseException, name: str, label: str) -> str:
+    """What an error says of a parameter, a word or an axis, which has this label in the panel."""
+    text = words(error)
+    for begin in (_AXIS, re.compile(re.escape(name))):
+        if found := begin.match(text):
+            return label + text[found.end() :]
+    return text
 
 
 def foresee(plan: Plan) -> str:

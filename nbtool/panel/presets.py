@@ -16,7 +16,7 @@ from nbtool.panel.flaw import Flaw
 from nbtool.panel.maker import Maker
 from nbtool.panel.notice import AtFieldError, Notice
 from nbtool.recipes.axes import PRESET
-from nbtool.recipes.parameters import ROWS
+from nbtool.recipes.parameters import ROWS, called
 from nbtool.recipes.preset import SETTINGS, TEXTS, Preset
 from nbtool.results.presets import Presets, check_name
 from nbtool.text import digits
@@ -52,7 +52,7 @@ class PresetChoice:
         known: The presets there are, by name.
     """
 
-    description = "Preset"
+    description = called(PRESET)
 
     def __init__(self) -> None:
         self.field = ipywidgets.Dropdown(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 OF_PICTURES = ("strength", "resize_mode")  # that mean nothing without a picture
 OF_MASKS = ("mask_blur", "mask_padding")  # nor without a mask
+NEEDED = dict.fromkeys(("mask_image", *OF_PICTURES), "image") | dict.fromkeys(
+    OF_MASKS, "mask_image"
+)
 NONE = "Images are made from words alone. Drop or paste a picture here, or choose one."
 SEVERAL = "Images are made from {}: they are seen where they came from."
 MASK = "mask"
@@ -71,19 +74,25 @@ class Starting:
         """The picture and the mask as a recipe has them; None where there is none."""
         return {"image": self._value, "mask_image": self._mask}
 
-    @property
-    def idle(self) -> frozenset[str]:
-        """The parameters that mean nothing now."""
+    def idle(self, varied: Collection[str] = ()) -> frozenset[str]:
+        """The parameters that mean nothing now, where these are varied."""
         if self._value is None:
             return frozenset(OF_PICTURES + OF_MASKS)
-        return frozenset(OF_MASKS if self._mask is None else ())
+        masked = self._mask is not None or "mask_image" in varied
+        return frozenset(() if masked else OF_MASKS)
+
+    def lacking(self, name: str, varied: Collection[str]) -> str:
+        """The parameter that another needs, where it is neither here nor varied; else ""."""
+        needed = NEEDED.get(name, "")
+        is_here = needed in varied or self.values.get(needed) is not None
+        return "" if is_here else needed
 
     @property
     def summary(self) -> str:
         """What there is, in few words."""
         if self._value is None:
             return "none"
-        painted = "" if self._mask is None else ", where the mask is white"
+        painted = "" if self._mask is None else ", where the mask is painted"
         return f"{_called(self._value)}{painted}"
 
     def on_change(self, action: Callable[..., None]) -> None:

@@ -15,6 +15,7 @@ from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import AtFieldError, Notice, foresee
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis
+from nbtool.recipes.parameters import called
 from nbtool.recipes.preset import TEXTS, Preset
 from nbtool.recipes.recipe import Recipe
 from nbtool.results.image import settings as in_words
@@ -188,6 +189,12 @@ class SweepTab:
         for row, axis in axes:
             if names.count(axis.name) > 1:
                 row.refuse(f"{row.label} is varied twice; take one of the two away")
+            elif lacking := self._session.settings.starting.lacking(row.name.value, names):
+                thing = called(lacking)
+                row.refuse(
+                    f"{row.label} needs a {thing.lower()}: give one on the Generate tab, or vary "
+                    f"{thing} as well"
+                )
         if wrong := [row for row in self.rows if row.error]:
             self._lead_to(wrong, wanted=wanted)
         varied = {axis.name: axis for _, axis in axes}

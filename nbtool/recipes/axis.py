@@ -47,7 +47,8 @@ class Axis:
         if not self.labels:
             raise AxisError(f"the axis {self.name!r} has no values")
         if twice := [label for label, n in Counter(self.labels).items() if n > 1]:
-            raise AxisError(f"the axis {self.name!r} holds {twice[0]!r} twice")
+            text = repr(twice[0]) if isinstance(twice[0], str) else Lookup(twice[:1], repr).texts[0]
+            raise AxisError(f"the axis {self.name!r} holds {text} twice")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -9,12 +9,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nbtool import Recipe
+import nbtool
+from nbtool import Recipe, Store
 from nbtool.display import page as module
 from nbtool.display import viewer
-from nbtool.display.details import as_python
+from nbtool.display.details import as_python, request
 from nbtool.display.page import page
 from nbtool.errors import StoreError
+from nbtool.testing import FakeEngine
 
 
 class Elements(HTMLParser):
@@ -119,6 +121,29 @@ def test_the_python_makes_the_same_recipe(hostile_texts):
         call = re.search(r"nbtool\.Recipe\(.*\)\)\n\Z", code, re.DOTALL)[0][: -len(")\n")]
         nbtool = type("nbtool", (), {"Recipe": Recipe})
         assert eval(call, {"nbtool": nbtool}) == recipe
+
+
+def test_numbers_are_said_as_they_are_written_everywhere():
+    table = request(Recipe(prompt="a star", seed=1, guidance_scale=7, eta=0.5))["recipe"]
+    assert {label: text for label, text, _ in table}.items() >= {
+        "Prompt": "a star", "Seed": "1", "Guidance": "7", "Eta": "0.5",
+    }.items()  # fmt: skip
+
+
+def test_the_python_says_in_comments_which_pictures_it_needs(picture, tmp_path):
+    store = Store(tmp_path / "images")
+    gen = nbtool.Generator(engine=FakeEngine(), store=store)
+    photo, mask = nbtool.Picture(picture, name="cat\nimport os"), picture.convert("L")
+    code = as_python(
+        gen("a star", seed=1, image=photo, mask_image=mask, width=48, height=48).recipe
+    )
+    files = [line.split(": ")[1].split(" in the store")[0] for line in code.splitlines()[:2]]
+    assert [nbtool.Picture(store.path / file).size for file in files] == [picture.size] * 2
+    said = code.splitlines()[0]
+    assert said.startswith("# image: inputs/")
+    assert said.endswith(r" in the store (cat\nimport os)")
+    deferred = Recipe(prompt="a heart", seed=2, image=Recipe(prompt="a star", seed=1))
+    assert as_python(deferred).splitlines()[0] == "# image: made first (a star, seed 1)"
 
 
 def test_fault_36_hostile_text_stays_data(hostile):

@@ -127,6 +127,23 @@ def test_pixels_are_met_at_every_zoom(show, size):
     assert shown.mask[y + 5, x + 4] == shown.mask[y + 4, x + 5] == 0
 
 
+def test_the_brush_suits_each_picture_that_comes(show):
+    shown = show(Image.new("RGB", (1, 1)))  # as in a panel without a picture
+    shown.painter.picture = picture((240, 120))
+    size = shown.page.get_by_label("Size")
+    expect(size).to_have_value("20")
+    expect(size).to_have_attribute("max", "120")
+    shown.brush(7)
+    shown.painter.picture = picture((240, 120))  # for which it may have been chosen
+    shown.settled()
+    expect(size).to_have_value("7")
+    shown.press("Extend")
+    shown.page.get_by_label("Right").fill("64")
+    shown.page.keyboard.press("Tab")
+    expect(shown.page.locator(".foot output")).to_contain_text("304 × 120 px")
+    expect(size).to_have_value("7")
+
+
 def test_the_brush_is_round_and_the_eraser_takes_away(show):
     shown = show(picture())
     shown.brush(1)

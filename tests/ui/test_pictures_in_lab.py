@@ -78,7 +78,7 @@ def test_a_photo_is_dropped_painted_on_extended_and_started_from(lab, photo, the
     expect(panel.news).to_contain_text("Images start from holiday.png now")
     expect(panel.board.locator("img")).to_be_visible()
     panel.rectangle((8, 8), (39, 55))
-    expect(panel.head).to_contain_text("holiday, where the mask is white")
+    expect(panel.head).to_contain_text("holiday, where the mask is painted")
     panel.unfold("Size")
     panel.field("Width").fill(str(SIZE[0]))
     panel.field("Height").fill(str(SIZE[1]))

@@ -39,6 +39,16 @@ MEASURED = """panel => {
   };
 }"""
 
+# How many pixels there are between the end of what is in a part and the part below it.
+GAPS = """panel => {
+  const part = name => panel.querySelector(`.nbtool-${name}`);
+  const shown = one => [...one.children].map(child => child.getBoundingClientRect()).filter(box => box.height);
+  const end = one => Math.max(...shown(one).map(box => box.bottom));
+  return [["ask", "set"], ["detail", "images"]].map(
+    ([one, other]) => part(other).getBoundingClientRect().top - end(part(one))
+  );
+}"""
+
 
 @pytest.fixture
 def panel(lab):
@@ -72,6 +82,19 @@ def test_a_picture_of_any_size_has_the_room_there_is_and_is_crisp(panel):
                 assert 2 * scale == pytest.approx(round(2 * scale), abs=0.01), case
             else:
                 assert scale < 1.2, case
+
+
+def test_no_hole_is_left_by_what_is_folded_open(panel):
+    panel.locator('.nbtool-tile[title*="of 512 by 512 "]').click()
+    panel.locator(".nbtool-stage img").evaluate(SETTLED)
+    panel.get_by_role("button", name="Start from this").click()
+    expect(panel.get_by_role("application").locator("img")).to_be_visible()
+    heads = panel.locator(".nbtool-set .nbtool-fold-head button")
+    for state in ("false", "true"):
+        for head in heads.all():
+            if head.get_attribute("aria-expanded") != state:
+                head.click()
+        assert panel.evaluate(GAPS) == pytest.approx([12, 12], abs=0.1)
 
 
 def test_an_enlarged_picture_is_starred_used_and_deleted_by_keys(panel):

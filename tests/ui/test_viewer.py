@@ -253,6 +253,27 @@ def test_a_paired_axis_says_what_each_number_is(opened):
     expect(page.get_by_alt_text("Width 64 · Height 128 · Seed 2")).to_be_visible()
 
 
+@pytest.mark.parametrize("count", [3, 9])  # on one line, and on several
+def test_one_axis_alone_is_named(opened, count):
+    page = opened(make_grid("a star", {"guidance_scale": range(1, 1 + count)}))
+    names = page.locator(".names")
+    expect(names).to_have_text("Guidance →")
+    expect(names.get_by_text("Guidance")).to_have_attribute("title", "guidance_scale")
+    first = page.locator(".caption").first
+    assert names.bounding_box()["y"] + 16 <= first.bounding_box()["y"]
+    page.get_by_label("Show", exact=True).select_option("starred")
+    expect(names).to_have_count(0)
+
+
+@pytest.mark.parametrize("count", [8, 60])
+def test_on_a_phone_the_images_of_one_axis_are_seen(opened, count):
+    page = opened(make_grid("a star", {"seed": range(count), "guidance_scale": 3}))
+    page.set_viewport_size({"width": 375, "height": 800})
+    expect(page.locator(".cell").first).to_have_css("width", "128px")
+    first, second = (page.locator(".cell").nth(n).bounding_box() for n in range(2))
+    assert first["y"] == second["y"]
+
+
 def test_small_grids_use_the_width_and_gutters_are_as_wide_as_their_labels(opened):
     page = opened(make_grid("a star", {"seed": range(2), "guidance_scale": range(3)}))
     assert page.locator(".canvas").bounding_box()["width"] > 0.7 * 1232

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SECONDS = 600  # on a busy machine
+
 
 def find(widget, label):
     """The one field or button of this label among all that is inside of a widget."""
@@ -23,7 +25,7 @@ def tile(panel, key):
     gallery, sent = panel.generate.gallery, []
     gallery.send = lambda content, *_: sent.append(content)
     say(gallery, kind="want", cells=[key], edge=192)
-    panel.join(600)
+    panel.join(SECONDS)
     del gallery.send
     return sent[-1]["words"][key]
 

@@ -9,6 +9,7 @@ import pytest
 from people import say, tile
 
 import nbtool
+from nbtool.panel.collection.sweeps import suggested
 from nbtool.panel.panel import Panel
 from nbtool.testing import FakeEngine
 
@@ -395,3 +396,16 @@ def test_the_queue_has_every_job_and_moves_or_cancels_it(panel, gallery, generat
     for job in jobs:
         job.join(SECONDS)
     until(lambda: gallery.queue == [])
+
+
+def test_what_is_varied_together_is_said_in_words(panel, gallery, generator, do):
+    pair = nbtool.paired(guidance_scale=[1, 2], num_inference_steps=[4, 8])
+    generator.grid("a fox", pair, seed=[1, 2]).name = "pairs"
+    generator.grid("a fox", size=nbtool.paired(width=[64, 72], height=[72, 64])).name = "sizes"
+    generator.grid("a {guidance_fox}", guidance_fox=["fox", "owl"]).name = "words"
+    panel.generate.gallery.section = "sweeps"
+    panel.join(SECONDS)
+    axes = {sweep["name"]: sweep["axes"] for sweep in gallery.sweeps}
+    assert axes["pairs"] == "2 guidance and steps × 2 seeds"
+    assert axes["words"] == "2 guidance_fox"
+    assert suggested(generator.grid("a fox", pair)) == "a fox · 2 guidance and steps"

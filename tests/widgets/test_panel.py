@@ -11,11 +11,11 @@ import shutil
 import threading
 
 import pytest
-from people import find, press, say, tile
+from people import SECONDS, find, press, say, tile
 
 import nbtool
 from nbtool.panel.background import Follower
-from nbtool.panel.panel import WIDGET, Panel
+from nbtool.panel.panel import WIDGET
 from nbtool.testing import FakeEngine
 
 STEPS = 2
@@ -24,7 +24,6 @@ FIELDS = {
     "height": "Height", "scheduler": "Scheduler", "seed": "Seed",
     "count": "Images", "model": "Model", "exact": "Exact", "size": "Size",
 }  # fmt: skip
-SECONDS = 600  # on a busy machine
 HOSTILE = '<img src=x onerror="alert(1)"> <b>bold</b>'
 
 
@@ -42,24 +41,6 @@ def generator(tmp_path, engine):
 def real(tmp_path):
     """A generator of the embedded model."""
     return nbtool.Generator(store=tmp_path / "images", num_inference_steps=STEPS)
-
-
-@pytest.fixture
-def opened():
-    """Opens a panel, and closes it in the end."""
-    panels = []
-
-    def open_panel(generator):
-        panels.append(Panel(generator))
-        panels[-1].join(SECONDS)
-        field(panels[-1], "prompt").value = "a circle"
-        return panels[-1]
-
-    yield open_panel
-    for panel in panels:
-        panel.cancel()
-        panel.join(SECONDS)
-        panel.close()
 
 
 @pytest.fixture

@@ -6,35 +6,15 @@ import io
 
 import numpy as np
 import pytest
-from people import find, press, say
+from people import SECONDS, find, press, say
 from PIL import Image
 
 import nbtool
-from nbtool.panel.panel import Panel
-
-SECONDS = 600  # on a busy machine
 
 
 @pytest.fixture
 def gen(tmp_path):
     return nbtool.Generator(store=tmp_path / "images", num_inference_steps=2)
-
-
-@pytest.fixture
-def opened():
-    """Opens a panel, and closes it in the end."""
-    panels = []
-
-    def open_panel(generator):
-        panels.append(Panel(generator))
-        panels[-1].join(SECONDS)
-        return panels[-1]
-
-    yield open_panel
-    for panel in panels:
-        panel.cancel()
-        panel.join(SECONDS)
-        panel.close()
 
 
 @pytest.fixture
@@ -78,7 +58,9 @@ def test_a_photo_is_started_from_painted_on_and_kept(panel):
     assert (settings.width.value, settings.height.value) == (112, 72)  # of its shape
     settings.fields["strength"].widget.value = "0.6"
     starting.painter.mask = painted((96, 64), (0, 0, 48, 64))
-    assert settings.picture.summary == "holiday, where the mask is white · strength 0.6"
+    assert settings.picture.summary == "holiday, where the mask is painted · strength 0.6"
+    panel.join(SECONDS)
+    assert panel.generate.outlook.text.endswith(" · from holiday, where the mask is painted")
     settings.width.value, settings.height.value = 96, 64
     image = generate(panel, "a red star")
     recipe = image.recipe
@@ -156,6 +138,9 @@ def test_a_mask_of_another_size_and_several_pictures_stay_what_they_are(panel):
     starting.start(several)
     assert starting.values == {"image": several, "mask_image": None}
     assert "2 pictures" in starting.notice.text
+    starting.clear()
+    panel.join(SECONDS)
+    assert "from" not in panel.generate.outlook.text
 
 
 def test_a_picture_whose_pixels_are_gone_is_said_and_the_rest_is_taken(panel, gen):
@@ -163,7 +148,9 @@ def test_a_picture_whose_pixels_are_gone_is_said_and_the_rest_is_taken(panel, ge
     for file in (gen.store.path / "inputs").iterdir():
         file.unlink()
     panel.settings.take(gen.store[made.recipe.key].recipe)
-    assert "is not here" in panel.settings.starting.notice.text
+    said = panel.settings.starting.notice.text
+    assert "is not here" in said
+    assert said.endswith("give the file it came from: “Picture”")
     assert panel.settings.prompt.value == "a red star"
     assert panel.settings.parameters()["image"] is None
 
@@ -192,6 +179,26 @@ def test_pictures_masks_and_strength_are_axes(panel, tmp_path, monkeypatch):
     assert grid.axes == {"image": ("fox", "cat"), "strength": (0.5, 0.9)}
     assert len(grid) == 4
     assert grid.sel(image="fox", strength=0.5).recipe.image.digest == nbtool.Picture(photo()).digest
+
+
+def test_what_is_varied_has_what_it_needs_and_uses_the_form(panel, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    painted((96, 64), (0, 0, 48, 64)).save("left.png")
+    panel.settings.prompt.value = "a red star"
+    strength = panel.sweep.rows[0]
+    strength.fill("strength", "0.5, 0.9")
+    assert strength.handle.wrong == "name"
+    panel.settings.starting.start(photo())
+    assert strength.handle.wrong == ""
+    panel.settings.fields["mask_blur"].widget.value = 4
+    press(panel.sweep.widget, "Add an axis")
+    mask = panel.sweep.rows[1]
+    mask.fill("mask_blur", "2, 4")
+    assert "Mask blur needs a mask" in mask.message.text
+    mask.fill("mask_image", "left.png")
+    press(panel.sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert {image.recipe.mask_blur for image in panel.sweep.job.grid} == {4}
 
 
 def test_a_generators_own_picture_is_in_the_form_and_another_model_keeps_it(opened, gen):

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from people import find, press, say
+from people import SECONDS, find, press, say
 
 import nbtool
 from nbtool.panel.axis_row import around, parse
-from nbtool.panel.panel import Panel
 from nbtool.testing import FakeEngine
-
-SECONDS = 600  # on a busy machine
 
 
 @pytest.fixture
 def engine():
     return FakeEngine()
-
-
-@pytest.fixture
-def opened():
-    """Opens a panel, and closes it in the end."""
-    panels = []
-
-    def open_panel(generator):
-        panels.append(Panel(generator))
-        panels[-1].join(SECONDS)
-        panels[-1].settings.prompt.value = "a circle"
-        return panels[-1]
-
-    yield open_panel
-    for panel in panels:
-        panel.cancel()
-        panel.join(SECONDS)
-        panel.close()
 
 
 @pytest.fixture
@@ -117,7 +96,19 @@ def test_a_row_without_values_is_asked_for_them_calmly(panel):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("guidance_scale", "1, 1", "Guidance holds 1.0 twice"),
+        ("guidance_scale", "1, 1", "Guidance holds 1 twice"),
+        ("preset", "none | none", "Preset holds none twice"),
+        ("preset", "none | ink", "unknown preset 'ink'; there are none yet: Edit presets"),
+        ("replace", "star → star", "Replace in the prompt holds 'star' twice"),
+        (
+            "strength",
+            "0.5",
+            "Strength needs a picture: give one on the Generate tab, or vary Picture",
+        ),
+        ("mask_image", "none.png", "Mask: there is no picture"),
+        ("mask_blur", "2, 4", "Mask blur needs a mask: give one on the Generate tab, or vary Mask"),
+        ("resize_mode", "crop | pad", "Resize needs a picture: give one on"),
+        ("seed", "-1, 5", "2 values; -1 is drawn when it runs"),
         ("seed", "abc", "Seed: 'abc' is no number or range"),
         ("seed", "1, abc", "Seed: 'abc' in '1, abc' is no number or range"),
         ("color", "red | red", "{color} holds 'red' twice"),

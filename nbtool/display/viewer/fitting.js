@@ -5,7 +5,7 @@ const SHEET = 0.75; // of the window, that the cells in a notebook may be high; 
 const TALL = 1.4; // how many times as high as the room for it a grid may be, to use its width
 const NARROW = 600; // pixels
 const LISTED = 6; // pictures on a line, at most
-const [SMALL, USUAL, LARGE] = [56, 240, 512]; // pixels
+const [SMALL, SEEN, USUAL, LARGE] = [56, 128, 240, 512]; // pixels
 
 class Fitting {
   constructor(view) {
@@ -86,8 +86,8 @@ class Fitting {
     const tall = (side) => ((TALL * high) / lines(side) - GAP - (listed ? captions * LINE + 5 : 0)) / sheet.shape;
     const sides = Array.from({ length: Math.min(most, 12) }, (_, i) => i + 1);
     const whole = Math.max(...sides.map((side) => Math.min(fitting(side), tall(side))));
-    const line = fitting(listed ? most : 1);
-    const usual = blocks.length ? SMALL : Math.min(USUAL, Math.max(128, ...info.size));
+    const line = listed ? Math.max(fitting(most), Math.min(SEEN, fitting(2))) : fitting(1);
+    const usual = blocks.length ? SMALL : Math.min(USUAL, Math.max(SEEN, ...info.size));
     return Math.max(SMALL, Math.min(line, Math.max(usual, Math.min(LARGE, whole))));
   }
 }

@@ -62,6 +62,7 @@ class ListLayout {
     this.columns = Math.max(1, Math.min(perLine, numbers.length));
     this.rows = Math.ceil(numbers.length / this.columns);
     this.count = numbers.length;
+    this.axis = null; // the one axis that it follows, if it does
     this.captions = captions;
     this.lines = lines;
   }

@@ -83,6 +83,10 @@ class Sheet {
     this.canvas.classList.toggle("listed", !table);
     this.sideWidth = this.headHeight = 0;
     if (table) this.layLabels(layout);
+    else if (layout.axis !== null) {
+      this.headHeight = NAMES;
+      this.nameAcross(layout.places, [layout.axis]);
+    }
     const across = layout.columns ? this.left(layout.columns - 1) + this.width : 0;
     const down = layout.rows ? this.top(layout.rows - 1) + this.height : 0;
     this.canvas.style.gridTemplateColumns = `${this.sideWidth}px ${across}px`;
@@ -104,17 +108,16 @@ class Sheet {
         + (places.axes[axis].pictures ? PICTURE + 4 : 0));
     const labels = this.headHeights.reduce((sum, height) => sum + height, 0);
     this.headHeight = labels ? NAMES + labels + 4 : down.axes.length ? NAMES : 0;
-    const named = (axis, text, class_) =>
-      make("span", { class: class_, dir: "auto", title: places.axes[axis].name }, text);
-    const called = (axis) => places.axes[axis].called;
     this.corner.replaceChildren(...down.axes.map((axis, level) => {
-      const name = named(axis, `${called(axis)}${level === down.axes.length - 1 ? " ↓" : ""}`, "name");
+      const name = named(places.axes[axis], level === down.axes.length - 1 ? " ↓" : "", "name");
       name.style.width = `${this.sideWidths[level]}px`;
       return name;
     }));
-    if (!labels) return;
-    const names = across.axes.map((axis, level) =>
-      named(axis, `${called(axis)} ${level === across.axes.length - 1 ? "→" : "› "}`, ""));
+    if (labels) this.nameAcross(places, across.axes);
+  }
+
+  nameAcross(places, axes) {
+    const names = axes.map((axis, level) => named(places.axes[axis], level === axes.length - 1 ? " →" : " › "));
     this.head.append(make("div", { class: "names" }, make("span", {}, ...names)));
     this.head.firstChild.firstChild.style.left = `${this.sideWidth}px`;
   }
@@ -316,6 +319,11 @@ class Sheet {
       this.left(column), this.width);
     this.draw();
   }
+}
+
+// The name of an axis, as people see it.
+function named({ name, called }, sign, kind = "") {
+  return make("span", { class: kind, dir: "auto", title: name }, `${called}${sign}`);
 }
 
 // A picture that an axis sets; what it is the label says.

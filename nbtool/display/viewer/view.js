@@ -167,6 +167,7 @@ class View {
     const numbers = arrangement.visible(axis).map((position) => places.with(this.current, axis, position));
     const lines = places.axes[axis].pictures ? BESIDE : 1;
     const listed = new ListLayout(places, numbers, this.fitting.perLine(), (number) => [labels[places.place(number)[axis]]], lines);
+    listed.axis = axis;
     listed.picture = (number) => places.picture(axis, places.place(number)[axis]);
     return listed;
   }

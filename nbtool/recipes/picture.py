@@ -95,7 +95,7 @@ class Picture:
         self._name = _called(self._recipe) if made else _stem(found.place)
         info = getattr(source, "info", None)
         if isinstance(info, Mapping) and isinstance(smaller := info.get(EXTENDS), Picture):
-            self._name, self._extends = smaller.name, smaller.recipe or smaller.extends
+            self._extends = smaller.earlier
         self._loads = (_loading(source, image, made=made),)
 
     @property

@@ -64,7 +64,7 @@ class Detail:
         self.sweep = _button("Sweep around this", "Fill the Sweep tab with values around these")
         self.python = _button("Copy as Python code", "Copy code that makes this image again")
         self.star = Mark(False, STARS[False], "Keep it in mind", self._mark_star)
-        self.note = Mark("", "Note", "A note to keep with it", self._mark_note)
+        self.note = Mark("", "Note", "A note to keep", self._mark_note)
         self.file = ipywidgets.Text(description="Save as", continuous_update=True)
         self.bare = ipywidgets.Checkbox(
             description="without metadata", indent=False,

@@ -37,7 +37,7 @@ DEMO_AXES: dict[str, Any] = {"seed": range(4), "guidance_scale": [1, 2, 3, 5]}
 INTERRUPTED = 130
 MAX_TITLE = 60  # characters of a prompt
 EXAMPLE = '{"schema": 1, "presets": {"ink": {"prompt": "{prompt}, ink drawing"}}}'
-FREE_MEMORY = ("nbtool.unload() lets go of other models", "close other programs that use it")
+UNLOAD, CLOSE = "nbtool.unload() lets go of other models", "close other programs that use it"
 NOBODY_READS = (errno.EPIPE, errno.EINVAL)  # the second on Windows
 
 
@@ -98,7 +98,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _said(error: NbtoolError) -> str:
     """An error in the shell's words."""
-    return error.in_shell or str(error).replace(*FREE_MEMORY)
+    return error.in_shell or str(error).replace(UNLOAD, CLOSE)
 
 
 def _leave_alone(stream: Forgiving) -> None:

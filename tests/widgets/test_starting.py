@@ -150,7 +150,7 @@ def test_a_picture_whose_pixels_are_gone_is_said_and_the_rest_is_taken(panel, ge
     panel.settings.take(gen.store[made.recipe.key].recipe)
     said = panel.settings.starting.notice.text
     assert "is not here" in said
-    assert said.endswith("give the file it came from: “Picture”")
+    assert said.endswith("give the file it came from: “Picture” or “Mask”")
     assert panel.settings.prompt.value == "a red star"
     assert panel.settings.parameters()["image"] is None
 

@@ -174,6 +174,25 @@ def test_an_index_is_never_trusted_over_a_record(library, indexed):
     assert seeds(Store(library.path).find(sort="newest")) == [2, 0, 1, 3]
 
 
+def test_a_glance_sees_what_came_and_went_and_a_record_written_over_when_it_was_found(
+    library, indexed, complete, picture
+):
+    keys = library.find(sort="newest").keys
+    Store(library.path).delete(keys[1])
+    Store(library.path).put(picture, complete.replace(seed=9), Provenance(created="1999"))
+    seen = Store(library.path)
+    with Drive(library.path) as drive:
+        assert seen.glance().keys[:3] == (keys[0], *keys[2:])
+    assert len([name for call, name in drive.calls if call == "open"]) == 2  # index, new record
+    assert seeds(seen.glance()) == [0, 2, 3, 9]
+    path = library.path / f"{keys[2][:32]}.json"
+    said = json.loads(path.read_text())
+    said["provenance"]["created"] = "2999-01-01"
+    path.write_text(json.dumps(said))
+    assert seeds(seen.glance()) == [0, 2, 3, 9]
+    assert seeds(seen.find(sort="newest")) == seeds(seen.glance()) == [2, 0, 3, 9]
+
+
 def test_a_newer_store_is_searched_and_not_written_to(library, monkeypatch):
     monkeypatch.setattr(index, "MANY", 3)
     (library.path / "nbtool-store.json").write_text('{"schema": 2}')

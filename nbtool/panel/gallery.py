@@ -141,6 +141,22 @@ class Gallery(anywidget.AnyWidget):
         """Does what the browser asks for; returns at once."""
         self._guarded(partial(self._hear, content))()
 
+    def fill(self) -> None:
+        """Shows what the store holds, as soon as that can be said, and then what it holds now.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        asked = Asked(self.asked)
+        if not asked.is_plain:
+            self.look()
+            return
+        with self._updating:
+            self._listed.search(self._store, asked, again=False, quick=True)
+            self._show(found=asked.said)
+        self._tiles.begin(self._listed.stored[:AHEAD])
+        self._search(again=True)
+
     def look(self, *, again: bool = False) -> None:
         """Searches the store for what is asked, and shows what is found; it takes a moment.
 

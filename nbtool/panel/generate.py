@@ -221,7 +221,7 @@ class GenerateTab:
 
     def _open(self) -> None:
         """Fills the gallery from the store."""
-        self.gallery.look()
+        self.gallery.fill()
         newest = self.gallery.newest(1)
         if newest and not self.gallery.selected:
             self._choose(newest[0].recipe.key)

@@ -37,16 +37,25 @@ class Index:
         self._is_read = False  # the file
         self._unkept = 0  # entries that it lacks
 
-    def look(self) -> tuple[dict[str, Entry], list[str]]:
-        """The entry of each image by the start of its key, and those whose records are unusable."""
+    def look(self, *, trusting: bool = False) -> tuple[dict[str, Entry], list[str]]:
+        """The entry of each image by the start of its key, and those whose records are unusable.
+
+        Args:
+            trusting: Records that are known are not looked at: one that was written over is found
+                by the next look.
+        """
         found = self._folder.named(RECORD)
         if not self._is_read and len(found) >= MANY:
             self._entries = self._read() | self._entries
             self._is_read = True
         entries, unusable = {}, []
         for file in found:
-            name, stamp = name_of(file), stamp_of(file)
+            name = name_of(file)
             entry = self._entries.get(name)
+            if trusting and entry:
+                entries[name] = entry
+                continue
+            stamp = stamp_of(file)
             if entry is None or not stamp or entry.stamp != stamp:
                 try:
                     record = records.record(Path(file))

@@ -425,6 +425,18 @@ class Store:
         )  # fmt: skip
         return Found(found, self._one, self._usable)
 
+    def glance(self) -> Found:
+        """All images, the newest first, in half the time that `find` takes.
+
+        An image that another program wrote anew in its place is seen as it was, until `find`.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        entries, _ = self._index.look(trusting=True)
+        newest = sorted(entries.items(), key=lambda pair: (pair[1].created, pair[0]), reverse=True)
+        return Found(newest, self._one, self._usable)
+
     @property
     def models(self) -> list[str]:
         """The names of the models that made its images, sorted.

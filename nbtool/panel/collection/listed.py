@@ -92,9 +92,16 @@ class Listed(Mapping[str, GeneratedImage]):
         """The models that made all images, at the last search; it takes a moment."""
         return list(self._every.models)
 
-    def search(self, store: Store, asked: Asked, *, again: bool) -> None:
-        """Takes what a search finds; it takes a moment. `again`: what came since keeps its place."""
-        found = asked.search(store)
+    def search(self, store: Store, asked: Asked, *, again: bool, quick: bool = False) -> None:
+        """Takes what a search finds; it takes a moment.
+
+        Args:
+            store: Where it searches.
+            asked: For what.
+            again: What came since the last search keeps its place.
+            quick: All is asked for, and may be as it was when it was last seen.
+        """
+        found = store.glance() if quick else asked.search(store)
         every = found if asked.is_plain else store.find(sort=NEWEST)
         keys, newest = found.keys, list(every[:KNOWN])
         listing = store.listing() if again and self._held else ()

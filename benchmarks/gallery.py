@@ -58,6 +58,8 @@ async ([act, about]) => {
   const press = name => [...document.querySelectorAll(".nbtool-library button")]
     .find(button => button.textContent.startsWith(name)).click();
   const whole = () => {
+    // Where things lie is asked for late: each time, the browser has to lay out all of the page.
+    if (!document.querySelector(".nbtool-library .nbtool-tile img[src]")) return false;
     if (!list()?.offsetParent) return false;
     const tiles = tilesInSight(list());
     if (act === "search" && tiles.map(tile => tile.dataset.key).join() === known) return false;

@@ -76,6 +76,7 @@ class Gallery(anywidget.AnyWidget):
         self._store = store
         self._updating = threading.RLock()  # jobs of both tabs may end at once
         self._listed = Listed()
+        self.filled = False  # from the store, for the first time
         self._looked_at: GeneratedImage | None = None
         self._left: set[str] = set()  # the keys of what is taken out, and is not listed since
         self._previews: dict[str, Image] = {}  # as they were sent
@@ -142,20 +143,13 @@ class Gallery(anywidget.AnyWidget):
         self._guarded(partial(self._hear, content))()
 
     def fill(self) -> None:
-        """Shows what the store holds, as soon as that can be said, and then what it holds now.
+        """Shows what the store holds, for the first time; it takes a moment.
 
         Raises:
             StoreError: The store cannot be read.
         """
-        asked = Asked(self.asked)
-        if not asked.is_plain:
-            self.look()
-            return
-        with self._updating:
-            self._listed.search(self._store, asked, again=False, quick=True)
-            self._show(found=asked.said)
-        self._tiles.begin(self._listed.stored[:AHEAD])
-        self._search(again=True)
+        self._look(again=False, quick=Asked(self.asked).is_plain)
+        self.filled = True
 
     def look(self, *, again: bool = False) -> None:
         """Searches the store for what is asked, and shows what is found; it takes a moment.
@@ -166,15 +160,7 @@ class Gallery(anywidget.AnyWidget):
         Raises:
             StoreError: The store cannot be read.
         """
-        asked = Asked(self.asked)
-        with self._updating:
-            self._listed.search(self._store, asked, again=again)
-            self._left.difference_update(self._listed if self._left else ())
-            self._show(found=asked.said)
-        if not again and asked.is_plain:
-            self._tiles.begin(self._listed.stored[:AHEAD])
-        self.models = sendable(self._listed.models)
-        self._desk.describe()
+        self._look(again=again)
 
     def update(
         self,
@@ -240,6 +226,17 @@ class Gallery(anywidget.AnyWidget):
         hands_on = (self._searching, self._desk)  # each to the other
         for part in (*hands_on, *hands_on, self._tiles):
             part.join(timeout)
+
+    def _look(self, *, again: bool, quick: bool = False) -> None:
+        asked = Asked(self.asked)
+        with self._updating:
+            self._listed.search(self._store, asked, again=again, quick=quick)
+            self._left.difference_update(self._listed if self._left else ())
+            self._show(found=asked.said)
+        if not again and asked.is_plain:
+            self._tiles.begin(self._listed.stored[:AHEAD])
+        self.models = sendable(self._listed.models)
+        self._desk.describe()
 
     def _show(self, **others: Any) -> None:
         listed = self._listed

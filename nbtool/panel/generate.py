@@ -36,17 +36,24 @@ class GenerateTab:
 
     Args:
         session: What the tabs share.
+        gallery: The images of its store.
+        opening: What fills it, of which the first part is under way.
         copy: Puts a text on the clipboard.
         ended: Called from a thread when nothing runs any more.
     """
 
     def __init__(
-        self, session: Session, copy: Callable[[str], None], ended: Callable[[], None]
+        self,
+        session: Session,
+        gallery: Gallery,
+        opening: Latest,
+        copy: Callable[[str], None],
+        ended: Callable[[], None],
     ) -> None:
         self._session = session
         self._ended = ended
         self.notice = notice = session.notice
-        self.gallery = Gallery(session.generator.store, notice, copy)
+        self.gallery = gallery
         self.detail = Detail(self.gallery, session.generator.store, notice, copy)
         self.outlook = Notice()
         self.outlook.widget.add_class("nbtool-outlook")
@@ -63,7 +70,7 @@ class GenerateTab:
         self._follow = False  # the newest image is the one that is looked at
         self._presented = ""  # the key of the image that was shown unasked
         self._planning = Latest(self.outlook.fail)
-        self._opening = Latest(notice.fail)
+        self._opening = opening
         self._opened = False  # the gallery has what the store had
         self._follower = Follower(self._look, notice.fail)
         self.generate.on_click(notice.click(lambda: session.once_there(notice.guarded(self.run))))
@@ -220,8 +227,9 @@ class GenerateTab:
                 self._choose(key)
 
     def _open(self) -> None:
-        """Fills the gallery from the store."""
-        self.gallery.fill()
+        """Looks at the newest image, once the gallery is filled from the store."""
+        if not self.gallery.filled:
+            self.gallery.fill()
         newest = self.gallery.newest(1)
         if newest and not self.gallery.selected:
             self._choose(newest[0].recipe.key)

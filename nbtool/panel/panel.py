@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nbtool.environment import prepare_widgets
+from nbtool.panel.background import Latest
+from nbtool.panel.gallery import Gallery
 from nbtool.panel.generate import GenerateTab
 from nbtool.panel.looks import shared_looks
 from nbtool.panel.maker import Maker, default_maker
+from nbtool.panel.notice import Notice
 from nbtool.panel.prompt_help import PromptHelp
 from nbtool.panel.root import Root
 from nbtool.panel.session import Session
@@ -49,12 +52,17 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self._still = name
         self._handle: Any = None
         with shared_looks():
-            self._session = Session(generator)
-            self.settings = self._session.settings
-            self.notice = self._session.notice
-            self._session.join(READY)
             self.root = Root(still=name)
-            self.generate = GenerateTab(self._session, self.root.copy, self._redraw_still)
+            self.notice = Notice()
+            gallery = Gallery(generator.store, self.notice, self.root.copy)
+            opening = Latest(self.notice.fail)
+            opening(gallery.fill)  # reads the store while the rest is made
+            self._session = Session(generator, self.notice)
+            self.settings = self._session.settings
+            self._session.join(READY)
+            self.generate = GenerateTab(
+                self._session, gallery, opening, self.root.copy, self._redraw_still
+            )
             self.prompt_help = PromptHelp(self._session)
             self.settings.preset.attach(self._session)
             self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]

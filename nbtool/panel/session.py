@@ -29,9 +29,9 @@ class Session:
     model is there, the first is tried again by whatever needs one.
     """
 
-    def __init__(self, generator: Maker) -> None:
+    def __init__(self, generator: Maker, notice: Notice) -> None:
         self._first = self._maker = generator
-        self.notice = Notice()
+        self.notice = notice
         self.sweep_notice = Notice()
         self._notices = self.notice, self.sweep_notice
         for one in self._notices:

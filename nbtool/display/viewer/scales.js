@@ -12,6 +12,7 @@ class Scales {
   update() {
     const { zoom, percent } = this;
     this.element.hidden = !zoom.image;
+    if (!zoom.image) return;
     const words = `${Math.round(100 * zoom.current)} %`;
     const one = zoom.current === 1;
     write(percent, words);

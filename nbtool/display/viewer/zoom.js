@@ -75,23 +75,25 @@ class Zoom {
   }
 
   place() {
-    const { image, size, current, room } = this;
     this.stage.classList.toggle("zoomed", this.zoomed);
-    if (image && room[0]) {
-      this.centre = this.centre.map((centre, i) => {
-        const half = room[i] / current / 2;
-        return 2 * half >= size[i] ? size[i] / 2 : Math.min(size[i] - half, Math.max(half, centre));
-      });
-      const [left, top] = this.centre.map((centre, i) => Math.round(room[i] / 2 - centre * current));
-      const ratio = (size[0] * current * window.devicePixelRatio) / image.naturalWidth;
-      for (const { style, classList } of [image, ...this.over]) {
-        style.inset = `${top}px auto auto ${left}px`;
-        style.width = `${size[0] * current}px`;
-        style.height = `${size[1] * current}px`;
-        classList.toggle("pixels", ratio > 1.001);
-      }
-    }
+    if (this.image && this.room[0]) this.lay(this.image);
     this.scaled();
+  }
+
+  lay(image) {
+    const { size, current, room } = this;
+    this.centre = this.centre.map((centre, i) => {
+      const half = room[i] / current / 2;
+      return 2 * half >= size[i] ? size[i] / 2 : Math.min(size[i] - half, Math.max(half, centre));
+    });
+    const [left, top] = this.centre.map((centre, i) => Math.round(room[i] / 2 - centre * current));
+    const ratio = (size[0] * current * window.devicePixelRatio) / image.naturalWidth;
+    for (const { style, classList } of [image, ...this.over]) {
+      style.inset = `${top}px auto auto ${left}px`;
+      style.width = `${size[0] * current}px`;
+      style.height = `${size[1] * current}px`;
+      classList.toggle("pixels", ratio > 1.001);
+    }
   }
 
   // `scale`, or null for all of it; the picture stays where it is at a point of the stage.

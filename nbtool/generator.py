@@ -365,9 +365,8 @@ class Generator:
         whole = partial(axes.sweep, prompt, axes_, parameters, options=OPTIONS, fitting=self._fits)
         try:
             known = self.engine.defaults()
-        except (
-            ModelError
-        ):  # what a family of the catalogue does not do needs no files to be refused
+        except ModelError:
+            # What a family of the catalogue does not do needs no files to be refused.
             if isinstance(self.engine, LocalEngine) and self.engine.model.known:
                 for _, recipe in whole({**self.engine.settings(), **self.defaults}):
                     self.engine.check(recipe)

@@ -434,7 +434,10 @@ class Store:
             StoreError: The folder cannot be read.
         """
         entries, _ = self._index.look(trusting=True)
-        newest = sorted(entries.items(), key=lambda pair: (pair[1].created, pair[0]), reverse=True)
+        newest = chosen(
+            entries, None,
+            words="", starred=None, since=None, sort=NEWEST, parameters={},
+        )  # fmt: skip
         return Found(newest, self._one, self._usable)
 
     @property

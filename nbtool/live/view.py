@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
 from nbtool.display import viewer
 from nbtool.display.heads import Heads
 from nbtool.display.layout import arrange
 from nbtool.display.page import described, starred
+from nbtool.display.widget import Widget
 from nbtool.environment import prepare_widgets
 from nbtool.errors import NbtoolError, log
 from nbtool.live.feed import EDGES, Feed, sendable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nbtool.results.labelled import Labelled
 
 
-class GridView(anywidget.AnyWidget):
+class GridView(Widget):
     """A grid as a widget: rearrange axes, enlarge, compare, star, select.
 
         view = grid.view()

@@ -6,12 +6,12 @@ import io
 import uuid
 from typing import Any
 
-import anywidget
 import traitlets
 from PIL import Image as PILImage
 from PIL import ImageChops
 
 from nbtool import painter
+from nbtool.display.widget import Widget
 from nbtool.environment import prepare_widgets
 from nbtool.errors import RecipeError, log
 from nbtool.imaging import reading
@@ -35,7 +35,7 @@ class Pixels(traitlets.TraitType[Any, Any]):
         return pixels.copy()
 
 
-class Painter(anywidget.AnyWidget):
+class Painter(Widget):
     """A picture and a mask that is painted on it, by mouse, pen, fingers or keyboard.
 
         painter = nbtool.paint("cat.jpg")

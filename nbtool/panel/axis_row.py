@@ -8,11 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import anywidget
 import ipywidgets
 import traitlets
 
 from nbtool.display import script
+from nbtool.display.widget import Widget
 from nbtool.errors import AxisError
 from nbtool.imaging import reading
 from nbtool.panel.notice import Notice, said_of
@@ -53,7 +53,7 @@ Known = Mapping[str, Mapping[str, Picture]]  # pictures by parameter and name
 NO_PICTURES: Known = MappingProxyType({})
 
 
-class Handle(anywidget.AnyWidget):
+class Handle(Widget):
     """By which a row is dragged, or moved by the arrow keys; and marks what is wrong in the row.
 
     Args:

@@ -24,10 +24,12 @@ class Latest:
 
     Args:
         fail: Told what a call raised.
+        after: Comes first, if that is under way.
     """
 
-    def __init__(self, fail: Fail) -> None:
+    def __init__(self, fail: Fail, *, after: Latest | None = None) -> None:
         self._loop = Loop("nbtool panel", self._turn, fail=fail)
+        self._after = after
         self._lock = threading.RLock()
         self._next: Work | None = None
         self._asked = 0
@@ -49,6 +51,8 @@ class Latest:
         self._loop.join(timeout)
 
     def _turn(self) -> float | None:
+        if self._after:
+            self._after.join()
         with self._lock:
             call, self._next = self._next, None
             asked = self._asked

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from nbtool.display import script
+from nbtool.display.widget import Widget
 
 HERE = Path(__file__).parent
 
 
-class Entry(anywidget.AnyWidget):
+class Entry(Widget):
     """A text or a number, with its label above and what is wrong with it below.
 
     Attributes:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from nbtool.display import script
+from nbtool.display.widget import Widget
 
 HERE = Path(__file__).parent
 
 
-class Flaw(anywidget.AnyWidget):
+class Flaw(Widget):
     """A line below a field, or below the row in which it is the first, that marks it as wrong.
 
     Attributes:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import ipywidgets
 import traitlets
+
+from nbtool.display.widget import Widget
+from nbtool.panel.telling import put_off
 
 HERE = Path(__file__).parent
 
 
-class Fold(anywidget.AnyWidget):
+class Fold(Widget):
     """The head: a button that opens and closes what comes next; `widget` is both.
 
     Args:
@@ -32,6 +34,8 @@ class Fold(anywidget.AnyWidget):
         super().__init__(title=title, name=title, opened=opened)
         inside = ipywidgets.VBox(children)
         inside.add_class("nbtool-folded")
+        if not opened:
+            put_off(inside)
         self.widget = ipywidgets.VBox([self, inside])
         self.widget.add_class("nbtool-fold")
 

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
 from nbtool.display import faces
+from nbtool.display.widget import Widget
 from nbtool.live.feed import sendable
 from nbtool.live.thumbnails import jpeg
 from nbtool.panel import collection
@@ -37,7 +37,7 @@ THUMBNAIL = 160  # pixels on the longer side
 MAX_CAPTION = 300  # characters
 
 
-class Gallery(anywidget.AnyWidget):
+class Gallery(Widget):
     """All images of a store, its saved sweeps, and the jobs that run and wait.
 
     The browser has the keys of all images, and asks for the tiles that are in sight. An image in

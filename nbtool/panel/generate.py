@@ -69,7 +69,7 @@ class GenerateTab:
         self._following = threading.RLock()  # of the two below
         self._follow = False  # the newest image is the one that is looked at
         self._presented = ""  # the key of the image that was shown unasked
-        self._planning = Latest(self.outlook.fail)
+        self._planning = Latest(self.outlook.fail, after=opening)
         self._opening = opening
         self._opened = False  # the gallery has what the store had
         self._follower = Follower(self._look, notice.fail)

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from nbtool.display import script
+from nbtool.display.widget import Widget
 
 HERE = Path(__file__).parent
 
 
-class Mark(anywidget.AnyWidget):
+class Mark(Widget):
     """A button or a text field about one image.
 
     The browser says of which image it speaks: when its message comes, another may be shown.

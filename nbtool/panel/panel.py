@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ from nbtool.environment import prepare_widgets
 from nbtool.panel.background import Latest
 from nbtool.panel.gallery import Gallery
 from nbtool.panel.generate import GenerateTab
-from nbtool.panel.looks import shared_looks
 from nbtool.panel.maker import Maker, default_maker
 from nbtool.panel.notice import Notice
 from nbtool.panel.prompt_help import PromptHelp
@@ -19,6 +19,7 @@ from nbtool.panel.root import Root
 from nbtool.panel.session import Session
 from nbtool.panel.still import SHOWN, still_html
 from nbtool.panel.sweep import SweepTab
+from nbtool.panel.telling import Telling
 
 if TYPE_CHECKING:
     from nbtool.grid import Grid
@@ -51,9 +52,12 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         name = f"nbtool-still-{uuid.uuid4().hex[:12]}"
         self._still = name
         self._handle: Any = None
-        with shared_looks():
+        self._telling = Telling()
+        self._shown = threading.Event()
+        with self._telling.holding():
             self.root = Root(still=name)
             self.notice = Notice()
+            self._rest = Latest(self.notice.fail)
             gallery = Gallery(generator.store, self.notice, self.root.copy)
             opening = Latest(self.notice.fail)
             opening(gallery.fill)  # reads the store while the rest is made
@@ -68,6 +72,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
             self.settings.below_prompt.children = [self.prompt_help, self.settings.preset.widget]
             self.sweep = SweepTab(
                 self._session,
+                opening,
                 begun=self.generate.gallery.keep_sweep,
                 ended=self._sweep_ended,
                 cancel=self.generate.cancel,
@@ -76,11 +81,14 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
             self.tabs = ipywidgets.Tab(
                 [self.generate.widget, self.sweep.widget], titles=["Generate", "Sweep"]
             )
+            super().__init__([self.root, self.tabs], layout=ipywidgets.Layout())
+        self.add_class("nbtool-panel")
         self.generate.detail.on(self.generate.detail.sweep, self._sweep_around)
         self.generate.gallery.on_look(self.settings.preset.look)
         self.root.on_go(self._go)
-        super().__init__([self.root, self.tabs])
-        self.add_class("nbtool-panel")
+        self.root.on_seen(self._shown.set)
+        self._telling.tell(self)
+        self._rest(self._tell_rest)
         self.generate.outlook.guarded(self.generate.foresee)()
 
     @property
@@ -97,6 +105,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         """Takes it off the page; what it looks at ends, what runs goes on."""
         for part in (self.generate.gallery, self.generate.detail.stage, self.prompt_help):
             part.close()
+        self._shown.set()
         self.root.close()
         super().close()
 
@@ -105,9 +114,16 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
         `timeout`, in seconds, is that of each.
         """
-        parts = self._session, self.generate, self.sweep, self.settings.preset, self.prompt_help
-        for part in parts:
+        self._shown.set()  # or there is nobody to see it
+        settings = self.settings
+        parts = self._session, self.generate, self.sweep, settings.preset, self.prompt_help
+        for part in (*parts, self._rest):
             part.join(timeout)
+
+    def _tell_rest(self) -> None:
+        """Tells of what is folded away, once the rest is seen; called in the background."""
+        self._shown.wait(READY)
+        self._telling.tell_rest()
 
     def _go(self) -> None:
         tab = self.sweep if self.tabs.selected_index == 1 else self.generate
@@ -144,6 +160,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self.generate.wait_for_gallery(READY)  # whose pictures the notebook's file is to keep
         bundle = {"text/plain": repr(self), "text/html": self._still_html()}
         self._handle = display(bundle, raw=True, display_id=self._still)
+        self._shown.set()
 
     def _view(self) -> dict[str, Any]:
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
 from nbtool import files
 from nbtool.display import script
+from nbtool.display.widget import Widget
 from nbtool.engines.base import Counting, Reading
 from nbtool.errors import MetadataError, RecipeError, log
 from nbtool.metadata.files import MAX_FILE
@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 Read = Callable[[str], Reading | None]
 
 
-class PromptHelp(anywidget.AnyWidget):
+class PromptHelp(Widget):
     """Counts tokens as the prompt is typed, and takes pictures that are dropped or pasted.
 
     The browser sends a file piece by piece, as it is asked for it: a message has its limits.

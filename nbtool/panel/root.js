@@ -114,6 +114,7 @@ function render({ model, el }) {
     else refused();
   };
   model.on("msg:custom", receive);
+  toKernel(model, { event: "seen" });
 
   return () => {
     clearTimeout(waiting);

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from nbtool.display import script
+from nbtool.display.widget import Widget
 
 HERE = Path(__file__).parent
 
 
-class Root(anywidget.AnyWidget):
+class Root(Widget):
     """Sits in a panel without being seen."""
 
     _esm = script.module((HERE / "root.js").read_text(encoding="utf-8"))
@@ -28,6 +28,10 @@ class Root(anywidget.AnyWidget):
     def on_go(self, action: Callable[[], None]) -> None:
         """Ctrl+Enter or Cmd+Enter anywhere in the panel."""
         self._on("go", action)
+
+    def on_seen(self, action: Callable[[], None]) -> None:
+        """A browser shows the panel."""
+        self._on("seen", action)
 
     def copy(self, text: str) -> None:
         """Puts a text on the clipboard of whoever looks; where that is refused, shows it."""

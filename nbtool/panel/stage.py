@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anywidget
 import traitlets
 
 from nbtool.display import faces, script, viewer
 from nbtool.display.details import whole
+from nbtool.display.widget import Widget
 from nbtool.panel.gallery import MAX_CAPTION, webp
 from nbtool.text import ellipsized
 
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 T = TypeVar("T")
 
 
-class Stage(anywidget.AnyWidget):
+class Stage(Widget):
     """One picture, large; a click enlarges it. A new one takes its place without a flash."""
 
     _esm = script.module(

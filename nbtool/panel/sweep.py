@@ -13,6 +13,7 @@ from nbtool.panel import braces
 from nbtool.panel.axis_row import AxisRow, around, parse
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import AtFieldError, Notice, foresee
+from nbtool.panel.telling import put_off
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis
 from nbtool.recipes.parameters import called
@@ -40,6 +41,7 @@ class SweepTab:
 
     Args:
         session: What the tabs share.
+        opening: What is done before it plans.
         begun: Given the grid of a sweep when it begins.
         ended: Given the images of a sweep when it is over; called from a thread.
         cancel: The button that cancels all that runs in the panel.
@@ -49,6 +51,7 @@ class SweepTab:
     def __init__(
         self,
         session: Session,
+        opening: Latest,
         *,
         begun: Callable[[Grid], None],
         ended: Callable[[Grid], None],
@@ -83,7 +86,7 @@ class SweepTab:
         self.outcome.widget.add_class("nbtool-progress")
         self.results = ipywidgets.VBox()
         self.results.add_class("nbtool-results")
-        self._planning = Latest(self.outlook.fail)
+        self._planning = Latest(self.outlook.fail, after=opening)
         self._follower = Follower(self._look, notice.fail)
         self.add.on_click(notice.click(self._add))
         self.run_button.on_click(notice.click(lambda: session.once_there(notice.guarded(self.run))))
@@ -91,7 +94,7 @@ class SweepTab:
         self.resume.on_click(notice.click(self._resume))
         session.on_change(self.outlook.guarded(self.foresee))
         session.settings.preset.on_offered(self.outlook.guarded(self._offer_presets))
-        self.widget = self._arranged()
+        self.widget = put_off(self._arranged())
         self._add()
         self.rows[0].fill("guidance_scale", "1-7 (+2)")
 

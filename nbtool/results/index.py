@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import weakref
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,11 @@ class Index:
         self._entries: dict[str, Entry] = {}
         self._is_read = False  # the file
         self._unkept = 0  # entries that it lacks
+
+    @classmethod
+    def of(cls, folder: Folder) -> Index:
+        """The one of all stores of this folder in this process."""
+        return _KNOWN.setdefault(str(folder.path), cls(folder))
 
     def look(self, *, trusting: bool = False) -> tuple[dict[str, Entry], list[str]]:
         """The entry of each image by the start of its key, and those whose records are unusable.
@@ -93,3 +99,6 @@ class Index:
         if self._folder.may_be_written:
             text = json.dumps(self._entries, separators=(",", ":"))
             files.keep(self._folder.path / INDEX, gzip.compress(text.encode("ascii"), 1, mtime=0))
+
+
+_KNOWN: weakref.WeakValueDictionary[str, Index] = weakref.WeakValueDictionary()

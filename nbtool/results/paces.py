@@ -40,7 +40,7 @@ class Paces:
         """Seconds for each unit of work, as newly stored images of a model took."""
         paces = [
             image.provenance.seconds / work(image.recipe)
-            for image in self._store.latest(NEWEST)
+            for image in self._store.glance()[:NEWEST]
             if image.recipe.model == model
         ]
         return statistics.median_high(paces) if paces else None

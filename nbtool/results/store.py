@@ -109,7 +109,7 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._folder = Folder(path or default_folder())
         self._marks = KeptMarks(self._folder)
-        self._index = Index(self._folder)
+        self._index = Index.of(self._folder)
         self._deleted = Deleted(self._folder)
         self._inputs = Inputs(self._folder, self.pixels)
         self._grids = SavedGrids(self._folder, partial(self._load, verify=False))

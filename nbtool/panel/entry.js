@@ -20,13 +20,16 @@ function render({ model, el }) {
   let touched = false; // something is typed that was not sent yet
 
   const send = (value) => {
-    const retyped = touched && model.get("quiet");
+    const retyped = touched && model.get("quiet"); // what was only shown is meant now
+    const changed = String(model.get("value")) !== value;
     touched = false;
     field.value = value;
-    if (String(model.get("value")) !== value) {
-      model.set("value", value);
-      model.save_changes();
-    } else if (retyped) toKernel(model, { retyped }); // what was only shown is meant now
+    if (!changed && !retyped) return;
+    model.set("value", value);
+    // The panel sends it by the way that presses take: none of them overtakes it there.
+    const detail = { place: model.get("place"), value, retyped };
+    const said = new CustomEvent("nbtool-typed", { bubbles: true, cancelable: true, detail });
+    if (el.dispatchEvent(said)) model.save_changes(); // it is in no panel
   };
   const step = (by) => {
     const size = model.get("step");

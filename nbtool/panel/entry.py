@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ class Entry(Widget):
     """
 
     _esm = script.module((HERE / "entry.js").read_text(encoding="utf-8"))
+    place = traitlets.Int().tag(sync=True)  # by which the browser names it
     value = traitlets.Any("").tag(sync=True)
     description = traitlets.Unicode().tag(sync=True)
     tooltip = traitlets.Unicode().tag(sync=True)
@@ -49,9 +52,27 @@ class Entry(Widget):
     error = traitlets.Unicode().tag(sync=True)
     offers = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(place=next(_PLACES), **traits)
+        self._retyped: Callable[[], None] = lambda: None
+        _AT[self.place] = self
+
+    @staticmethod
+    def typed(said: Mapping[str, Any]) -> None:
+        """Takes what was typed into one of them, as a browser says it."""
+        if entry := _AT.get(said["place"]):
+            entry.take(said["value"], retyped=said["retyped"])
+
+    def take(self, value: str, *, retyped: bool) -> None:
+        """Takes what was typed into it; `retyped` says that it was only shown before."""
+        before = self.value
+        self.set_state({"value": value})
+        if retyped and self.value == before:
+            self._retyped()
+
     def on_retyped(self, call: Callable[[], None]) -> None:
         """Calls when the value that is only shown is typed once more: it stays, but is meant now."""
-        self.on_msg(lambda _, content, __: call() if content.get("retyped") else None)
+        self._retyped = call
 
     def lead(self) -> None:
         """Takes whoever works in the panel to the field."""
@@ -61,6 +82,10 @@ class Entry(Widget):
     def _numbered(self, proposal: Any) -> Any:
         value = proposal["value"]
         return _number(value) if self.step and isinstance(value, str) else value
+
+
+_PLACES = itertools.count()
+_AT: weakref.WeakValueDictionary[int, Entry] = weakref.WeakValueDictionary()
 
 
 def _number(text: str) -> float | str:

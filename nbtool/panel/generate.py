@@ -61,6 +61,7 @@ class GenerateTab:
         self.generate = ipywidgets.Button(
             description="Generate", button_style="primary", tooltip="Ctrl+Enter"
         )
+        self.generate.add_class("nbtool-go")
         self.cancel = ipywidgets.Button(
             description="Cancel", disabled=True, tooltip="Stops within one step; keeps the rest"
         )

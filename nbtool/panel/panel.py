@@ -125,8 +125,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self._shown.wait(READY)
         self._telling.tell_rest()
 
-    def _go(self) -> None:
-        tab = self.sweep if self.tabs.selected_index == 1 else self.generate
+    def _go(self, sweep: bool) -> None:
+        tab = self.sweep if sweep else self.generate
         tab.notice.click(lambda: self._session.once_there(tab.notice.guarded(tab.run)))()
 
     def _sweep_around(self, recipe: Recipe) -> None:

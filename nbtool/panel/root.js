@@ -27,9 +27,22 @@ function render({ model, el }) {
     // What is being typed is sent when a field is left; here it is not left.
     event.target.dispatchEvent(new Event("change", { bubbles: true }));
     ask();
-    if (!lost) toKernel(model, { event: "go" });
+    if (!lost) go();
   };
   window.addEventListener("keydown", press, true);
+
+  // What is typed and what is pressed take one way to Python, so they come in order. Messages of
+  // several widgets may not: some wait for the cell that runs, or for an answer.
+  const go = () => {
+    const sweep = Boolean(home().querySelector(".nbtool-sweep")?.offsetParent);
+    toKernel(model, { event: "go", sweep });
+  };
+  const typed = (event) => {
+    if (!home()?.contains(event.target)) return;
+    event.preventDefault();
+    toKernel(model, { event: "typed", ...event.detail });
+  };
+  window.addEventListener("nbtool-typed", typed);
 
   // Nothing tells a widget that nobody listens, so each press asks for an answer. JupyterLab knows
   // more, of which other front ends may have nothing.
@@ -62,7 +75,9 @@ function render({ model, el }) {
     const button = event.target.closest?.("button");
     if (!button || !home()?.contains(button)) return;
     ask();
-    if (lost && !button.hasAttribute("aria-expanded")) event.stopImmediatePropagation();
+    const goes = !lost && button.classList.contains("nbtool-go");
+    if (goes || (lost && !button.hasAttribute("aria-expanded"))) event.stopImmediatePropagation();
+    if (goes) go();
   };
   // What is said beside a field once it is left may move the button that is being pressed.
   const hold = ({ target, pointerId }) => {
@@ -124,6 +139,7 @@ function render({ model, el }) {
     window.removeEventListener("click", click, true);
     leave();
     window.removeEventListener("keydown", press, true);
+    window.removeEventListener("nbtool-typed", typed);
     model.off("msg:custom", receive);
   };
 }

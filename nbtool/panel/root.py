@@ -10,6 +10,7 @@ import traitlets
 
 from nbtool.display import script
 from nbtool.display.widget import Widget
+from nbtool.panel.entry import Entry
 
 HERE = Path(__file__).parent
 
@@ -23,23 +24,27 @@ class Root(Widget):
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
-        self._on("ping", lambda: self.send({"pong": True}))
+        self._on("ping", lambda _: self.send({"pong": True}))
+        self._on("typed", Entry.typed)
 
-    def on_go(self, action: Callable[[], None]) -> None:
-        """Ctrl+Enter or Cmd+Enter anywhere in the panel."""
-        self._on("go", action)
+    def on_go(self, action: Callable[[bool], None]) -> None:
+        """A press on Generate or Run, or Ctrl+Enter or Cmd+Enter anywhere in the panel.
+
+        The action is told whether it is for the Sweep tab.
+        """
+        self._on("go", lambda said: action(bool(said.get("sweep"))))
 
     def on_seen(self, action: Callable[[], None]) -> None:
         """A browser shows the panel."""
-        self._on("seen", action)
+        self._on("seen", lambda _: action())
 
     def copy(self, text: str) -> None:
         """Puts a text on the clipboard of whoever looks; where that is refused, shows it."""
         self.send({"copy": text})
 
-    def _on(self, event: str, action: Callable[[], None]) -> None:
+    def _on(self, event: str, action: Callable[[dict[str, Any]], None]) -> None:
         def handle(_: object, content: Any, __: object) -> None:
             if isinstance(content, dict) and content.get("event") == event:
-                action()
+                action(content)
 
         self.on_msg(handle)

@@ -76,6 +76,7 @@ class SweepTab:
         self.run_button = ipywidgets.Button(
             description="Run", button_style="primary", tooltip="Ctrl+Enter"
         )
+        self.run_button.add_class("nbtool-go")
         self.cancel = cancel
         self.resume = ipywidgets.Button(
             description="Resume",

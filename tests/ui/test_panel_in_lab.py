@@ -361,6 +361,28 @@ def test_code_is_copied(lab):
     )
 
 
+@pytest.mark.parametrize("kernel", [NEWER_KERNEL, OLDER_KERNEL])
+def test_presses_and_what_is_typed_come_in_order_however_long_the_kernel_is_busy(lab, kernel):
+    wait = "import os, time\nwhile not os.path.exists('over'): time.sleep(0.05)"
+    notebook = lab.notebook([PANEL, wait], kernel=kernel)
+    notebook.run(0)
+    panel = Shown(notebook)
+    panel.fill(Prompt="a star", Images=1, Steps=2)
+    notebook.run(1, wait=False)
+    panel.fill(Prompt="a red star")
+    panel.button("Generate").click()
+    panel.fill(Prompt="a blue heart")
+    panel.button("Generate").click()
+    panel.fill(Prompt="a green moon")
+    notebook.path.with_name("over").touch()
+    panel.wait_for_images(2)
+    notebook.execute()
+    prompts = [image.recipe.prompt for image in nbtool.Store(notebook.store)]
+    assert sorted(prompts) == ["a blue heart", "a red star"]
+    expect(panel.field("Prompt")).to_have_value("a green moon")
+    assert notebook.errors == []
+
+
 def test_a_hostile_prompt_stays_text(panel):
     panel.fill(Prompt=HOSTILE, Steps=2, Model=HOSTILE)
     panel.button("Generate").click()

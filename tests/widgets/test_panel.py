@@ -452,13 +452,11 @@ def test_a_hostile_prompt_stays_text(panel):
 
 
 def test_ctrl_enter_does_what_the_open_tab_is_for(panel):
-    press = {"event": "go"}
-    panel.root._handle_custom_msg(press, [])
+    panel.root._handle_custom_msg({"event": "go", "sweep": False}, [])
     panel.join(SECONDS)
     assert len(panel.generate.gallery.images) == 1
-    panel.tabs.selected_index = 1
     panel.sweep.fill_around(nbtool.Recipe(guidance_scale=3, num_inference_steps=STEPS))
-    panel.root._handle_custom_msg(press, [])
+    panel.root._handle_custom_msg({"event": "go", "sweep": True}, [])
     panel.join(SECONDS)
     assert len(panel.generator.store) > 1
 

@@ -327,13 +327,13 @@ def test_a_second_sweep_is_refused_while_one_runs(panel, engine):
     engine.hold(1)
     press(panel.sweep.widget, "Run")
     assert engine.wait_for_hold(SECONDS)
-    job, panel.tabs.selected_index = panel.sweep.job, 1
-    say(panel.root, event="go")
+    job = panel.sweep.job
+    say(panel.root, event="go", sweep=True)
     assert "a sweep runs already; cancel it" in panel.sweep.notice.text
     assert panel.sweep.job is job
     engine.release()
     panel.join(SECONDS)
-    say(panel.root, event="go")
+    say(panel.root, event="go", sweep=True)
     assert panel.sweep.job is not job
 
 

@@ -87,6 +87,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self.generate.gallery.on_look(self.settings.preset.look)
         self.root.on_go(self._go)
         self.root.on_seen(self._shown.set)
+        self.root.on_chosen(self._telling.choose)
         self._telling.tell(self)
         self._rest(self._tell_rest)
         self.generate.outlook.guarded(self.generate.foresee)()

@@ -43,6 +43,18 @@ function render({ model, el }) {
     toKernel(model, { event: "typed", ...event.detail });
   };
   window.addEventListener("nbtool-typed", typed);
+  const choose = (event) => {
+    const { target, type } = event;
+    const kind = { change: "select", click: "input[type=checkbox]" }[type];
+    if (lost || !target.matches?.(kind) || !home()?.contains(target)) return;
+    const place = /nbtool-at-(\d+)/.exec(target.closest("[class*='nbtool-at-']")?.className)?.[1];
+    if (place === undefined) return;
+    event.stopImmediatePropagation(); // else ipywidgets would say it too, by another way
+    const chosen = type === "change" ? target.selectedIndex : target.checked;
+    toKernel(model, { event: "chosen", place: Number(place), chosen });
+  };
+  window.addEventListener("change", choose, true);
+  window.addEventListener("click", choose, true);
 
   // Nothing tells a widget that nobody listens, so each press asks for an answer. JupyterLab knows
   // more, of which other front ends may have nothing.
@@ -140,6 +152,8 @@ function render({ model, el }) {
     leave();
     window.removeEventListener("keydown", press, true);
     window.removeEventListener("nbtool-typed", typed);
+    window.removeEventListener("change", choose, true);
+    window.removeEventListener("click", choose, true);
     model.off("msg:custom", receive);
   };
 }

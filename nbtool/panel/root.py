@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class Root(Widget):
     def on_seen(self, action: Callable[[], None]) -> None:
         """A browser shows the panel."""
         self._on("seen", lambda _: action())
+
+    def on_chosen(self, action: Callable[[Mapping[str, Any]], None]) -> None:
+        """Something is chosen from a list, or ticked."""
+        self._on("chosen", action)
 
     def copy(self, text: str) -> None:
         """Puts a text on the clipboard of whoever looks; where that is refused, shows it."""

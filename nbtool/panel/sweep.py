@@ -13,7 +13,7 @@ from nbtool.panel import braces
 from nbtool.panel.axis_row import AxisRow, around, parse
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import AtFieldError, Notice, foresee
-from nbtool.panel.telling import put_off
+from nbtool.panel.telling import Telling, put_off
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis
 from nbtool.recipes.parameters import called
@@ -62,6 +62,7 @@ class SweepTab:
         self._begun = begun
         self._ended = ended
         self._told = told
+        self._telling = Telling.current()
         self._last: tuple[Maker, Asked] | None = None
         self.job: Job | None = None  # the last that was run
         self.notice = notice = session.sweep_notice
@@ -342,12 +343,13 @@ class SweepTab:
     def _add(self) -> None:
         if len(self.rows) >= MAX_AXES:
             return
-        row = AxisRow(
-            self.outlook.guarded(self._edited),
-            lambda by: self.notice.guarded(lambda: self._move(row, by))(),
-            lambda: self._session.settings.preset.known,
-            self._session.settings.starting.known,
-        )
+        with self._telling.holding():
+            row = AxisRow(
+                self.outlook.guarded(self._edited),
+                lambda by: self.notice.guarded(lambda: self._move(row, by))(),
+                lambda: self._session.settings.preset.known,
+                self._session.settings.starting.known,
+            )
         row.remove.on_click(self.notice.click(lambda: self._remove(row)))
         self.rows.append(row)
         self._show_rows()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -20,6 +20,7 @@ from ipywidgets.widgets.trait_types import InstanceDict
 TARGET = "jupyter.widget"
 NAMED = "IPY_MODEL_"  # how the state of a widget names another
 LOOKS = ("layout", "style")
+CHOSEN = (ipywidgets.Dropdown, ipywidgets.Checkbox)
 
 
 class Telling:
@@ -40,6 +41,12 @@ class Telling:
         self._held: dict[str, _Comm] = {}  # those that are not told of, by the models' names
         self._put_off: list[Any] = []
         self._looks: dict[type, Any] = {}
+        self._chosen: dict[int, Any] = {}  # those in which something is chosen
+
+    @staticmethod
+    def current() -> Telling:
+        """Of the panel that is being made."""
+        return _HOLDING.get() or Telling()
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:
@@ -71,8 +78,19 @@ class Telling:
             is_own = trait is None or trait.default_args or trait.default_kwargs
             if isinstance(trait, InstanceDict) and not is_own and not widget.trait_has_value(name):
                 setattr(widget, name, self._look(trait.klass))
+        if isinstance(widget, CHOSEN):
+            self._chosen[place := len(self._chosen)] = widget
+            widget.add_class(f"nbtool-at-{place}")
         widget.comm = comm = _Comm(widget, self)
         self._held[NAMED + comm.comm_id] = comm
+
+    def choose(self, said: Mapping[str, Any]) -> None:
+        """Takes what was chosen in one of them, as a browser says it."""
+        widget = self._chosen[said["place"]]
+        if isinstance(widget, ipywidgets.Dropdown):
+            widget.index = said["chosen"]
+        else:
+            widget.value = said["chosen"]
 
     def put_off(self, box: Any) -> None:
         """What is in a box is told of at the last."""
@@ -145,6 +163,9 @@ class _Comm:
             comm_id=self.comm_id,
         )
         self.made.on_msg(self._heard)
+        # ipykernel 7.4 lets each comm go its own way, to the thread where it was last used: what is
+        # chosen could wait for a cell that runs, while what is pressed after it does not.
+        self.made._reply_subshell_for = lambda _, asked: asked  # noqa: SLF001 - there is no other
         for message, files in self.waiting:
             self.made.send(data=message, buffers=files)
 

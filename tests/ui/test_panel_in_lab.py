@@ -362,7 +362,9 @@ def test_code_is_copied(lab):
 
 
 @pytest.mark.parametrize("kernel", [NEWER_KERNEL, OLDER_KERNEL])
-def test_presses_and_what_is_typed_come_in_order_however_long_the_kernel_is_busy(lab, kernel):
+def test_presses_and_what_is_set_before_them_come_in_order_however_long_the_kernel_is_busy(
+    lab, kernel
+):
     wait = "import os, time\nwhile not os.path.exists('over'): time.sleep(0.05)"
     notebook = lab.notebook([PANEL, wait], kernel=kernel)
     notebook.run(0)
@@ -370,15 +372,21 @@ def test_presses_and_what_is_typed_come_in_order_however_long_the_kernel_is_busy
     panel.fill(Prompt="a star", Images=1, Steps=2)
     notebook.run(1, wait=False)
     panel.fill(Prompt="a red star")
+    panel.field("Scheduler").select_option("heun")
     panel.button("Generate").click()
     panel.fill(Prompt="a blue heart")
+    panel.field("Scheduler").select_option("ddim")
     panel.button("Generate").click()
     panel.fill(Prompt="a green moon")
+    panel.field("Scheduler").select_option("euler")
+    if kernel == NEWER_KERNEL:  # it hears what is done in a panel while a cell runs
+        panel.wait_for_images(2)
     notebook.path.with_name("over").touch()
     panel.wait_for_images(2)
     notebook.execute()
-    prompts = [image.recipe.prompt for image in nbtool.Store(notebook.store)]
-    assert sorted(prompts) == ["a blue heart", "a red star"]
+    recipes = [image.recipe for image in nbtool.Store(notebook.store)]
+    made = sorted((recipe.prompt, recipe.scheduler) for recipe in recipes)
+    assert made == [("a blue heart", "ddim"), ("a red star", "heun")]
     expect(panel.field("Prompt")).to_have_value("a green moon")
     assert notebook.errors == []
 

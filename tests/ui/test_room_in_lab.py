@@ -57,6 +57,9 @@ def test_nothing_is_cut_off_and_no_line_is_left_empty(lab):
     tools = library.locator(".nbtool-chosen > .button")
     expect(tools.first).to_be_visible()
     tools_of_image = panel.locator(".nbtool-tools > .nbtool-row")
+    tools_of_image.get_by_role("button", name="Start from this").click()
+    painting = panel.locator(".nbtool-painter").get_by_role("group", name="Tool", exact=True)
+    expect(painting).to_be_visible()
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate(SETTLED)
@@ -71,6 +74,7 @@ def test_nothing_is_cut_off_and_no_line_is_left_empty(lab):
             assert not part.evaluate(CUT), (width, part.evaluate("part => part.outerHTML"))
         assert tools_of_image.locator("button").evaluate_all(LINES) == 1, width
         assert tools.evaluate_all(LINES) == 1, width
+        assert painting.locator("button").evaluate_all(LINES) == 1, width
         assert library.evaluate(ABOVE_TILES) < 64, width
         fields = library.locator(".nbtool-search-fields > *").evaluate_all(LINES)
         assert fields == (2 if width == 1920 else 1)  # there in a column of its own

@@ -33,10 +33,20 @@ CUT = """element => {
   const room = element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
   return pen.measureText(value || placeholder).width > room;
 }"""
-# From the end of the search to the beginning of the tiles, in pixels.
+# From the last field of the search that is seen to the beginning of the tiles, in pixels.
 ABOVE_TILES = """library => {
-  const box = part => library.querySelector(part).getBoundingClientRect();
-  return box(".nbtool-tiles").top - box(".nbtool-search-fields").bottom;
+  const fields = [...library.querySelectorAll(".nbtool-search-fields > *")];
+  const seen = fields.filter(one => one.checkVisibility({ visibilityProperty: true }));
+  const end = Math.max(...seen.map(one => one.getBoundingClientRect().bottom));
+  return library.querySelector(".nbtool-tiles").getBoundingClientRect().top - end;
+}"""
+# Whether what can be done with the picture is on one screen with it.
+ON_ONE_SCREEN = """panel => {
+  panel.scrollIntoView();
+  const screen = panel.closest(".jp-WindowedPanel-outer").getBoundingClientRect();
+  const [picture, tools] = [".nbtool-stage", ".nbtool-tools > .nbtool-row"].map(
+    part => panel.querySelector(part).getBoundingClientRect());
+  return picture.top >= screen.top && tools.bottom <= screen.bottom;
 }"""
 SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -76,6 +86,7 @@ def test_nothing_is_cut_off_and_no_line_is_left_empty(lab):
         assert tools.evaluate_all(LINES) == 1, width
         assert painting.locator("button").evaluate_all(LINES) == 1, width
         assert library.evaluate(ABOVE_TILES) < 64, width
+        assert width == 720 or panel.evaluate(ON_ONE_SCREEN), width
         fields = library.locator(".nbtool-search-fields > *").evaluate_all(LINES)
         assert fields == (2 if width == 1920 else 1)  # there in a column of its own
     assert notebook.errors == []

@@ -100,8 +100,9 @@ def _table_html(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _card_html(rows: Mapping[str, str]) -> str:
+    head = '<th style="text-align:left;vertical-align:top;white-space:nowrap">'
     cells = "".join(
-        f'<tr><th style="text-align:left;vertical-align:top">{html.escape(label)}</th>'
+        f"<tr>{head}{html.escape(label)}</th>"
         f'<td style="text-align:left">{html.escape(value)}</td></tr>'
         for label, value in rows.items()
     )

@@ -57,7 +57,7 @@ class Starting:
         )
         self.choose.add_class("nbtool-choose")  # the browser opens its dialog
         self.remove = ipywidgets.Button(
-            description="Remove the picture", tooltip="Make images from words alone again"
+            description="Remove it", tooltip="Make images from words alone again"
         )
         self.remove.on_click(lambda _: self.clear())
         buttons, self._fields = ipywidgets.HBox([self.choose, self.remove]), ipywidgets.HBox(fields)

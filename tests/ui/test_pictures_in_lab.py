@@ -104,7 +104,7 @@ def test_a_photo_is_dropped_painted_on_extended_and_started_from(lab, photo, the
     panel.field("Prompt").fill("a blue star")
     chain = panel.generate(notebook.store, 3).chain
     assert [step.prompt for step in chain] == ["a red star", "a blue star"]
-    panel.fold.get_by_role("button", name="Remove the picture").click()
+    panel.fold.get_by_role("button", name="Remove it").click()
     expect(panel.board).to_be_hidden()
     assert panel.generate(notebook.store, 4).recipe.image is None
     assert notebook.errors == []
@@ -121,7 +121,7 @@ def test_pictures_are_started_from_wherever_they_come_from(lab, photo, tmp_path)
     panel.button("Start from it").press("Enter")
     expect(panel.head).to_contain_text("star")
     expect(panel.board.locator("img")).to_be_visible()
-    panel.fold.get_by_role("button", name="Remove the picture").click()
+    panel.fold.get_by_role("button", name="Remove it").click()
     panel.give("drop", ("star.png", data), to=panel.fold)
     expect(panel.news).to_contain_text("Images start from star.png now")
     expect(panel.button("Start from it")).to_be_hidden()

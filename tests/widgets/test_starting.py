@@ -69,7 +69,7 @@ def test_a_photo_is_started_from_painted_on_and_kept(panel):
     left, right = np.hsplit(np.asarray(image.image) == np.asarray(photo()), 2)
     assert right.all()
     assert not left.all()
-    press(panel.generate.widget, "Remove the picture")
+    press(panel.generate.widget, "Remove it")
     assert generate(panel, "a blue star").recipe.image is None
     settings.take(recipe)
     assert settings.parameters()["image"] == recipe.image

@@ -2,6 +2,7 @@
 // what their tiles show is asked for when they come into sight.
 
 const NARROW = 520; // pixels
+const SLIM = 412; // what can be done with an image takes two lines
 const LOOKING = 3000; // milliseconds between two looks at what others did to the store
 
 class Gallery {
@@ -62,8 +63,10 @@ class Gallery {
       model.on(name, this.heard[name]);
     }
     this.shelf.watchers.add((keys) => this.came(keys));
-    this.watch = new ResizeObserver(([{ contentRect }]) =>
-      this.root.classList.toggle("nbtool-narrow", contentRect.width < NARROW));
+    this.watch = new ResizeObserver(([{ contentRect: { width } }]) => {
+      this.root.classList.toggle("nbtool-narrow", width < NARROW);
+      this.root.classList.toggle("nbtool-slim", width < SLIM);
+    });
     this.watch.observe(this.root);
     this.onWindow = {
       keydown: (event) => this.keyboard.guard(event), focus: () => this.look(),

@@ -7,7 +7,8 @@ const TYPING = 250; // milliseconds after the last letter
 class Search {
   constructor(model) {
     this.model = model;
-    this.words = make("input", { type: "search", "aria-label": "Search the images", placeholder: "Words in prompt, note, model" });
+    this.words = make("input", { type: "search", "aria-label": "Search the images", placeholder: "Prompt or note",
+      title: "Words in the prompt, the note or the name of the model" });
     this.models = make("select", { "aria-label": "Made with" }); // "Model" is a field of the form
     this.starred = this.toggle("★ starred", "starred only");
     this.today = this.toggle("today", "made today only");

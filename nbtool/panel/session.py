@@ -159,7 +159,8 @@ class Session:
             self._missing = model
         field = self.settings.model
         here = [self.model] if self.is_open else []
-        near = difflib.get_close_matches(model, catalogue.names(), n=1)
+        names = catalogue.names()
+        near = [] if model in names else difflib.get_close_matches(model, names, n=1)
         field.error = words(error)
         field.offers = list(dict.fromkeys([*near, *here]))
         self._clear_calm()

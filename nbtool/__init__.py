@@ -36,6 +36,7 @@ from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.recipes.refinement import Refine
 from nbtool.recipes.refining import refine
+from nbtool.recipes.saved import recipe_of
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from nbtool.panel.panel import Panel
 
 use_by_default(Generator)
+Picture.remember_by(recipe_of)
 
 
 def __getattr__(name: str) -> Any:

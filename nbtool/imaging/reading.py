@@ -41,11 +41,13 @@ class Read(NamedTuple):
         image: In one of MODES, and nothing but pixels.
         place: Where it lay, in parts: folders, the file's stem, its suffix; empty if in no file.
         note: What was left out of it, in words.
+        opened: As Pillow has it, with all that its file says beside the pixels; None of an array.
     """
 
     image: Image
     place: tuple[str, ...] = ()
     note: str = ""
+    opened: Image | None = None
 
 
 def read(source: Any) -> Read:
@@ -220,7 +222,7 @@ def _decoded(image: Image, name: str) -> Read:
     plain = _plain(ImageOps.exif_transpose(image), name)
     if at:  # whose picture it is finds it as it was
         image.seek(at)
-    return Read(plain, note=note)
+    return Read(plain, note=note, opened=image)
 
 
 def _plain(image: Image, name: str) -> Image:

@@ -1,7 +1,8 @@
 """Text inside image files: the recipe for nbtool, the infotext for other programs."""
 
-from nbtool.metadata.carried import MAX_CARRIED, Carried, carried_in, carrying
+from nbtool.metadata.carried import MAX_CARRIED, Carried, carried_by, carried_in, carrying
 from nbtool.metadata.files import (
+    PIXELS,
     ForeignError,
     bare,
     converted,
@@ -10,15 +11,18 @@ from nbtool.metadata.files import (
     read_from,
     read_whole,
     restored,
+    said_by,
 )
 from nbtool.metadata.infotext import to_infotext
 from nbtool.metadata.text import strict_json
 
 __all__ = [
     "MAX_CARRIED",
+    "PIXELS",
     "Carried",
     "ForeignError",
     "bare",
+    "carried_by",
     "carried_in",
     "carrying",
     "converted",
@@ -27,6 +31,7 @@ __all__ = [
     "read_from",
     "read_whole",
     "restored",
+    "said_by",
     "strict_json",
     "to_infotext",
 ]

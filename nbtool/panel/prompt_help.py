@@ -225,7 +225,7 @@ def _taken(data: bytes, name: str) -> tuple[Recipe | None, Picture]:
     except MetadataError as error:
         log("a picture without settings of ours", error)
         return None, picture
-    return recipe, picture.called(stem, recipe)
+    return recipe, picture
 
 
 def _tokens(reading: Reading) -> str:

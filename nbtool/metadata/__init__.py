@@ -2,6 +2,7 @@
 
 from nbtool.metadata.carried import MAX_CARRIED, Carried, carried_by, carried_in, carrying
 from nbtool.metadata.files import (
+    COMPRESSION,
     PIXELS,
     ForeignError,
     bare,
@@ -17,6 +18,7 @@ from nbtool.metadata.infotext import to_infotext
 from nbtool.metadata.text import strict_json
 
 __all__ = [
+    "COMPRESSION",
     "MAX_CARRIED",
     "PIXELS",
     "Carried",

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from nbtool import files
+from nbtool import files, metadata
 from nbtool.errors import NbtoolError, RecipeError
 from nbtool.imaging import reading
 from nbtool.imaging.reading import MODES
@@ -352,7 +352,7 @@ def each(value: Picture | Pictures | None) -> tuple[Picture, ...]:
 def png(image: Image) -> bytes:
     """A PNG file's bytes of pixels alone."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", **metadata.COMPRESSION)
     return buffer.getvalue()
 
 

@@ -105,6 +105,11 @@ def outpaint(
     colours of the picture's edge, until it is made; there the mask rises from black to white, so
     that the old passes into the new.
 
+    What is made of it keeps the size of the larger picture up to 1.5 times the pixels that the model
+    is made for. Beyond that, as after some extensions in a row, all of it is made smaller, the old
+    part too: `mask_padding=32` works on the new part alone and keeps every pixel of the old, and
+    `width` and `height` ask for a size.
+
     Args:
         picture: A path, a PIL image, or whatever else `nbtool.Picture` takes.
         left: Pixels to add on that side.

@@ -15,6 +15,7 @@ from nbtool import files
 from nbtool.display import script
 from nbtool.engines.base import Counting, Reading
 from nbtool.errors import MetadataError, RecipeError, log
+from nbtool.imaging import reading
 from nbtool.metadata.files import MAX_FILE
 from nbtool.panel.background import Latest
 from nbtool.recipes import templates
@@ -219,7 +220,7 @@ def _taken(data: bytes, name: str) -> tuple[Recipe | None, Picture]:
     try:
         picture = Picture(data, stem)
     except RecipeError as error:
-        raise RecipeError(str(error).replace("the bytes", name, 1)) from None
+        raise RecipeError(str(error).replace(reading.BYTES, name, 1)) from None
     try:
         recipe = Recipe.from_image(data, name)
     except MetadataError as error:

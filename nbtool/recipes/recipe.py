@@ -36,6 +36,7 @@ TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
 ACTS_ON = {
     "mask_image": ("image", "a picture"),
     "strength": ("image", "a picture"),
+    "resize_mode": ("image", "a picture"),
     "mask_blur": ("mask_image", "a mask"),
     "mask_padding": ("mask_image", "a mask"),
 }

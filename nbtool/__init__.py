@@ -36,6 +36,7 @@ from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 from nbtool.recipes.refinement import Refine
 from nbtool.recipes.refining import refine
+from nbtool.recipes.saved import recipe_of
 from nbtool.results.grids import SavedGrids
 from nbtool.results.image import GeneratedImage
 from nbtool.results.plan import Plan
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from nbtool.panel.panel import Panel
 
 use_by_default(Generator)
+Picture.remember_by(recipe_of)
 
 
 def __getattr__(name: str) -> Any:
@@ -102,6 +104,11 @@ def outpaint(
     The picture stays as it is, byte for byte, and is protected by the mask. The new part has the
     colours of the picture's edge, until it is made; there the mask rises from black to white, so
     that the old passes into the new.
+
+    What is made of it keeps the size of the larger picture up to 1.5 times the pixels that the model
+    is made for. Beyond that, as after some extensions in a row, all of it is made smaller, the old
+    part too: `mask_padding=32` works on the new part alone and keeps every pixel of the old, and
+    `width` and `height` ask for a size.
 
     Args:
         picture: A path, a PIL image, or whatever else `nbtool.Picture` takes.

@@ -83,7 +83,9 @@ class Generator:
         exact: An image is the same to the bit however it is asked for first, alone or in a grid, at
             the cost of speed: batches have one fixed width. Without it that is so of an image that
             is made again, from its file or its recipe.
-        **defaults: Recipe parameters used where a call does not give them.
+        **defaults: Recipe parameters used where a call does not give them, nor a recipe that is
+            given for a prompt. A recipe without a picture, a mask or a second pass says that there
+            is none: those are for words alone.
 
     Raises:
         ModelError: There is no such model.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import nbtool
 from nbtool import GenerationError, Recipe, RecipeError, Store
+from nbtool.imaging import reading
 from nbtool.results.folder import INPUTS
 from nbtool.testing import FakeEngine
 
@@ -99,6 +103,103 @@ def extended(image, *, painted):
         return {"image": painter.picture, "mask_image": painter.mask}
     picture, mask = nbtool.outpaint(image, right=64)
     return {"image": picture, "mask_image": mask}
+
+
+@pytest.mark.parametrize("end", ["png", "jpg", "webp"])
+@pytest.mark.parametrize("given", ["path", "bytes", "opened"])
+def test_the_chain_leads_through_a_file_that_was_saved(gen, tmp_path, end, given):
+    two = gen("two", image=gen("one", seed=1), seed=2)
+    path = saved(two, tmp_path / f"two.{end}")
+    source = path.read_bytes() if given == "bytes" else path
+    other = nbtool.Generator(engine=Counting(), store=tmp_path / "others")
+    with Image.open(path) as opened:
+        three = other("three", image=opened if given == "opened" else source, seed=3)
+    assert [recipe.prompt for recipe in three.chain] == ["one", "two", "three"]
+    assert three.chain[:-1] == two.chain
+    assert three.recipe.image.name == ("two, seed 2" if given == "bytes" else "two")
+    assert Store(other.store.path)[three.recipe.key].chain == three.chain
+
+
+def saved(image, path):
+    """An image in a file, with what it was made from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a JPEG's pictures, which lie beside it
+        return image.save(path)
+
+
+def test_a_file_that_was_saved_and_is_gone_is_made_again(gen, tmp_path):
+    path = gen("one", seed=1).save(tmp_path / "one.png")
+    picture = nbtool.Picture(path)
+    path.unlink()
+    other = nbtool.Generator(engine=Counting(), store=tmp_path / "others")
+    two = other("two", image=picture, seed=2)
+    assert other.engine.made == ["one", "two"]
+    assert two.provenance.inputs == {}
+
+
+@pytest.mark.parametrize("end", ["png", "jpg"])
+def test_a_file_has_the_pixels_of_what_it_was_made_from(gen, tmp_path, end):
+    one = gen("one", seed=1)
+    path, pixels = (
+        saved(gen("two", image=one, seed=2), tmp_path / f"two.{end}"),
+        one.image.tobytes(),
+    )
+    (first,) = nbtool.Picture(path).recipe.pictures
+    shutil.rmtree(gen.store.path)
+    assert first.image.tobytes() == pixels
+    for file in tmp_path.glob("two*"):
+        file.unlink()
+    assert not first.is_here
+
+
+@pytest.mark.parametrize("end", ["png", "jpg", "webp"])
+def test_a_file_whose_pixels_were_changed_begins_a_chain(gen, tmp_path, end):
+    path = gen("one", seed=1).save(tmp_path / f"one.{end}")
+    with Image.open(path) as opened:
+        texts, edited = opened.info.get("nbtool"), opened.convert("RGB")
+        kept = {"exif": opened.getexif()}
+    if end == "png":
+        kept = {"pnginfo": PngInfo()}
+        kept["pnginfo"].add_text("nbtool", texts)
+    edited.paste("white", (8, 8, 24, 24))
+    edited.save(path, **kept)
+    assert Recipe.from_file(path).prompt == "one"
+    two = gen("two", image=path, seed=2)
+    assert [recipe.prompt for recipe in two.chain] == ["two"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "[]",
+        "{",
+        '{"recipe": 5, PIXELS}',
+        '{"recipe": {"prompt": 5}, PIXELS}',
+        '{"recipe": {"image": "cat.png"}, PIXELS}',
+        '{"recipe": {"image": {"recipe": {"image": 5}}}, PIXELS}',
+        '{"recipe": {}, "schema": 2, PIXELS}',
+        '{"recipe": {"loras": {}}, PIXELS}',
+        '{"recipe": {}, "provenance": {"widths": 5}, "pixels": {}}',
+        pytest.param('{"recipe": ' * 5000, id="deep"),
+    ],
+)
+def test_what_others_have_written_there_makes_no_picture_unusable(gen, tmp_path, said):
+    picture = Image.new("RGB", (64, 64), "red")
+    texts = PngInfo()
+    texts.add_text("nbtool", said.replace("PIXELS", f'"pixels": "{reading.digest(picture)}"'))
+    picture.save(tmp_path / "red.png", pnginfo=texts)
+    image = gen("one", image=tmp_path / "red.png", seed=1)
+    assert image.chain == [image.recipe]
+    assert image.recipe.image == nbtool.Picture(picture)
+
+
+def test_exif_that_leads_nowhere_makes_no_picture_unusable(gen, tmp_path):
+    pointer = struct.pack("<HHHIi", 1, 0x8769, 9, 1, -1)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + pointer + bytes(4)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.jpg", exif=exif)
+    image = gen("one", image=tmp_path / "red.jpg", seed=1)
+    assert image.chain == [image.recipe]
 
 
 def test_a_picture_and_its_mask_may_both_be_made(gen):

@@ -163,6 +163,12 @@ GRID, GENERATE = ["grid", "a fox"], ["generate", "a fox"]
         ([*GRID, "image=photos/"], "image=photos/ is a folder; 'image=photos/*' are the pictures"),
         ([*GENERATE, "image=fox.png"], "image: there is no picture fox.png"),
         ([*GRID, "image=photos/cat.png|fox.png"], "image: there is no picture fox.png"),
+        (
+            [*GRID, "image=photos/cat.png, photos/dog.png"],
+            "no such file; several stand between bars: 'image=photos/cat.png|photos/dog.png'",
+        ),
+        ([*GENERATE, "guidance_scale=-3"], "guidance_scale must be a number ≥ 0, got -3\n"),
+        ([*GRID, "guidance_scale=-3"], "guidance_scale must be a number ≥ 0, got -3\n"),
         ([*GRID, "image=~/fox.png"], "image: there is no picture "),
         ([*GENERATE, "image="], "image= has no value; write image=cat.png"),
         ([*GRID, "mask_image= "], "mask_image= has no value; write mask_image=mask.png"),

@@ -185,6 +185,17 @@ def test_an_input_that_was_altered_in_the_store_is_set_aside_and_said(gen, folde
     assert inputs_of(folder) == [name]
 
 
+def test_one_that_is_altered_between_two_images_is_made_good(gen, folder):
+    for seed in (1, 2):
+        made(gen, seed=seed)
+    (name,) = inputs_of(folder)
+    Image.fromarray(pixels(200)).save(folder / INPUTS / name)
+    image = made(gen, seed=3)
+    with Image.open(folder / INPUTS / name) as kept:
+        assert nbtool.Picture(kept) == image.recipe.image
+    assert (folder / "damaged" / name).exists()
+
+
 def test_one_that_cannot_be_read_as_a_picture_is_set_aside(gen, folder):
     image = made(gen)
     (name,) = inputs_of(folder)

@@ -14,7 +14,7 @@ from nbtool import RecipeError
 from nbtool.catalogue import families
 from nbtool.panel.fields import OPEN, Field
 from nbtool.recipes import checks
-from nbtool.recipes.parameters import Row
+from nbtool.recipes.parameters import Row, extent
 
 PACKAGE = Path(__file__).parents[1] / "nbtool"
 BEFORE = "    model: str | None = row("
@@ -153,3 +153,19 @@ def test_what_is_no_number_is_refused_by_name():
 
 def _given(row, value):
     return row.check.convert(row.name, value)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "words"),
+    [
+        ({"seed": 60, "guidance_scale": 3}, "60 seeds × 3 guidance"),
+        ({"width_height": 2}, "2 sizes"),
+        ({"height_width": 1}, "1 size"),
+        ({"guidance_scale_num_inference_steps": 2, "seed": 2}, "2 guidance and steps × 2 seeds"),
+        ({"guidance_fox": 2, "width_": 1, "_": 1}, "2 guidance_fox × 1 width_ × 1 _"),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_how_many_values_axes_have_is_said_in_words(lengths, words):
+    assert extent(lengths) == words

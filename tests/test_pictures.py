@@ -208,6 +208,7 @@ def test_bytes_are_a_picture_or_refused(data):
     [
         ({"mask_image": pixels(1)}, "mask_image needs a picture to act on; give image="),
         ({"strength": 0.5}, "strength needs a picture"),
+        ({"resize_mode": "pad"}, "resize_mode needs a picture"),
         (
             {"image": pixels(1), "mask_blur": 4},
             "mask_blur needs a mask to act on; give mask_image=",
@@ -424,7 +425,7 @@ def test_a_size_that_fits_is_taken_as_it_is_without_a_word(gen):
 
 def test_defaults_for_pictures_leave_words_and_whole_recipes_alone(gen, tmp_path):
     picture, mask = pixels(1), pixels(200)
-    for_masks = {"mask_blur": 4, "mask_padding": 8, "strength": 0.7}
+    for_masks = {"mask_blur": 4, "mask_padding": 8, "strength": 0.7, "resize_mode": "pad"}
     own = nbtool.Generator(engine=FakeEngine(), store=tmp_path / "own", **for_masks)
     assert own("a fox", seed=1).recipe == gen("a fox", seed=1).recipe
     plain = gen("a fox", image=picture, mask_image=mask, seed=1)
@@ -453,6 +454,18 @@ def test_a_padding_is_worked_at_in_the_models_size_however_it_is_given(gen):
     gen.store.presets["around"] = nbtool.Preset(mask_padding=8)
     assert gen("a fox", preset="around", **own).recipe == alone.recipe
     assert gen.grid("a fox", preset="around", **pictures)[0].recipe == alone.recipe
+
+
+def test_presets_that_differ_in_padding_are_each_made_as_alone(gen):
+    own = {"image": pixels(1, (96, 48)), "mask_image": pixels(2, (96, 48)), "seed": 1}
+    gen.store.presets["around"] = nbtool.Preset(mask_padding=8)
+    gen.store.presets["ink"] = nbtool.Preset(prompt="{prompt}, ink")
+    for order in (["ink", "around", None], [None, "around", "ink"]):
+        made = [image.recipe for image in gen.grid("a fox", **own, preset=order)]
+        assert made == [gen("a fox", **own, preset=name).recipe for name in order]
+        assert len({(recipe.width, recipe.height) for recipe in made}) == 2
+    said = gen.grid("a fox", **own, width=32, preset=["ink", "around"])
+    assert {image.recipe.width for image in said} == {32}
 
 
 def test_each_picture_of_an_axis_has_its_own_size(gen):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MODES = ("L", "RGB", "RGBA")  # gray, colours, colours with how opaque they are
 MAX_PIXELS = 2**26  # of a picture; more are not decoded
 MAX_FILE = 256 * 2**20  # bytes
+BYTES = "the file"  # what errors call one of which the bytes are given
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # others hold several pictures for other reasons
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+:/|data:)", re.IGNORECASE)
@@ -41,11 +42,13 @@ class Read(NamedTuple):
         image: In one of MODES, and nothing but pixels.
         place: Where it lay, in parts: folders, the file's stem, its suffix; empty if in no file.
         note: What was left out of it, in words.
+        opened: As Pillow has it, with all that its file says beside the pixels; None of an array.
     """
 
     image: Image
     place: tuple[str, ...] = ()
     note: str = ""
+    opened: Image | None = None
 
 
 def read(source: Any) -> Read:
@@ -64,7 +67,7 @@ def read(source: Any) -> Read:
             do.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _of_bytes(bytes(source), "the bytes")
+        return _of_bytes(bytes(source), BYTES)
     if isinstance(source, (str, os.PathLike)):
         return _of_file(source)
     if hasattr(source, "getbands") and hasattr(source, "info"):
@@ -82,7 +85,7 @@ def matching(name: str, path: str) -> list[str]:
         path: As it is typed.
 
     Raises:
-        RecipeError: It is a folder, or matches nothing.
+        RecipeError: It is a folder, matches nothing, or is a list with commas.
     """
     if _URL.match(path):  # it is refused as it was typed
         return [path]
@@ -93,9 +96,16 @@ def matching(name: str, path: str) -> list[str]:
             f"{path} is a folder; {os.path.join(path, '*')} are the pictures in it",
             in_shell=f"{name}={path} is a folder; {inside} are the pictures in it",
         )
-    if not glob.has_magic(whole) or os.path.exists(whole):
+    is_one = os.path.exists(whole)
+    if is_one or ("," not in path and not glob.has_magic(whole)):
         return [whole]
     matched = [one for one in sorted(glob.glob(whole, recursive=True)) if not os.path.isdir(one)]
+    if not matched and "," in path:
+        several = shlex.quote(f"{name}={'|'.join(one.strip() for one in path.split(','))}")
+        raise RecipeError(
+            f"there is no picture {path}; give several each by itself, not with commas",
+            in_shell=f"{name}={path}: there is no such file; several stand between bars: {several}",
+        )
     if not matched:
         raise RecipeError(
             f"{path} matches no file",
@@ -220,7 +230,7 @@ def _decoded(image: Image, name: str) -> Read:
     plain = _plain(ImageOps.exif_transpose(image), name)
     if at:  # whose picture it is finds it as it was
         image.seek(at)
-    return Read(plain, note=note)
+    return Read(plain, note=note, opened=image)
 
 
 def _plain(image: Image, name: str) -> Image:

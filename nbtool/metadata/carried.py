@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 MAX_CARRIED = 16 * 2**20  # bytes, all together
 # Ancillary, private, and safe to copy, as the PNG specification has it.
@@ -34,9 +34,14 @@ def carrying(png: bytes, carried: Carried) -> bytes:
 
 def carried_in(data: bytes) -> Carried:
     """What a file's bytes carry; nothing where it is no PNG, or a broken one."""
+    return carried_by(_chunks(data))
+
+
+def carried_by(chunks: Iterable[Sequence[Any]]) -> Carried:
+    """The same of chunks: each begins with its kind and its content."""
     pictures: dict[str, bytes] = {}
     origins = ""
-    for kind, content in _chunks(data):
+    for kind, content, *_ in chunks:
         if kind == _PICTURE and len(content) > _HASH:
             pictures[content[:_HASH].hex()] = content[_HASH:]
         elif kind == _ORIGINS:

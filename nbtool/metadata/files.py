@@ -1,8 +1,9 @@
 """PNG files that carry their recipe, and the recipe read back.
 
 A PNG of nbtool holds two text chunks: `nbtool`, a JSON object with the schema number (the least
-that a reader must know), the recipe and the provenance; and `parameters`, the infotext. Neither is
-ever compressed, since Pillow refuses long compressed text when reading.
+that a reader must know), the recipe, the provenance and a hash of the pixels that they are of; and
+`parameters`, the infotext. Neither is ever compressed, since Pillow refuses long compressed text
+when reading.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import math
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
@@ -27,11 +28,14 @@ from nbtool.metadata.text import strict_json
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Digest = Callable[["Image"], str]
+
 SCHEMA = 1
 MAX_FILE = 256 * 2**20  # bytes
 # Of zlib: made for pictures; in half of its default's time or less, at its size to 3 %.
 COMPRESSION = {"compress_type": zlib.Z_RLE, "compress_level": 1}
 LOSSY: dict[str, Any] = {"quality": 95, "subsampling": 0}
+PIXELS = "pixels"  # what the hash of the pixels is called beside the recipe
 MAX_PIXELS = 2**26  # that are decoded to find a text behind them
 MAX_JPEG_TEXT = 65_000  # bytes; EXIF is one segment of 64 KiB there
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
@@ -46,6 +50,7 @@ def encode(
     version: str,
     *,
     terms: Mapping[str, object] = MappingProxyType({}),
+    digest: Digest | None = None,
 ) -> bytes:
     """The image as a PNG file's bytes with its recipe inside.
 
@@ -55,8 +60,10 @@ def encode(
         provenance: How it was made.
         version: Of nbtool.
         terms: What the infotext says beside what it always says, by name there.
+        digest: Gives the hash of an image's pixels; None: the file says none.
     """
-    return _png(image, _ours(recipe, provenance), to_infotext(recipe, version, terms))
+    said = {PIXELS: digest(image)} if digest else {}
+    return _png(image, _ours(recipe, provenance, said), to_infotext(recipe, version, terms))
 
 
 def converted(
@@ -64,7 +71,9 @@ def converted(
     recipe: Mapping[str, Any],
     provenance: Mapping[str, Any],
     format: str,
+    *,
     origins: Mapping[str, Any] = MappingProxyType({}),
+    digest: Digest | None = None,
 ) -> bytes:
     """A PNG of nbtool as a JPEG or WEBP file's bytes; what else it says is taken along.
 
@@ -74,6 +83,7 @@ def converted(
         provenance: How it was made.
         format: "JPEG" or "WEBP".
         origins: What is known of the pictures it was made from; left out where it is too long.
+        digest: Gives the hash of an image's pixels; None: the file says none.
 
     Raises:
         MetadataError: The recipe is too long for a JPEG.
@@ -82,11 +92,14 @@ def converted(
 
     with PILImage.open(io.BytesIO(png)) as image:
         image.load()  # texts may stand behind the pixels
-        said = strict_json(image.info.get("nbtool", "{}"))
+        said, pixels = strict_json(image.info.get("nbtool", "{}")), image.convert("RGB")
+        said.pop(PIXELS, None)  # they are others now
+        if digest:
+            said[PIXELS] = digest(_as_read(pixels, format))
         ours = _ours(recipe, provenance, said | ({"inputs": dict(origins)} if origins else {}))
         if format == "JPEG" and len(ours) > MAX_JPEG_TEXT:
             ours = _ours(recipe, provenance, said)
-        return _with_comment(image.convert("RGB"), ours, format)
+        return _with_comment(pixels, ours, format)
 
 
 def bare(png: bytes, format: str) -> bytes:
@@ -108,6 +121,7 @@ def restored(
     version: str,
     *,
     terms: Mapping[str, object] = MappingProxyType({}),
+    digest: Digest | None = None,
 ) -> Iterator[bytes]:
     """What `encode` may have written, out of what another program made of it.
 
@@ -125,7 +139,8 @@ def restored(
         with PILImage.open(io.BytesIO(data), formats=("PNG",)) as image:
             image.load()
             pixels, found = image.convert("RGB"), image.info
-        ours = [found.get("nbtool"), _ours(recipe, provenance)]
+        said = {PIXELS: digest(pixels)} if digest else {}
+        ours = [found.get("nbtool"), _ours(recipe, provenance, said), _ours(recipe, provenance)]
         infotexts = [found.get("parameters"), to_infotext(recipe, version, terms)]
     except Exception as error:  # of damaged files Pillow raises what it likes
         log("no whole PNG", error)
@@ -188,10 +203,23 @@ def read_from(file: IO[bytes], name: str) -> dict[str, Any]:
     file.seek(0)
     try:
         with PILImage.open(file, formats=("PNG", "JPEG", "WEBP")) as image:
-            text = image.info.get("nbtool") or _user_comment(image) or _late_text(image)
+            text = _text(image) or _late_text(image)
     except (OSError, ValueError, SyntaxError, PILImage.DecompressionBombError) as error:
         kind = "damaged" if isinstance(error, UnidentifiedImageError) else error
         raise MetadataError(f"{name} cannot be read: {kind}") from None
+    return _stored(text, name)
+
+
+def said_by(image: Image, name: str) -> dict[str, Any]:
+    """The same of an image that Pillow has read.
+
+    Raises:
+        MetadataError: As `read`.
+    """
+    return _stored(_text(image), name)
+
+
+def _stored(text: object, name: str) -> dict[str, Any]:
     if not isinstance(text, str):
         raise ForeignError(f"{name} carries no nbtool recipe; was it made or saved by nbtool?")
     try:
@@ -205,6 +233,10 @@ def read_from(file: IO[bytes], name: str) -> dict[str, Any]:
             f"{name} was written by a newer nbtool (schema {schema}, known: {SCHEMA}); update nbtool"
         )
     return stored
+
+
+def _text(image: Image) -> object:
+    return image.info.get("nbtool") or _user_comment(image)
 
 
 def _late_text(image: Image) -> object:
@@ -248,6 +280,17 @@ def _with_comment(image: Image, ours: str, format: str) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format, exif=exif, **LOSSY)
     return buffer.getvalue()
+
+
+def _as_read(image: Image, format: str) -> Image:
+    """An image as it comes out of a file of that format."""
+    from PIL import Image as PILImage
+
+    buffer = io.BytesIO()
+    image.save(buffer, format, **LOSSY)
+    with PILImage.open(io.BytesIO(buffer.getvalue())) as opened:
+        pixels: Image = opened.convert("RGB")
+    return pixels
 
 
 def _user_comment(image: Image) -> str | None:

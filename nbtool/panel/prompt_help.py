@@ -15,6 +15,7 @@ from nbtool.display import script
 from nbtool.display.widget import Widget
 from nbtool.engines.base import Counting, Reading
 from nbtool.errors import MetadataError, RecipeError, log
+from nbtool.imaging import reading
 from nbtool.metadata.files import MAX_FILE
 from nbtool.panel.background import Latest
 from nbtool.recipes import templates
@@ -219,13 +220,13 @@ def _taken(data: bytes, name: str) -> tuple[Recipe | None, Picture]:
     try:
         picture = Picture(data, stem)
     except RecipeError as error:
-        raise RecipeError(str(error).replace("the bytes", name, 1)) from None
+        raise RecipeError(str(error).replace(reading.BYTES, name, 1)) from None
     try:
         recipe = Recipe.from_image(data, name)
     except MetadataError as error:
         log("a picture without settings of ours", error)
         return None, picture
-    return recipe, picture.called(stem, recipe)
+    return recipe, picture
 
 
 def _tokens(reading: Reading) -> str:

@@ -16,7 +16,7 @@ from nbtool.errors import AxisError, RecipeError, unknown_name
 from nbtool.recipes import given, picture_labels, templates
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.checks import as_integer, is_bool
-from nbtool.recipes.completing import PADDING, SUITED, Completing, Fitting, acting, padded
+from nbtool.recipes.completing import SUITED, Completing, Fitting, acting, padding_by, padding_of
 from nbtool.recipes.given import Several
 from nbtool.recipes.labels import canonical
 from nbtool.recipes.parameters import PARAMETERS, PICTURES, check_names, checked
@@ -241,9 +241,9 @@ def sweep(
 
     _refuse_overlap(found, fixed)
     found = [_without(axis, fixed) for axis in found]
-    around = padded(base, padding)
+    decided |= {*fixed}
     found = [
-        completing.axis(axis, [one for one in found if one is not axis], around, decided | {*fixed})
+        completing.axis(axis, [one for one in found if one is not axis], base, padding, decided)
         for axis in found
     ]
     always = (Edit(preset=preset.without(fixed)),) if preset else ()
@@ -273,9 +273,8 @@ def _first(
 
 def _padding(axes: Iterable[Axis], preset: Preset | None) -> int | None:
     """The `mask_padding` that cells get beside the base recipe, one of several."""
-    by_axes = (edit.parameters.get(PADDING) for axis in axes for edit in axis.edits)
-    by_preset = preset.settings.get(PADDING) if preset else None
-    return next((value for value in by_axes if value is not None), by_preset)
+    by_axes = (padding_by(edit) for axis in axes for edit in axis.edits)
+    return next((value for value in by_axes if value is not None), padding_of(preset))
 
 
 def _recipes_among(prompts: object) -> list[Recipe]:

@@ -72,7 +72,9 @@ def real(low: float, high: float = math.inf) -> Check:
     def check(name: str, value: object) -> float:
         number = as_number(value)
         if number is None or not low <= number <= min(high, sys.float_info.max):
-            raise RecipeError(f"{name} must be a number {limits}, got {shown(value)}")
+            # A field and a shell have -3 for what is -3.0 here.
+            got = digits(value) if type(value) is float else shown(value)
+            raise RecipeError(f"{name} must be a number {limits}, got {got}")
         return float(number) + 0.0  # -0.0 becomes 0.0
 
     return Check(REAL, check, low, high)

@@ -9,11 +9,13 @@ from typing import Any
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.parameters import PICTURES
 from nbtool.recipes.picture import Picture, Pictures, each
+from nbtool.recipes.preset import Preset
 from nbtool.recipes.recipe import ACTS_ON, Recipe
 from nbtool.text import count
 
 STRENGTH = "strength"
-SUITED = ("width", "height", STRENGTH)  # what a picture may decide where it is left open
+SIZE = ("width", "height")
+SUITED = (*SIZE, STRENGTH)  # what a picture may decide where it is left open
 PADDING = "mask_padding"
 _DECIDE = PICTURES | {PADDING}
 _NOTHING = _DECIDE | {"refine"}  # None says that there is none, and leaves nothing open
@@ -72,18 +74,31 @@ class Completing:
         return value
 
     def axis(
-        self, axis: Axis, others: Sequence[Axis], base: Recipe, given: Collection[str]
+        self,
+        axis: Axis,
+        others: Sequence[Axis],
+        base: Recipe,
+        padding: int | None,
+        given: Collection[str],
     ) -> Axis:
         """An axis whose pictures bring along what suits them.
+
+        So do presets of which some work on the mask alone and others on the whole picture.
 
         Args:
             axis: As it was given.
             others: That there are beside it.
             base: The recipe of every cell before the axes act.
+            padding: As in `recipe`.
             given: The parameters that were decided otherwise.
         """
         if not axis.parameters & PICTURES:
-            return axis
+            alike = len({padding_by(edit) is None for edit in axis.edits}) == 1
+            if alike or base.image is None or any(other.parameters & PICTURES for other in others):
+                return axis
+            sized = (self._worked_at(edit, base, given) for edit in axis.edits)
+            return dataclasses.replace(axis, edits=tuple(sized))
+        base = padded(base, padding)
         beside: dict[str, Any] = {}
         for other in others:
             beside |= {n: v for n, v in other.edits[0].parameters.items() if n in _DECIDE}
@@ -96,6 +111,15 @@ class Completing:
         fits = {name: v for name, v in self._fits(recipe).items() if name not in given}
         self._note(recipe, fits)
         return edit._replace(parameters=parameters, fits=fits)
+
+    def _worked_at(self, edit: Edit, base: Recipe, given: Collection[str]) -> Edit:
+        """The same with the size that its padding alone would be made in."""
+        own = padding_by(edit)
+        recipe = base if own is None else base.replace(mask_padding=own)
+        fits = {**self._defaults, **self._fits(recipe)}
+        fits = {name: fits[name] for name in SIZE if name in fits and name not in given}
+        self._note(recipe, fits)
+        return edit._replace(fits=fits)
 
     def _fits(self, recipe: Recipe) -> dict[str, Any]:
         """What suits its picture; of the defaults, what is for pictures alone."""
@@ -126,6 +150,17 @@ class Completing:
         else:
             which = f"{which} {width} × {height}"
         return (f"{which}, as suits the model; width=… and height=… decide otherwise",)
+
+
+def padding_of(preset: Preset | None) -> int | None:
+    """The `mask_padding` of a preset."""
+    return preset.settings.get(PADDING) if preset else None
+
+
+def padding_by(edit: Edit) -> int | None:
+    """The `mask_padding` that a position of an axis gives."""
+    own: int | None = edit.parameters.get(PADDING)
+    return padding_of(edit.preset) if own is None else own
 
 
 def padded(recipe: Recipe, padding: int | None) -> Recipe:

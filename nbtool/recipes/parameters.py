@@ -211,11 +211,29 @@ def called(name: str) -> str:
 
 
 def counted(name: str, number: int) -> str:
-    """So many values of a parameter or of a word: "60 seeds", "3 guidance", "2 colors"."""
+    """So many values of a parameter or of a word: "60 seeds", "3 guidance", "2 colors".
+
+    Of parameters that vary together, whose names an axis joins: "2 sizes", "2 guidance and steps".
+    """
+    if (together := _joined(name))[1:]:
+        if set(together) == {"width", "height"}:
+            return f"{number:,} {plural('size', number)}"
+        return f"{number:,} {' and '.join(map(called, together)).lower()}"
     row = ROWS.get(name)
     noun = called(name).lower() if row else printable(name)
     is_amount = row is not None and row.kind == REAL
     return f"{number:,} {noun if is_amount else plural(noun, number)}"
+
+
+def _joined(name: str) -> list[str]:
+    """The parameters whose names are joined to this one; none where it is not made of such."""
+    if name in ROWS:
+        return [name]
+    for first in ROWS:
+        rest = name.removeprefix(f"{first}_")
+        if rest != name and (others := _joined(rest)):
+            return [first, *others]
+    return []
 
 
 def extent(lengths: Mapping[str, int]) -> str:

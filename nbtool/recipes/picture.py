@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from nbtool import files
+from nbtool import files, metadata
 from nbtool.errors import NbtoolError, RecipeError
 from nbtool.imaging import reading
 from nbtool.imaging.reading import MODES
@@ -37,6 +37,9 @@ class Made(Protocol):
 
 
 Load = Callable[[], "Image"]
+# The recipe with which nbtool saved a picture, if it did: of what holds it, of what was read of
+# that, and of the pixels' digest.
+Memory = Callable[[Any, reading.Read, str], Any]
 
 
 class Picture:
@@ -46,7 +49,8 @@ class Picture:
         gen("a fox", image="photos/cat.jpg", strength=0.6)             # the same
 
     Two are equal if their pixels are, whichever files they came from. One that is given as a
-    recipe is made first, and known by that recipe.
+    recipe is made first, and known by that recipe. A file that nbtool saved still knows the recipe
+    that made it, as long as nothing has changed its pixels since.
 
     Args:
         source: A path, a file's bytes, a PIL image, an array of rows × columns (× 3 or 4 colours),
@@ -56,6 +60,13 @@ class Picture:
     Raises:
         RecipeError: It holds no picture, or not one that can be read.
     """
+
+    _memory: ClassVar[list[Memory]] = []
+
+    @classmethod
+    def remember_by(cls, memory: Memory) -> None:
+        """Decides how a picture that was saved is found to be one that nbtool made."""
+        cls._memory[:] = [memory]
 
     def __init__(self, source: Any, name: str | None = None) -> None:
         self._digest = ""
@@ -92,7 +103,10 @@ class Picture:
         image = found.image
         self._digest, self._mode, self._size = reading.digest(image), image.mode, image.size
         self._place = found.place
-        self._name = _called(self._recipe) if made else _stem(found.place)
+        for memory in () if made else self._memory:
+            self._recipe = memory(source, found, self._digest)
+        has_name = found.place or not self._recipe
+        self._name = _stem(found.place) if has_name else _called(self._recipe)
         info = getattr(source, "info", None)
         if isinstance(info, Mapping) and isinstance(smaller := info.get(EXTENDS), Picture):
             self._extends = smaller.earlier
@@ -202,9 +216,9 @@ class Picture:
         """The digest of the pixels that it gives: its own, or of what stands in for them."""
         return self._used or self._digest
 
-    def called(self, name: str, recipe: Any = None) -> Picture:
-        """The same picture with a name, and the recipe that made it."""
-        return self._with(_name=ellipsized(name, MAX_NAME), _recipe=recipe or self._recipe)
+    def called(self, name: str) -> Picture:
+        """The same picture with a name."""
+        return self._with(_name=ellipsized(name, MAX_NAME))
 
     def with_past(self, recipe: Any, extends: Any = None) -> Picture:
         """The same picture, where the recipes of what made it, and of what it extends, are known."""
@@ -338,7 +352,7 @@ def each(value: Picture | Pictures | None) -> tuple[Picture, ...]:
 def png(image: Image) -> bytes:
     """A PNG file's bytes of pixels alone."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", **metadata.COMPRESSION)
     return buffer.getvalue()
 
 

@@ -36,6 +36,7 @@ TEXT, IMAGE, INPAINT = "text", "image", "inpaint"  # verbs
 ACTS_ON = {
     "mask_image": ("image", "a picture"),
     "strength": ("image", "a picture"),
+    "resize_mode": ("image", "a picture"),
     "mask_blur": ("mask_image", "a mask"),
     "mask_padding": ("mask_image", "a mask"),
 }
@@ -332,7 +333,8 @@ class Recipe(Parameters):
             StoreError: No file can have such a name.
         """
         found, carried = metadata.read_whole(path)
-        return cls._found(found, str(path), carried, files.expanded(path))
+        places = partial(_places, carried=carried, path=files.expanded(path))
+        return cls.from_said(found, str(path), carried.origins, places)
 
     @classmethod
     def from_image(cls, data: bytes, name: str = "the image") -> Recipe:
@@ -341,28 +343,35 @@ class Recipe(Parameters):
         Raises:
             MetadataError: As `from_file`.
         """
-        found = metadata.read_from(io.BytesIO(data), name)
-        return cls._found(found, name, metadata.carried_in(data))
+        found, carried = metadata.read_from(io.BytesIO(data), name), metadata.carried_in(data)
+        places = partial(_places, carried=carried, path=None)
+        return cls.from_said(found, name, carried.origins, places)
 
     @classmethod
-    def _found(
-        cls,
-        found: Mapping[str, Any],
-        name: str,
-        carried: metadata.Carried,
-        path: Path | None = None,
+    def from_said(
+        cls, found: Mapping[str, Any], name: str, origins_text: str, places: origins.Places
     ) -> Recipe:
+        """The recipe in what an image says of itself.
+
+        Args:
+            found: As `nbtool.metadata.read` has it.
+            name: What errors call the image.
+            origins_text: JSON that it carries of its pictures; "" for none.
+            places: Where their pixels may lie.
+
+        Raises:
+            MetadataError: It cannot be used, or only a newer nbtool knows it.
+        """
         try:
             recipe = cls.from_record(found["recipe"])
         except RecipeError as error:
             raise MetadataError(f"{name}: its recipe cannot be used: {error}") from None
         if recipe.unknown:
             raise MetadataError(f"{name} was made by {_newer(recipe.unknown)}")
-        places = partial(_places, carried=carried, path=path)
         said = found.get("inputs")
-        if carried.origins:
+        if origins_text:
             with contextlib.suppress(MetadataError):
-                said = metadata.strict_json(carried.origins)
+                said = metadata.strict_json(origins_text)
         known: Recipe = origins.bound(recipe, said, places, cls.from_record)
         return known.with_past(widths_of(found.get("provenance")))
 

@@ -312,7 +312,7 @@ def name_of(entry: os.DirEntry[str]) -> str:
     return entry.name[:KEY_DIGITS]
 
 
-def stamp_of(entry: os.DirEntry[str]) -> str:
+def stamp_of(entry: os.DirEntry[str] | Path) -> str:
     """A text that is another when the file is; "" where it cannot be told."""
     try:
         now = entry.stat(follow_symlinks=False)

@@ -16,6 +16,7 @@ from nbtool import files
 from nbtool import metadata as texts
 from nbtool._version import __version__
 from nbtool.errors import GenerationError, RecipeError, StoreError
+from nbtool.imaging import reading
 from nbtool.recipes.origins import behind, origins_of
 from nbtool.recipes.parameters import READ, infotext_terms
 from nbtool.recipes.picture import Picture
@@ -204,7 +205,9 @@ class GeneratedImage:
 
     def _converted(self, format: str, origins: Mapping[str, Any] = MappingProxyType({})) -> bytes:
         given, made = self.recipe.to_dict(), self.provenance.to_dict()
-        return texts.converted(self.png, given, made, format, origins)
+        return texts.converted(
+            self.png, given, made, format, origins=origins, digest=reading.digest
+        )
 
     def vary(self, /, **changes: Any) -> GeneratedImage:
         """A new image of the same recipe with some parameters changed."""
@@ -296,6 +299,7 @@ def _texts(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
         "provenance": provenance.to_dict(),
         "version": str(provenance.versions.get("nbtool", __version__)),
         "terms": infotext_terms(given, provenance.pipeline),
+        "digest": reading.digest,
     }
 
 

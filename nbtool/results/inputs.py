@@ -23,7 +23,16 @@ from nbtool.recipes.origins import bound
 from nbtool.recipes.picture import Load, Picture, png
 from nbtool.recipes.recipe import Recipe
 from nbtool.results import records
-from nbtool.results.folder import DELETED, INPUT, INPUTS, KEY_DIGITS, Folder, is_old, name_of
+from nbtool.results.folder import (
+    DELETED,
+    INPUT,
+    INPUTS,
+    KEY_DIGITS,
+    Folder,
+    is_old,
+    name_of,
+    stamp_of,
+)
 from nbtool.results.records import DamagedError, UnusableError
 
 if TYPE_CHECKING:
@@ -46,6 +55,7 @@ class Inputs:
         self._folder = Folder(store)
         self._place = Folder(store / INPUTS)
         self._made = made
+        self._sound: dict[str, str] = {}  # stamps of files when they were looked at, by digest
 
     @property
     def path(self) -> Path:
@@ -61,6 +71,9 @@ class Inputs:
         if picture.is_deferred:
             return
         file = self._file(picture.digest)
+        stamp = stamp_of(file)
+        if stamp and self._sound.get(picture.digest) == stamp:
+            return  # a look decodes it, and every image that is made of it asks
         try:
             self._folder.sure(lambda: self._look(picture.digest))
         except (FileNotFoundError, DamagedError):
@@ -68,6 +81,7 @@ class Inputs:
         except UnusableError:  # left as it is, and nothing takes its place
             return
         else:
+            self._sound[picture.digest] = stamp
             return
         with self._folder.changing(self.path):
             self.path.mkdir(exist_ok=True)

@@ -217,6 +217,10 @@ REFUSED = [
     ({"strength": 0.2}, "strength 0.2 leaves none of the 4 steps; give at least 5"),
     ({"strength": 1.2}, "strength must be .* 0 to 1, got 1.2"),
     ({"mask_image": Image.new("L", (64, 64))}, "mask_image is black all over"),
+    (
+        {"mask_image": np.eye(64, dtype=np.uint8)},
+        r"no value above 1, which is black; give mask \* 255, or an array of bool",
+    ),
     ({"guidance_rescale": 0.5}, "has no guidance_rescale .*StableDiffusionImg2ImgPipeline"),
 ]
 

@@ -241,7 +241,7 @@ def test_a_heic_without_its_plugin_says_what_to_install():
 
 @pytest.mark.parametrize("data", [b"", b"hello", bytes(100)])
 def test_other_bytes_are_no_picture(data):
-    assert refused(data).startswith("the bytes")
+    assert refused(data).startswith("the file")
 
 
 @pytest.mark.parametrize("source", [None, 3, 2.5, object(), {"sha256": "x"}])
@@ -270,7 +270,7 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded():
 
 def test_one_that_only_pillow_would_warn_of_is_refused_without_a_warning(monkeypatch):
     monkeypatch.setattr(reading, "MAX_PIXELS", 23)
-    assert "the bytes has 6 × 4 pixels" in refused(encoded(Image.fromarray(COLOURS)))
+    assert "the file has 6 × 4 pixels" in refused(encoded(Image.fromarray(COLOURS)))
     assert "6 × 4 pixels" in refused(COLOURS)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from people import SECONDS, find, press, say
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import nbtool
 
@@ -40,9 +41,9 @@ def generate(panel, prompt):
     return panel.generate.gallery.image
 
 
-def drop(panel, picture, name):
+def drop(panel, picture, name, **said_in_it):
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    picture.save(buffer, "PNG", **said_in_it)
     data = buffer.getvalue()
     said = {"id": "1", "name": name, "size": len(data), "others": 0}
     for content, buffers in (({"picture": said}, []), ({"piece": {"id": "1"}}, [data])):
@@ -124,6 +125,19 @@ def test_a_file_of_nbtool_is_asked_about_once(panel, tmp_path):
     helped._said(None, {"piece": {"id": ""}}, [data])
     panel.join(SECONDS)
     assert helped.asked == ""  # it was dropped on the picture
+
+
+def test_a_file_of_nbtool_that_was_painted_on_begins_a_chain(panel):
+    data = io.BytesIO(generate(panel, "a red star").png)
+    with Image.open(data) as opened:
+        texts, edited = PngInfo(), opened.convert("RGB")
+        texts.add_text("nbtool", opened.info["nbtool"])
+    edited.paste("white", (8, 8, 24, 24))
+    drop(panel, edited, "star.png", pnginfo=texts)
+    assert panel.prompt_help.asked == "star.png"  # its settings are of use
+    panel.prompt_help._said(None, {"answer": "start"}, [])
+    image = panel.settings.parameters()["image"]
+    assert (image.name, image.recipe) == ("star", None)
 
 
 def test_a_mask_of_another_size_and_several_pictures_stay_what_they_are(panel):

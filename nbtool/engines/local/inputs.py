@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 KEPT = 8  # pictures that are ready for a pipeline
 WHOLE = 3  # pictures of any size, as they were given
 _BLACK = "mask_image is black all over, so nothing would change; make white in it what is to be made anew"
+_ZERO_OR_ONE = (
+    "mask_image has no value above 1, which is black; give mask * 255, or an array of bool"
+)
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,10 @@ def _why_not(
     pixels: _Pixels, own: tuple[int, int], size: tuple[int, int], mode: str, padding: int | None
 ) -> str:
     """Why a mask frees nothing of a picture that is so large; "" if it frees something."""
-    mask = masks.as_mask(pixels.load())
+    picture = pixels.load()
+    mask = masks.as_mask(picture)
     if masks.is_empty(mask):
-        return _BLACK
+        return _black(picture)
     try:
         _worked_at(_resized(mask, own, STRETCH), size, mode, padding)
     except RecipeError as error:
@@ -148,10 +152,17 @@ def _coloured(pixels: _Pixels) -> Image:
 
 @lru_cache(WHOLE)
 def _mask(pixels: _Pixels) -> Image:
-    mask = masks.as_mask(pixels.load())
+    picture = pixels.load()
+    mask = masks.as_mask(picture)
     if masks.is_empty(mask):
-        raise RecipeError(_BLACK)
+        raise RecipeError(_black(picture))
     return mask
+
+
+def _black(picture: Image) -> str:
+    """What is said of a mask that frees nothing."""
+    has_ones = "A" not in picture.getbands() and picture.convert("L").getextrema() == (0, 1)
+    return _ZERO_OR_ONE if has_ones else _BLACK
 
 
 @lru_cache(KEPT)

@@ -295,12 +295,19 @@ class Worker:
             if len(self._runs) > 1:
                 decided = making.widths, making.exact
                 self._decided.update((recipe.key, decided) for recipe in recipes)
-        for write in writes:
+        for place, write in enumerate(writes):
             self._unwritten.put((run, write))
-            try:
-                self._writing.wake()
-            except RuntimeError:  # the system starts no thread
-                self._write()
+            # A writer goes on until nothing is left. The last wake comes when all are there, the
+            # first before they may be too many; more than there are writers only take time.
+            if place == 0 or place > len(writes) - WRITERS:
+                self._wake_a_writer()
+
+    def _wake_a_writer(self) -> None:
+        try:
+            self._writing.wake()
+        except RuntimeError:  # the system starts no thread
+            while self._write() is not None:
+                pass
 
     def _can_do_better(
         self, run: Run, making: Making, recipes: Sequence[Recipe], error: BaseException

@@ -9,7 +9,7 @@ from nbtool.background import Fail, Loop
 from nbtool.display.progress import status
 from nbtool.job import jobs
 from nbtool.live.feed import sendable
-from nbtool.panel.collection.varied import varied
+from nbtool.recipes.parameters import extent
 from nbtool.text import ellipsized, printable
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _said(name: str, job: Job) -> dict[str, Any]:
     said = {
         "id": name,
         "prompt": ellipsized(job.sweep.base.prompt, MAX_PROMPT) or "no prompt",
-        "axes": varied({axis.name: len(axis) for axis in job.sweep.axes}),
+        "axes": extent({axis.name: len(axis) for axis in job.sweep.axes}),
         "model": printable(job.model),
         "state": job.state,
         "status": status(progress),

@@ -9,7 +9,7 @@ import ipywidgets
 
 from nbtool.errors import StoreError
 from nbtool.live.feed import sendable
-from nbtool.panel.collection.varied import varied
+from nbtool.recipes.parameters import extent
 from nbtool.results.given_names import MAX_NAME
 from nbtool.results.grid_records import said_of
 from nbtool.text import ellipsized, printable
@@ -39,7 +39,7 @@ class Sweeps:
     def listed(self) -> list[dict[str, Any]]:
         """What there is to say of each, the newest first."""
         return [
-            dict(sendable(summary.record(there) | {"axes": varied(summary.axes) or NO_AXES}))
+            dict(sendable(summary.record(there) | {"axes": extent(summary.axes) or NO_AXES}))
             for summary, there in reversed(self._store.grids.listed())
         ]
 
@@ -96,6 +96,6 @@ class Sweeps:
 def suggested(grid: Labelled) -> str:
     """A name of what a sweep is about: its prompt and its axes."""
     prompt = ellipsized(printable(" ".join(grid.base.prompt.split())), MAX_PROMPT)
-    axes = varied({axis.name: len(axis) for axis in grid.swept})
+    axes = extent({axis.name: len(axis) for axis in grid.swept})
     whole = " · ".join(filter(None, [prompt, axes or NO_AXES]))
     return ellipsized(whole, MAX_NAME - ROOM)

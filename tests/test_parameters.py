@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from nbtool import RecipeError
+from nbtool import Recipe, RecipeError
 from nbtool.catalogue import families
 from nbtool.panel.fields import OPEN, Field
 from nbtool.recipes import checks
 from nbtool.recipes.parameters import Row, extent
+from nbtool.results.image import settings
 
 PACKAGE = Path(__file__).parents[1] / "nbtool"
 BEFORE = "    model: str | None = row("
@@ -169,3 +170,8 @@ def _given(row, value):
 )
 def test_how_many_values_axes_have_is_said_in_words(lengths, words):
     assert extent(lengths) == words
+
+
+@pytest.mark.parametrize(("steps", "said"), [(1, "1 step"), (8, "8 steps")])
+def test_a_caption_says_how_many_steps(steps, said):
+    assert settings(Recipe(num_inference_steps=steps)) == [said]

@@ -32,7 +32,8 @@ class Row:
         check: What it may be.
         about: What it is, for the documentation.
         label: For people; "" where they do not see it.
-        caption: Its words in a caption, with `{names}` of parameters; None: its label and value.
+        caption: Its words in a caption, with `{names}` of parameters, and `{name:noun}` for so many
+            of them; None: its label and value.
         infotext: Its name in AUTOMATIC1111's infotext, where it has one that is not always there.
         as_infotext: Its value there, by the value here, the pipeline's class in diffusers and the
             scheduler's; None where it has none.
@@ -108,7 +109,7 @@ class Parameters:
         about="Decides the starting noise, 0 to 2⁶⁴ - 1. None or -1: drawn before the run.",
     )  # fmt: skip
     num_inference_steps: int | None = row(
-        None, whole(1, 1000), label="Steps", caption="{num_inference_steps} steps", example="20",
+        None, whole(1, 1000), label="Steps", caption="{num_inference_steps:step}", example="20",
         about="Denoising steps, 1 to 1000.",
     )  # fmt: skip
     guidance_scale: float | None = row(

@@ -27,7 +27,7 @@ from nbtool.results import records
 from nbtool.results.carrying import packed
 from nbtool.results.folder import DELETED
 from nbtool.silence import mild
-from nbtool.text import digits, printable, shown, warn
+from nbtool.text import count, digits, printable, shown, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -303,12 +303,21 @@ def _texts(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
     }
 
 
+class _Said:
+    """A value in a caption: `{name}` says it, `{name:step}` how many steps."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __format__(self, noun: str) -> str:
+        if noun:
+            return count(self._value, noun)
+        return digits(self._value) if isinstance(self._value, float) else str(self._value)
+
+
 def settings(recipe: Recipe) -> list[str]:
     """What a recipe sets besides its prompt, in words; what it leaves open is left out."""
-    given = {
-        name: digits(value) if isinstance(value, float) else value
-        for name, value in recipe.in_words().items()
-    }
+    given = {name: _Said(value) for name, value in recipe.in_words().items()}
     parts = []
     for row in READ:
         if row.words:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import warnings
@@ -192,6 +193,22 @@ def test_what_others_have_written_there_makes_no_picture_unusable(gen, tmp_path,
     image = gen("one", image=tmp_path / "red.png", seed=1)
     assert image.chain == [image.recipe]
     assert image.recipe.image == nbtool.Picture(picture)
+
+
+def test_pictures_that_all_name_each_other_are_read_in_no_time(gen, tmp_path):
+    picture = Image.new("RGB", (64, 64), "red")
+    digests = [f"{number:064x}" for number in range(16)]
+    each = [{"sha256": digest, "mode": "RGB", "size": [64, 64]} for digest in digests]
+    recipe = {**Recipe(prompt="one", seed=1).to_dict(), "image": each}
+    origins = {digest: {"name": digest[-2:], "recipe": recipe} for digest in digests}
+    texts = PngInfo()
+    said = {"schema": 1, "recipe": recipe, "provenance": {}, "inputs": origins}
+    texts.add_text("nbtool", json.dumps({**said, "pixels": reading.digest(picture)}))
+    picture.save(tmp_path / "red.png", pnginfo=texts)
+    image = gen("two", image=tmp_path / "red.png", seed=2)
+    (found,) = Store(gen.store.path)
+    assert [one.name for one in found.recipe.image.recipe.image] == [n[-2:] for n in digests]
+    assert found.chain[-1] == image.recipe
 
 
 def test_exif_that_leads_nowhere_makes_no_picture_unusable(gen, tmp_path):

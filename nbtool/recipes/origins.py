@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 from nbtool.errors import RecipeError
@@ -49,31 +48,56 @@ def bound(
         places: Where the pixels of a picture may lie.
         read: Makes a recipe of its dictionary.
     """
-    known = partial(_known, origins=_origins_in(said, read), places=places)
-    return recipe.with_pictures(known)
+    return recipe.with_pictures(_Known(_origins_in(said, read), places))
 
 
 def behind(recipe: Any, *, deep: bool = True) -> Iterator[Picture]:
     """The pictures with pixels that a recipe is made from, and those that are behind them.
 
+    Those that more than one of them is made from come once.
+
     Args:
         recipe: The recipe.
         deep: False: only those without which it cannot be made again.
     """
+    return _behind(recipe, deep, {})
+
+
+def _behind(recipe: Any, deep: bool, met: dict[int, Picture]) -> Iterator[Picture]:
     for picture in recipe.pictures:
+        if id(picture) in met:
+            continue
+        met[id(picture)] = picture
         if not picture.is_deferred:
             yield picture
         if picture.earlier is not None and (deep or picture.is_deferred):
-            yield from behind(picture.earlier, deep=deep)
+            yield from _behind(picture.earlier, deep, met)
 
 
-def _known(picture: Picture, origins: Mapping[str, Origin], places: Places) -> Picture:
-    said = origins.get(picture.digest, Origin())
-    others = {digest: one for digest, one in origins.items() if digest != picture.digest}
-    known = partial(_known, origins=others, places=places)
-    earlier = (getattr(said, what) or getattr(picture, what) for what in _STEPS)
-    picture = picture.with_past(*(one and one.with_pictures(known) for one in earlier))
-    return picture.bound(*places(picture)).called(picture.name or said.name)
+class _Known:
+    """Gives pictures what is known of them, each once: a few that name each other lead on many ways."""
+
+    def __init__(self, origins: Mapping[str, Origin], places: Places) -> None:
+        self._origins = origins
+        self._places = places
+        self._found: dict[int, tuple[Picture, Picture]] = {}  # as it was, as it is known now
+        self._under_way: set[str] = set()  # none is made of itself
+
+    def __call__(self, picture: Picture) -> Picture:
+        if id(picture) not in self._found:
+            self._found[id(picture)] = picture, self._known(picture)
+        return self._found[id(picture)][1]
+
+    def _known(self, picture: Picture) -> Picture:
+        digest = picture.digest
+        is_new = digest not in self._under_way
+        said = self._origins.get(digest, Origin()) if is_new else Origin()
+        earlier = [getattr(said, what) or getattr(picture, what) for what in _STEPS]
+        self._under_way.add(digest)
+        picture = picture.with_past(*(one and one.with_pictures(self) for one in earlier))
+        if is_new:
+            self._under_way.discard(digest)
+        return picture.bound(*self._places(picture)).called(picture.name or said.name)
 
 
 def _origins_in(said: object, read: Callable[[Mapping[str, Any]], Any]) -> dict[str, Origin]:

@@ -184,9 +184,23 @@ class _Comm:
 _HOLDING: ContextVar[Telling | None] = ContextVar("nbtool telling", default=None)
 
 
-def _hold(widget: Any) -> None:
-    if telling := _HOLDING.get():
-        telling.hold(widget)
+def hold_too(before: Callable[[Any], None] | None) -> Callable[[Any], None]:
+    """What ipywidgets calls for each widget that is made; it has room for one such call.
+
+    Args:
+        before: The one that was there, as of a front end which makes the comms itself.
+    """
+
+    def hold(widget: Any) -> None:
+        if before:
+            before(widget)
+        telling = _HOLDING.get()
+        if telling and widget.comm is None:
+            telling.hold(widget)
+
+    return hold
 
 
-ipywidgets.Widget.on_widget_constructed(_hold)
+ipywidgets.Widget.on_widget_constructed(
+    hold_too(ipywidgets.Widget._widget_construction_callback)  # noqa: SLF001 - nothing else tells
+)

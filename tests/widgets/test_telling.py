@@ -11,7 +11,7 @@ from people import within
 
 import nbtool
 from nbtool.panel.panel import Panel
-from nbtool.panel.telling import Telling, put_off
+from nbtool.panel.telling import Telling, hold_too, put_off
 from nbtool.testing import FakeEngine
 
 
@@ -141,3 +141,20 @@ def test_another_panel_shares_nothing_with_the_first(panel, tmp_path):
     another.join(600)
     assert another.generate.generate.layout is not panel.generate.generate.layout
     another.close()
+
+
+def test_a_front_end_that_makes_the_comms_of_all_widgets_goes_on_doing_so(told, monkeypatch):
+    made = []
+
+    def take(widget):
+        made.append(widget)
+        if isinstance(widget, ipywidgets.Text):
+            widget.comm = comm.create_comm(target_name="its own")
+
+    monkeypatch.setattr(ipywidgets.Widget, "_widget_construction_callback", None)
+    ipywidgets.Widget.on_widget_constructed(hold_too(take))
+    with Telling().holding():
+        text, button = ipywidgets.Text(), ipywidgets.Button()
+    assert [text, button] == [one for one in made if one in (text, button)]
+    assert text.model_id in names(told)
+    assert button.model_id not in names(told)

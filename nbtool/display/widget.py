@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import anywidget
-
-_DONE: dict[type, tuple[type, dict[str, Any]]] = {}
 
 
 class Widget(anywidget.AnyWidget):
@@ -20,9 +18,23 @@ class Widget(anywidget.AnyWidget):
         if "_anywidget_id" not in traits:  # not of anywidget, but of somebody's own
             super().add_traits(**traits)
             return
-        if kind not in _DONE:
+        texts = {name: trait.default_value for name, trait in traits.items()}
+        done = _DONE.get(kind)
+        if done is None or done.texts != texts:  # a module may be set later, or by an instance
             super().add_traits(**traits)
-            _DONE[kind] = type(self), traits
-        self.__class__, known = _DONE[kind]
-        for trait in known.values():
+            _DONE[kind] = _Done(type(self), traits, texts)
+            return
+        self.__class__ = done.kind
+        for trait in done.traits.values():
             trait.instance_init(self)
+
+
+class _Done(NamedTuple):
+    """A kind of widget with its traits, and what they have by default."""
+
+    kind: type
+    traits: dict[str, Any]
+    texts: dict[str, str]
+
+
+_DONE: dict[type, _Done] = {}

@@ -104,11 +104,12 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """Takes it off the page; what it looks at ends, what runs goes on."""
-        for part in (self.generate.gallery, self.generate.detail.stage, self.prompt_help):
+        views = self.sweep.results.children
+        for part in (self.generate.gallery, self.generate.detail.stage, self.prompt_help, *views):
             part.close()
         self._shown.set()
-        self.root.close()
         super().close()
+        self._telling.close()
 
     def join(self, timeout: float | None = None) -> None:
         """Waits until nothing is under way: model, gallery, images, plans.

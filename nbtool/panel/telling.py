@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -37,6 +38,7 @@ class Telling:
     """
 
     def __init__(self) -> None:
+        self._widgets: weakref.WeakSet[Any] = weakref.WeakSet()  # that were made inside
         self._lock = threading.RLock()  # of what follows: any thread may set a trait
         self._held: dict[str, _Comm] = {}  # those that are not told of, by the models' names
         self._put_off: list[Any] = []
@@ -71,8 +73,19 @@ class Telling:
             while self._held:
                 self._tell_of_named(next(iter(self._held)))
 
+    def close(self) -> None:
+        """Closes all of the widgets.
+
+        A box that is left has its closed parts named in its state. ipywidgets can tell no page that
+        is loaded anew of that, nor of anything else that the kernel has.
+        """
+        for widget in list(self._widgets):
+            if widget.comm is not None:
+                widget.close()
+
     def hold(self, widget: Any) -> None:
         """Takes in a widget that is being made."""
+        self._widgets.add(widget)
         for name in LOOKS:
             trait = getattr(type(widget), name, None)
             is_own = trait is None or trait.default_args or trait.default_kwargs

@@ -7,6 +7,7 @@ import threading
 import comm
 import ipywidgets
 import pytest
+from ipywidgets.widgets.widget import _instances
 from people import within
 
 import nbtool
@@ -158,3 +159,17 @@ def test_a_front_end_that_makes_the_comms_of_all_widgets_goes_on_doing_so(told, 
     assert [text, button] == [one for one in made if one in (text, button)]
     assert text.model_id in names(told)
     assert button.model_id not in names(told)
+
+
+def test_a_closed_panel_leaves_no_widget_whose_state_cannot_be_told(tmp_path):
+    before = set(_instances)
+    panel = Panel(nbtool.Generator(engine=FakeEngine(), store=tmp_path / "images"))
+    panel.sweep.add.click()
+    panel.join(600)
+    assert len(_instances) > len(before) + 100
+    panel.close()
+    panel.close()
+    left = [_instances[name] for name in set(_instances) - before]
+    assert len(left) < 10
+    assert all(widget.get_state() for widget in left)
+    panel.join(600)

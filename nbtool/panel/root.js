@@ -43,16 +43,32 @@ function render({ model, el }) {
     toKernel(model, { event: "typed", ...event.detail });
   };
   window.addEventListener("nbtool-typed", typed);
+  const placeOf = (target) => {
+    if (!home()?.contains(target)) return undefined;
+    return /nbtool-at-(\d+)/.exec(target.closest("[class*='nbtool-at-']")?.className)?.[1];
+  };
+  const tell = (place, chosen) => toKernel(model, { event: "chosen", place: Number(place), chosen });
   const choose = (event) => {
     const { target, type } = event;
     const kind = { change: "select", click: "input[type=checkbox]" }[type];
-    if (lost || !target.matches?.(kind) || !home()?.contains(target)) return;
-    const place = /nbtool-at-(\d+)/.exec(target.closest("[class*='nbtool-at-']")?.className)?.[1];
+    if (lost || !target.matches?.(kind)) return;
+    const place = placeOf(target);
     if (place === undefined) return;
     event.stopImmediatePropagation(); // else ipywidgets would say it too, by another way
-    const chosen = type === "change" ? target.selectedIndex : target.checked;
-    toKernel(model, { event: "chosen", place: Number(place), chosen });
+    tell(place, type === "change" ? target.selectedIndex : target.checked);
   };
+  // Of a text, ipywidgets says no more until the kernel has taken what it said before: a press has
+  // to bring the rest of it along.
+  const written = new Map();
+  const write = ({ target }) => {
+    const place = target.matches?.("input[type=text], textarea") ? placeOf(target) : undefined;
+    if (place !== undefined) written.set(place, target);
+  };
+  const tellWritten = () => {
+    for (const [place, field] of written) if (field.isConnected) tell(place, field.value);
+    written.clear();
+  };
+  window.addEventListener("input", write, true);
   window.addEventListener("change", choose, true);
   window.addEventListener("click", choose, true);
 
@@ -78,6 +94,7 @@ function render({ model, el }) {
     if (lost) line.scrollIntoView({ block: "nearest" });
     if (lost) return;
     if (!toKernel(model, { event: "ping" })) return lose();
+    tellWritten();
     waiting ??= setTimeout(() => {
       waiting = undefined;
       if (!lost) say(kernel?.status === "busy" ? BUSY : SILENT);
@@ -152,6 +169,7 @@ function render({ model, el }) {
     leave();
     window.removeEventListener("keydown", press, true);
     window.removeEventListener("nbtool-typed", typed);
+    window.removeEventListener("input", write, true);
     window.removeEventListener("change", choose, true);
     window.removeEventListener("click", choose, true);
     model.off("msg:custom", receive);

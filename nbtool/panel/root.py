@@ -39,7 +39,7 @@ class Root(Widget):
         self._on("seen", lambda _: action())
 
     def on_chosen(self, action: Callable[[Mapping[str, Any]], None]) -> None:
-        """Something is chosen from a list, or ticked."""
+        """Something is chosen from a list, or ticked, or was typed before a press."""
         self._on("chosen", action)
 
     def copy(self, text: str) -> None:

@@ -21,7 +21,8 @@ from ipywidgets.widgets.trait_types import InstanceDict
 TARGET = "jupyter.widget"
 NAMED = "IPY_MODEL_"  # how the state of a widget names another
 LOOKS = ("layout", "style")
-CHOSEN = (ipywidgets.Dropdown, ipywidgets.Checkbox)
+TEXTS = (ipywidgets.Text, ipywidgets.Textarea)
+CHOSEN = (ipywidgets.Dropdown, ipywidgets.Checkbox, *TEXTS)
 
 
 class Telling:
@@ -43,7 +44,7 @@ class Telling:
         self._held: dict[str, _Comm] = {}  # those that are not told of, by the models' names
         self._put_off: list[Any] = []
         self._looks: dict[type, Any] = {}
-        self._chosen: dict[int, Any] = {}  # those in which something is chosen
+        self._chosen: dict[int, Any] = {}  # those in which something is chosen or typed
 
     @staticmethod
     def current() -> Telling:
@@ -98,9 +99,11 @@ class Telling:
         self._held[NAMED + comm.comm_id] = comm
 
     def choose(self, said: Mapping[str, Any]) -> None:
-        """Takes what was chosen in one of them, as a browser says it."""
+        """Takes what was chosen or typed in one of them, as a browser says it."""
         widget = self._chosen[said["place"]]
-        if isinstance(widget, ipywidgets.Dropdown):
+        if isinstance(widget, TEXTS):  # not told again: more may have been typed there
+            widget.set_state({"value": said["chosen"]})
+        elif isinstance(widget, ipywidgets.Dropdown):
             widget.index = said["chosen"]
         else:
             widget.value = said["chosen"]

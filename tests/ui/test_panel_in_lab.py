@@ -391,6 +391,25 @@ def test_presses_and_what_is_set_before_them_come_in_order_however_long_the_kern
     assert notebook.errors == []
 
 
+def test_a_sweep_has_the_values_that_were_typed_however_long_the_kernel_is_busy(lab):
+    wait = "import os, time\nwhile not os.path.exists('over'): time.sleep(0.05)"
+    notebook = lab.notebook([PANEL, wait], kernel=OLDER_KERNEL)
+    notebook.run(0)
+    panel = Shown(notebook)
+    panel.fill(Prompt="a star", Steps=2)
+    panel.tab("Sweep")
+    notebook.run(1, wait=False)
+    panel.field("Values").fill("")
+    panel.field("Values").press_sequentially("1, 2, 3")
+    panel.button("Run").click()
+    notebook.path.with_name("over").touch()
+    notebook.execute("panel.join()")
+    scales = sorted(image.recipe.guidance_scale for image in nbtool.Store(notebook.store))
+    assert scales == [1, 2, 3]
+    expect(panel.field("Values")).to_have_value("1, 2, 3")
+    assert notebook.errors == []
+
+
 def test_a_hostile_prompt_stays_text(panel):
     panel.fill(Prompt=HOSTILE, Steps=2, Model=HOSTILE)
     panel.button("Generate").click()

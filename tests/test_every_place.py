@@ -522,6 +522,7 @@ def test_whatever_call_fails_nothing_is_lost_and_the_same_call_works(
         call = *drive.calls[place], errno.errorcode[code], "lasting" if lasting else "once"
         if not folder.exists():
             copied(start(name), folder)
+        index._KNOWN.clear()  # as in the good folder, which nothing was known of either
         with Drive(folder, fail=place, code=code, lasting=lasting):
             result = told(operation, folder)
         # Silence means that all went well.

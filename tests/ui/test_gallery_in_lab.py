@@ -27,7 +27,9 @@ FEW = f"""
 import nbtool
 from nbtool.testing import FakeEngine
 gen = nbtool.Generator(engine=FakeEngine(num_inference_steps=1, width=32, height=32))
-gen.grid("a picture", seed=range({FEW_IMAGES // 2}), width=[32, 96])
+texts = ["a picture", "a picture of many things " * 6]
+for n in range({FEW_IMAGES}):
+    gen(texts[n % 2], seed=n // 2, width=[32, 96][n // 2 % 2])
 gen.panel()
 """
 WAITING = "engine.hold(1); jobs = [gen.submit(f'job {n}', seed=range(5)) for n in range(3)]"

@@ -19,7 +19,7 @@ def test_a_grid_fills_while_its_cell_runs_and_leaves_the_table(lab):
         notebook.run(1, wait=False)
         expect(view.locator("img").nth(3)).to_be_visible()
     expect(view).to_have_count(0)  # done
-    expect(notebook.output(1).first).to_contain_text("40 images")
+    expect(notebook.output(1).filter(has_text="40 images").first).to_be_visible()
     expect(notebook.output(1).locator(".nbtool-grid img")).to_have_count(40)
     notebook.run(2)
     expect(notebook.output(2).first).to_contain_text("40 already in the store")

@@ -2,6 +2,7 @@
 // view; Python knows what is beside.
 
 const BLURRED = 1.5; // from here on, one sees that an enlargement is smoothed
+const FULL = 0.9; // of the height there is: then all of it is taken, and what is below stays there
 const WIDE = 1200; // pixels; in a wider panel, the gallery takes the rest
 
 // How many pixels of the screen one of the picture takes, where so many are wanted on its shorter
@@ -42,6 +43,7 @@ function render({ model, el }) {
     const scale = scaleIn(room.map((side) => sharp * side), [width, height], sharp * half) / sharp;
     image.style.width = `${width * scale}px`;
     image.style.height = `${height * scale}px`;
+    figure.style.minHeight = height * scale > FULL * room[1] ? `${room[1]}px` : "";
     image.classList.toggle("pixels", width * scale * sharp >= BLURRED * image.naturalWidth);
   };
   // A landscape that would be low beside the form goes below it.

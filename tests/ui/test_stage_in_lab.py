@@ -20,7 +20,7 @@ gen.panel()
 WINDOWS = ((1280, 900), (1280, 1080), (1920, 1080), (720, 900))
 # Three frames: the picture is there, has a place, and the rest is arranged around it.
 SETTLED = """async image => {
-  await image.decode();
+  await image.decode().catch(() => image.decode());
   for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
 }"""
 # Of the panel, scrolled to its top: the sides of the picture and the room that there is.

@@ -34,11 +34,11 @@ CUT = """element => {
   return pen.measureText(value || placeholder).width > room;
 }"""
 # From the last field of the search that is seen to the beginning of the tiles, in pixels.
-ABOVE_TILES = """library => {
-  const fields = [...library.querySelectorAll(".nbtool-search-fields > *")];
+ABOVE_TILES = """gallery => {
+  const fields = [...gallery.querySelectorAll(".nbtool-search-fields > *")];
   const seen = fields.filter(one => one.checkVisibility({ visibilityProperty: true }));
   const end = Math.max(...seen.map(one => one.getBoundingClientRect().bottom));
-  return library.querySelector(".nbtool-tiles").getBoundingClientRect().top - end;
+  return gallery.querySelector(".nbtool-tiles").getBoundingClientRect().top - end;
 }"""
 # Whether what can be done with the picture is on one screen with it.
 ON_ONE_SCREEN = """panel => {

@@ -6,10 +6,13 @@ gen.grid("a red star on a white background", seed=range(4), guidance_scale=[1, 3
 ```
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbtool._version import __version__
-from nbtool.catalogue import add_model
+from nbtool.catalogue import add_model, loras
+from nbtool.catalogue.loras import add_lora, add_loras
+from nbtool.display import progress
 from nbtool.display.save import save_images as save
 from nbtool.errors import (
     AxisError,
@@ -18,6 +21,7 @@ from nbtool.errors import (
     MetadataError,
     ModelError,
     NbtoolError,
+    PartError,
     RecipeError,
     StoreError,
 )
@@ -28,8 +32,12 @@ from nbtool.imaging.outpainting import FEATHER, Sides
 from nbtool.job import Job, cancel, jobs
 from nbtool.machine.probe import hardware
 from nbtool.panel.maker import use_by_default
+from nbtool.recipes import lora_axes
 from nbtool.recipes.axes import paired, random_seeds, replace
+from nbtool.recipes.axis import Axis
 from nbtool.recipes.extending import extended
+from nbtool.recipes.lora_axes import Adding
+from nbtool.recipes.loras import Loras
 from nbtool.recipes.picture import Picture, Pictures, pictures
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.provenance import Provenance
@@ -51,6 +59,7 @@ if TYPE_CHECKING:
 
 use_by_default(Generator)
 Picture.remember_by(recipe_of)
+Loras.resolve_by(partial(loras.resolve, say=progress.say))
 
 
 def __getattr__(name: str) -> Any:
@@ -85,6 +94,33 @@ def unload() -> None:
     from nbtool.engines import local
 
     local.unload()
+
+
+def lora(source: Any, weights: Any = 1.0) -> Axis | Adding:
+    """An axis of a LoRA's weights, of several LoRAs, or two axes of both; it adds to `loras`.
+
+        gen.grid("a fox", ink=nbtool.lora("ink.safetensors", [0, 0.5, 1]), seed=range(4))
+        gen.grid("a fox", nbtool.lora("loras/"), seed=range(4))          # which one
+        gen.grid("a fox", which=nbtool.lora("loras/*.safetensors", [0.5, 1]))   # which × weight
+
+    Two such axes are a grid of stacks: each adds its own to what the recipe has. Of a LoRA that is
+    there already the weights add up. One that is missing or broken fails its own cells alone.
+
+    Args:
+        source: A .safetensors file, a name that `nbtool.add_lora` gave, an id on the hub such as
+            "org/name/file.safetensors@revision"; or several of them, a folder, a pattern; None
+            among several is an image without. Of a dict the values, with its keys as labels.
+        weights: One or several, from -20 to 20; a pair inside a list has a weight for the text
+            encoder of its own: [(0.8, 0.4), 1].
+
+    Returns:
+        An axis; of several LoRAs with several weights two, the second of which has the name of
+        the first with `_weight` after it.
+
+    Raises:
+        RecipeError: A weight is out of range, or the source is of no use.
+    """
+    return lora_axes.axes(source, weights, loras.several)
 
 
 def outpaint(
@@ -171,6 +207,7 @@ __all__ = [
     "ModelError",
     "NbtoolError",
     "Panel",
+    "PartError",
     "Picture",
     "Pictures",
     "Plan",
@@ -182,11 +219,14 @@ __all__ = [
     "Store",
     "StoreError",
     "__version__",
+    "add_lora",
+    "add_loras",
     "add_model",
     "cancel",
     "grids",
     "hardware",
     "jobs",
+    "lora",
     "models",
     "outpaint",
     "paint",

@@ -123,6 +123,13 @@ class RecipeError(NbtoolError, ValueError):
     """A parameter is unknown, out of range or of the wrong kind."""
 
 
+class PartError(RecipeError):
+    """A file that a recipe names, such as a LoRA, is not here or of no use.
+
+    In a sweep the cells that need it fail, and the others are made.
+    """
+
+
 class AxisError(RecipeError):
     """The axes of a sweep do not make sense."""
 

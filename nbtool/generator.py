@@ -14,7 +14,15 @@ from nbtool.engines.base import Engine, Exacting, Fitting, Renewing, check, is_e
 from nbtool.engines.local import LocalEngine
 from nbtool.engines.placed import Placed
 from nbtool.environment import default_folder
-from nbtool.errors import AxisError, ModelError, NbtoolError, RecipeError, StoreError, unknown_name
+from nbtool.errors import (
+    AxisError,
+    ModelError,
+    NbtoolError,
+    PartError,
+    RecipeError,
+    StoreError,
+    unknown_name,
+)
 from nbtool.fitting.plans import MemoryPlan, best_plan
 from nbtool.fitting.roster import choose_model
 from nbtool.grid import Grid
@@ -205,11 +213,17 @@ class Generator:
         work = 0.0
         steps = Steps(self.store, keep=False)
         checked: set[str] = set()
+        unfit: PartError | None = None
         for _, recipe in sweep:
             left = [recipe]
             while left:
                 one = left.pop()
-                check(self.engine, one, checked)
+                try:
+                    check(self.engine, one, checked)
+                except PartError as error:  # its cells fail
+                    unfit = unfit or error
+                    keys.add(one.key)
+                    continue
                 if (key := one.key) in keys:
                     continue
                 keys.add(key)
@@ -218,6 +232,8 @@ class Generator:
                     pixels += paces.pixels(one)
                     work += paces.work(one)
                     left += steps.before(one)
+        if unfit and not checked:
+            raise unfit
         return Plan(
             cells=len(sweep),
             images=len(keys),

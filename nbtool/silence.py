@@ -208,6 +208,10 @@ def _quiet_hub(undo: ExitStack) -> None:
     _ignore(undo, module="huggingface_hub")
 
 
+def _quiet_peft(undo: ExitStack) -> None:
+    _ignore(undo, module="peft")
+
+
 def _quiet_pillow(undo: ExitStack) -> None:
     _ignore(undo, module="PIL")
 
@@ -218,6 +222,7 @@ def _quiet_figures(undo: ExitStack) -> None:
 
 quiet = Silence(_quiet_libraries)  # diffusers and transformers: what matters, nbtool says
 quiet_hub = Silence(_quiet_hub)  # the hub's client: what matters of it, its errors say
+quiet_peft = Silence(_quiet_peft)  # PEFT, of several adapters in one network
 quiet_pillow = Silence(_quiet_pillow)  # Pillow, of pictures that are read: the errors say it
 quiet_figures = Silence(_quiet_figures)  # matplotlib, of letters that its font lacks
 

@@ -180,7 +180,7 @@ def test_a_file_whose_pixels_were_changed_begins_a_chain(gen, tmp_path, end):
         '{"recipe": {"image": "cat.png"}, PIXELS}',
         '{"recipe": {"image": {"recipe": {"image": 5}}}, PIXELS}',
         '{"recipe": {}, "schema": 2, PIXELS}',
-        '{"recipe": {"loras": {}}, PIXELS}',
+        '{"recipe": {"later": {}}, PIXELS}',
         '{"recipe": {}, "provenance": {"widths": 5}, "pixels": {}}',
         pytest.param('{"recipe": ' * 5000, id="deep"),
     ],

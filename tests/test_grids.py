@@ -352,7 +352,7 @@ def edit(path, change):
 
 def newer_fields(said):
     said["colour"] = "blue"
-    said["base"]["loras"] = {"a": 1}
+    said["base"]["later"] = {"a": 1}
     said["axes"][0]["unit"] = "px"
     said["axes"][0]["edits"][0]["mask"] = {"of": 1}
 
@@ -361,7 +361,7 @@ def test_fault_57_what_a_newer_nbtool_kept_is_used_and_kept(gen, kept):
     said = edit(kept, newer_fields)
     grid = opened(gen)
     assert len(grid) == 2
-    assert grid.base.unknown == {"loras": {"a": 1}}
+    assert grid.base.unknown == {"later": {"a": 1}}
     grid.name = "suns"
     assert json.loads(file_of(gen).read_text()) == said | {"name": "suns"}
     with pytest.raises(StoreError, match="another grid"):  # what it does is not known here

@@ -264,7 +264,7 @@ def test_what_a_killed_process_leaves_locked_is_opened(tmp_path, without_locks, 
 
 def test_a_mistake_is_named_and_the_others_work(gen, presets):
     said = json.loads(presets.path.read_text())
-    said["presets"] |= {"bad": {"guidance_scale": "x"}, "newer": {"prompt": "y", "loras": {"a": 1}}}
+    said["presets"] |= {"bad": {"guidance_scale": "x"}, "newer": {"prompt": "y", "later": {"a": 1}}}
     said["since"] = "2.0"
     presets.path.write_text(json.dumps(said))
     assert gen("a fox", preset="ink").recipe.prompt == "a fox, ink drawing"
@@ -273,7 +273,7 @@ def test_a_mistake_is_named_and_the_others_work(gen, presets):
     with pytest.warns(UserWarning, match="'bad'|'newer'"):
         assert list(presets) == ["ink", "soft"]
     assert presets.names() == ["ink", "soft", "bad", "newer"]
-    assert "'loras'" in repr(presets)
+    assert "'later'" in repr(presets)
     with pytest.raises(nbtool.StoreError, match="'newer' is not changed: it has 'loras'"):
         presets["newer"] = Preset(prompt="z")
     presets.rename("bad", "still bad")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from nbtool import Picture, Recipe, RecipeError, Refine
 from nbtool.recipes.checks import CHOICE, PARTS, PICTURE, REAL, TEXT, WHOLE
+from nbtool.recipes.loras import Lora, Loras
 from nbtool.recipes.parameters import PARAMETERS, ROWS
 from nbtool.schedulers import CLASS_NAMES, SHORT_NAMES, canonical
 
@@ -32,6 +33,20 @@ PICTURES = [
 SIDES = st.integers(2, 1024).map(lambda n: 8 * n)
 
 
+WEIGHTS = st.floats(-20, 20)
+LORA = st.builds(
+    Lora,
+    st.text(max_size=9),
+    st.text("0123456789abcdef", min_size=12, max_size=12),
+    WEIGHTS,
+    st.none() | WEIGHTS,
+)
+WITH_PARTS = {
+    "refine": st.builds(Refine, scale=st.floats(1, 8), strength=st.floats(0, 1)),
+    "loras": st.lists(LORA, max_size=3, unique_by=lambda lora: lora.digest).map(Loras),
+}
+
+
 def values(row):
     """All that a parameter may be."""
     low, high = row.check.low, row.check.high
@@ -45,7 +60,7 @@ def values(row):
             [*row.check.choices, *(sorted(CLASS_NAMES) if row.name == "scheduler" else [])]
         ),
         PICTURE: lambda: st.sampled_from(PICTURES),
-        PARTS: lambda: st.builds(Refine, scale=st.floats(1, 8), strength=st.floats(0, 1)),
+        PARTS: lambda: WITH_PARTS[row.name],
     }[row.kind]()
     return st.none() | found if row.rest is None else found
 
@@ -321,10 +336,10 @@ def test_fault_36_escapes_and_line_breaks_are_spelled_out():
 
 def test_fault_57_what_a_newer_nbtool_wrote_is_part_of_a_recipe(complete):
     given = complete.to_dict()
-    newer = Recipe.from_record(given | {"loras": {"b": 1, "a": [True, None]}})
+    newer = Recipe.from_record(given | {"later": {"b": 1, "a": [True, None]}})
     assert newer != complete
     assert newer.key != complete.key
-    assert newer.to_json().startswith('{"guidance_scale":5.0,"height":32,"loras":{"a":[true,null],')
+    assert newer.to_json().startswith('{"guidance_scale":5.0,"height":32,"later":{"a":[true,null],')
     assert newer == Recipe.from_record(newer.to_dict())
     assert len({newer, Recipe.from_record(newer.to_dict()), complete}) == 2
     changed = newer.replace(seed=8)

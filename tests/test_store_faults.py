@@ -24,7 +24,7 @@ from nbtool.recipes.recipe import key_of
 from nbtool.testing import FakeEngine
 
 UNREADABLE = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.EACCES, errno.ENAMETOOLONG)
-NEWER = {"loras": {"outline": 0.8, "a": [1, True, None]}}
+NEWER = {"later": {"outline": 0.8, "a": [1, True, None]}}
 pytestmark = pytest.mark.usefixtures("quiet")
 needs_symlinks = pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
 
@@ -274,10 +274,10 @@ def test_fault_57_a_newer_recipe_is_shown_and_saved_but_not_made(gen, image, tmp
     found = gen.store[recipe.key]
     assert found.recipe == recipe != image.recipe
     assert found.recipe.unknown == NEWER
-    assert "loras" in found.caption
+    assert "later" in found.caption
     for make in (lambda: gen(found.recipe), lambda: gen.plan([found.recipe]), lambda: gen.grid(
         found.recipe, seed=[1, 2])):  # fmt: skip
-        with pytest.raises(RecipeError, match=r"a newer nbtool: it has loras=.*; update nbtool"):
+        with pytest.raises(RecipeError, match=r"a newer nbtool: it has later=.*; update nbtool"):
             make()
     for suffix in ("png", "jpg", "webp"):
         said = read(stored.save(tmp_path / f"saved.{suffix}"))

@@ -47,6 +47,7 @@ class Family:
         tokens: That it reads of a prompt; None: as many as its tokenizer says.
         sigmas: Whether it decides the noise levels of its steps itself.
         several: Whether one call makes several images, each as it would be alone.
+        loras: Whether it loads LoRAs.
         ways: What it can do, and how.
     """
 
@@ -58,6 +59,7 @@ class Family:
     tokens: int | None = None
     sigmas: bool = False
     several: bool = True
+    loras: bool = True
     ways: Ways = field(default_factory=dict)
 
 
@@ -151,6 +153,7 @@ def family(pipeline: str) -> Family:
         multiple=16,
         sigmas="sigmas" in call,
         several=False,  # not tried
+        loras=_loads_loras(pipeline),
         ways={TEXT: Way(pipeline)},
     )
 
@@ -189,6 +192,13 @@ def takes(pipeline: str, name: str) -> bool:
     if name in TABLED:
         return name in family(pipeline).takes
     return name in _arguments(pipeline)
+
+
+def _loads_loras(pipeline: str) -> bool:
+    with importing("diffusers", pipeline):
+        import diffusers
+
+        return hasattr(getattr(diffusers, pipeline, None), "load_lora_weights")
 
 
 @cache

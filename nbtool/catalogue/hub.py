@@ -11,9 +11,10 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from nbtool.text import warn
 BRANCH = "main"
 WORKERS = 4  # files at once
 TRIES = 3  # of a file whose connection breaks
+MANY = 10  # files that a message names
 TOLD_EVERY = 0.2  # seconds
 LEAVING = 5  # seconds that the end of the process waits for connections
 _CONFIGS = ("config.json", "scheduler_config.json")
@@ -121,6 +123,41 @@ class Repository:
                 tally = _Tally(self.name, sum(missing.values()), report)
                 self._get(commit, list(missing), tally)
 
+    def file(self, name: str, report: Report) -> Path:
+        """One file of it, from the cache if it is there.
+
+        Args:
+            name: Of the file in it; "": its only .safetensors file.
+            report: Told how far it is; what it raises stops the download.
+
+        Raises:
+            ModelError: It cannot be had, or there is none or more than one that it could be.
+        """
+        with explained(self.name, self.revision):
+            from huggingface_hub import constants, try_to_load_from_cache
+
+            def cached(revision: str) -> Path | None:
+                found = try_to_load_from_cache(
+                    self.name, name, cache_dir=constants.HF_HUB_CACHE, revision=revision
+                )
+                return Path(found) if isinstance(found, str) else None
+
+            if name and (there := cached(self.revision)):
+                return there
+            commit, sizes = self._listing()
+            name = name or _only(self.name, sizes)
+            if name not in sizes:
+                raise ModelError(f"{self.name} has no file {name}; it has {_told(sizes)}")
+            if there := cached(commit):
+                return there
+            with _turn(self.name, report):
+                _check_room(self.name, sizes[name])
+                self._get(self.revision, [name], _Tally(self.name, sizes[name], report))
+            found = cached(self.revision) or cached(commit)
+        if found is None:
+            raise ModelError(f"{self.name} changed on the hub in this moment; try again")
+        return found
+
     def _has(self, commit: str, name: str) -> bool:
         from huggingface_hub import constants, try_to_load_from_cache
 
@@ -164,6 +201,26 @@ class Repository:
 
         with quiet_hub():
             _side_by_side(get, names, tally)
+
+
+def _only(repository: str, names: Iterable[str]) -> str:
+    """The only file of a repository that holds weights."""
+    found = [name for name in names if name.endswith(".safetensors")]
+    if len(found) != 1:
+        raise ModelError(
+            f"{repository} has {len(found) or 'no'} .safetensors files"
+            + (
+                f"; name one of them: {_told(f'{repository}/{name}' for name in found)}"
+                * bool(found)
+            )
+        )
+    return found[0]
+
+
+def _told(names: Iterable[str]) -> str:
+    """The first few names, for a message."""
+    first = list(islice(names, MANY + 1))
+    return ", ".join(first[:MANY]) + (", …" if len(first) > MANY else "") or "none"
 
 
 def _side_by_side(get: Callable[[str], None], names: list[str], tally: _Tally) -> None:

@@ -10,13 +10,14 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from nbtool import schedulers
-from nbtool.catalogue import asking, identity, weights
+from nbtool.catalogue import asking, identity, loras, weights
 from nbtool.catalogue.facts import DENOISERS, Facts
 from nbtool.catalogue.families import Family, family, takes, why_not
 from nbtool.catalogue.origin import Origin
 from nbtool.catalogue.verbs import IMAGE, INPAINT, Way, Ways
-from nbtool.errors import ModelError, RecipeError
+from nbtool.errors import ModelError, PartError, RecipeError
 from nbtool.imaging import fitting
+from nbtool.recipes.loras import Lora
 from nbtool.recipes.parameters import AT_REST, SELECTIVE
 from nbtool.recipes.picture import each
 from nbtool.recipes.recipe import Recipe
@@ -155,6 +156,8 @@ class Model(Origin):
                 f"clip_skip must be at most {self._text_layers}, the layers of "
                 f"{self.name}'s text encoder; got {recipe.clip_skip}"
             )
+        for lora in recipe.loras or ():
+            self._check_lora(lora)
         name, facts = str(recipe.scheduler), self.facts
         unfit = schedulers.unfit(name, facts.scheduler, facts.prediction_type)
         if name in schedulers.OWN_SIGMAS and self.family.sigmas and name != facts.scheduler:
@@ -164,6 +167,41 @@ class Model(Origin):
         own, steps = self._scheduler, recipe.num_inference_steps or 1
         if own and (reason := schedulers.unusable(name, own, steps)):
             raise RecipeError(f"{reason}; change that, or take another scheduler")
+
+    def _check_lora(self, lora: Lora) -> None:
+        """Refuses a LoRA that cannot act on it, as far as its file's header tells.
+
+        Raises:
+            RecipeError: It takes none at all.
+            PartError: It is not here, or is for another model.
+        """
+        if not self.family.loras:
+            raise RecipeError(
+                f"{self.name} takes no LoRAs (its pipeline, {self.facts.pipeline}, does not load "
+                f"them); leave loras out"
+            )
+        said = loras.facts(lora)
+        if not self.is_described:
+            return
+        reads = said.network == "unet" and self._reads
+        if said.network in DENOISERS and said.network != self.denoiser:
+            why = f"it changes a {said.network}, and this model has a {self.denoiser}"
+        elif said.reads and reads and said.reads != reads:
+            why = f"it reads prompts {said.reads} numbers wide, and this model has {reads}"
+        else:
+            return
+        base = f" (it says: {said.base})" if said.base else ""
+        raise PartError(
+            f"the LoRA {lora.name} is for another kind of model than {self.name}: {why}{base}; take "
+            f"one that was trained for this model"
+        )
+
+    @cached_property
+    def _reads(self) -> int | None:
+        """How wide what its unet reads of a prompt is."""
+        config = weights.read_json(self.folder / self.denoiser / "config.json")
+        width = config.get("cross_attention_dim")
+        return width if isinstance(width, int) else None
 
     @cached_property
     def ways(self) -> Ways:

@@ -6,6 +6,7 @@ https://huggingface.co/docs/safetensors#format.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -309,6 +310,24 @@ def header(path: Path) -> dict[str, Any]:
         return tensors
     lost = f"it ends after {size:,} bytes" if 8 + length + end > size else "its header is damaged"
     raise ModelError(f"{path} is corrupt ({lost}); delete it and download it again")
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file that is whole says of itself, beside its tensors."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        said = json.loads(file.read(length)).get("__metadata__")
+    return {str(name): str(value) for name, value in (said or {}).items()}
+
+
+def tensors_hash(path: Path) -> str:
+    """The beginning of the SHA-256 of a safetensors file without its header; others say "AutoV3"."""
+    with path.open("rb") as file:
+        file.seek(8 + int.from_bytes(file.read(8), "little"))
+        digest = hashlib.sha256()
+        while piece := file.read(2**24):
+            digest.update(piece)
+    return digest.hexdigest()[:12]
 
 
 def check(path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import nbtool
 from nbtool import files
+from nbtool.catalogue import loras
 from nbtool.cli.benchmark import pace
 from nbtool.cli.options import parsed
 from nbtool.cli.parameters import several, single
@@ -332,6 +333,18 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
+def _loras(options: argparse.Namespace) -> int:
+    found = loras.several(options.folder)
+    rows = loras.table([Path(options.folder)] if found is None else found)
+    if not rows:
+        raise RecipeError(f"{options.folder} holds no .safetensors files")
+    if options.json:
+        print(json.dumps([row.to_dict() for row in rows], indent=2))
+    else:
+        print("\n".join(map(str, rows)))
+    return 0 if any(row.fault is None for row in rows) else 1
+
+
 def _kind(output: Path) -> str:
     known = dict.fromkeys(save.WRITERS, "sheet") | {".html": "page", ".zip": "images"}
     return known.get(output.suffix.lower(), "images")
@@ -380,5 +393,6 @@ RUNS = {
     "presets": _presets,
     "check": _check,
     "models": _models,
+    "loras": _loras,
     "lab": _lab,
 }

@@ -17,19 +17,21 @@ Run = Callable[[argparse.Namespace], int]
 EXIT_CODES = "exit codes: 0 all was done, 1 something failed, 2 wrong use, 130 interrupted"
 PARAMETERS = (
     "Parameters are written name=value: "
-    + " ".join(f"{row.name}={row.example}" for row in READ if row.example)
+    + " ".join(f"{row.name}={row.example}" for row in READ if row.example and row.name != "loras")
     + ". There are also "
     + ", ".join(
         row.name
         for row in READ
-        if not (row.example or row.network or row.name in ("prompt", "refine"))
+        if not (row.example or row.network or row.name in ("prompt", "refine", "loras"))
     )
-    + "; refine_scale=1.5 refine_strength=0.4 for a second pass; and preset=ink, one of those that "
+    + "; lora:ink.safetensors=0.8 for a LoRA, with a weight for the text encoder of its own "
+    "lora:ink.safetensors=0.8/0.4; refine_scale=1.5 refine_strength=0.4 for a second pass; and preset=ink, one of those that "
     "the store has (nbtool presets)."
 )
 SEVERAL = (
     "Several values, separated by | or as a range, make an axis: 'seed=0-3' "
-    "'guidance_scale=1-7 (+2)' 'scheduler=euler|ddim' 'image=photos/*.png'. A {word} in the prompt is filled by "
+    "'guidance_scale=1-7 (+2)' 'scheduler=euler|ddim' 'image=photos/*.png' lora:ink.safetensors=0,0.5,1. lora=my-loras/ "
+    "lora_weight=0.5,1 is an axis of all LoRAs in a folder, and one of weights. A {word} in the prompt is filled by "
     "'word=red|blue'. Quotes keep the shell from taking | ( and spaces for its own."
 )
 # What each does, and how it is typed.
@@ -83,6 +85,12 @@ COMMANDS = {
         "say which models run here, and how",
         "Lists the models that nbtool knows by name, and estimates whether they run here, and how.",
         "nbtool models",
+    ),
+    "loras": (
+        "say what the LoRAs in a folder are for",
+        ("Lists the LoRAs of a folder: what each was trained for, its rank, and the words that it "
+        "was trained with. No weights are loaded."),
+        "nbtool loras my-loras",
     ),
     "lab": (
         "open JupyterLab on a copy of the notebooks",
@@ -199,7 +207,8 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     found["check"].add_argument(
         "--benchmark", action="store_true", help="also make some images, and say how fast"
     )
-    for name in ("images", "check", "models"):
+    found["loras"].add_argument("folder", help="of .safetensors files, or one of them")
+    for name in ("images", "check", "models", "loras"):
         found[name].add_argument("--json", action="store_true", help="for programs")
     found["lab"].add_argument(
         "folder", nargs="?", type=files.expanded, default=Path("nbtool-notebooks"),

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import nbtool
-from nbtool.errors import RecipeError
+from nbtool.errors import AxisError, RecipeError
 from nbtool.imaging import reading
 from nbtool.recipes import templates
 from nbtool.recipes.axes import PRESET, unfilled
 from nbtool.recipes.checks import REAL, TEXT, WHOLE
+from nbtool.recipes.loras import Loras
 from nbtool.recipes.parameters import PARAMETERS, PICTURES, ROWS
+from nbtool.recipes.ranges import parse_range
 from nbtool.recipes.refinement import CHECKS
 
 SECOND = "refine_"  # before the names of a second pass
+LORA = "lora:"  # before what names a LoRA
+WHICH, AMOUNT = "lora", "lora_weight"  # which of several, and how strongly each acts
 OPTIONS = {
     "model": "--model NAME",
     "revision": "--model NAME, which has one",
@@ -32,14 +36,16 @@ def single(prompt: str, arguments: Sequence[str]) -> dict[str, Any]:
     """
     parameters: dict[str, Any] = {}
     for name, text in _pairs(prompt, arguments):
-        value = _pictures(name, text) if name in PICTURES else _number(name, text)
+        value: Any = _pictures(name, text) if name in PICTURES else _number(name, text)
+        if name.startswith(LORA):
+            value = _weights(name, text)
         if _holds_several(name, text, value):
             asked = shlex.join(["nbtool", "grid", prompt, *arguments])
             raise RecipeError(
                 f"{name}={text} holds several values; for more than one image: {asked}"
             )
         parameters[name] = value
-    return _refined(prompt, parameters)
+    return _refined(prompt, _with_loras(prompt, parameters))
 
 
 def several(prompt: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -49,15 +55,53 @@ def several(prompt: str, arguments: Sequence[str]) -> dict[str, Any]:
         RecipeError: One is not written as such.
     """
     found = {name: _values(name, text) for name, text in _pairs(prompt, arguments)}
-    return _refined(prompt, found)
+    return _refined(prompt, _with_loras(prompt, found))
 
 
 def _holds_several(name: str, text: str, value: Any) -> bool:
-    if name in PICTURES:
+    if name in PICTURES or name.startswith(LORA):
         return isinstance(value, list)
     several = isinstance(value, str) if _is_number(name) else "|" in text
     literal = name in ROWS and ROWS[name].kind == TEXT
     return several and not literal and any(sign in text.strip()[1:] for sign in "|-,[(")
+
+
+def _weights(name: str, text: str) -> Any:
+    """One weight of a LoRA or a list of them; 0.8/0.4 has one for the text encoder of its own.
+
+    Raises:
+        RecipeError: It is none.
+    """
+    found: list[Any] = []
+    for piece in text.replace("|", ",").split(",") if "/" in text else [text.replace("|", ",")]:
+        try:
+            pair = [
+                number for part in piece.split("/") for number in parse_range(part, whole=False)
+            ]
+        except AxisError:
+            raise RecipeError(
+                f"{name}={text} is no weight; write {name}=0.8, {name}=0,0.5,1, or {name}=0.8/0.4 "
+                f"with a weight for the text encoder of its own"
+            ) from None
+        found += [tuple(pair)] if "/" in piece else pair
+    return found[0] if len(found) == 1 else found
+
+
+def _with_loras(prompt: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The same with LoRAs as the parameter `loras`, and those that vary as axes of their own."""
+    words = templates.names(prompt)
+    own = {n.removeprefix(LORA): value for n, value in parameters.items() if n.startswith(LORA)}
+    rest = {n: value for n, value in parameters.items() if not n.startswith(LORA)}
+    if fixed := {source: value for source, value in own.items() if not isinstance(value, list)}:
+        rest["loras"] = fixed
+    for source, weights in own.items():
+        if isinstance(weights, list):
+            rest[Loras.found(source).name] = nbtool.lora(source, weights)
+    if WHICH in rest and WHICH not in words:
+        sources, amount = rest.pop(WHICH), rest.pop(AMOUNT, "1")
+        several = sources.split("|") if isinstance(sources, str) and "|" in sources else sources
+        rest[WHICH] = nbtool.lora(several, _weights(AMOUNT, str(amount)))
+    return rest
 
 
 def _refined(prompt: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +136,13 @@ def _pairs(prompt: str, arguments: Sequence[str]) -> list[tuple[str, str]]:
             raise RecipeError(
                 f"{argument}: a second pass is written refine_scale=1.5 refine_strength=0.4"
             )
-        if (_is_number(name) or name in PICTURES) and not value.strip():
+        if name == "loras" and name not in words:
+            raise RecipeError(
+                f"{argument}: a LoRA is written lora:ink.safetensors=0.8; several are "
+                f"lora=one.safetensors|two.safetensors, or a folder"
+            )
+        numeric = _is_number(name) or name.startswith(LORA)
+        if (numeric or name in PICTURES) and not value.strip():
             example = ROWS[name].example.strip("'") if name in ROWS else ""
             raise RecipeError(f"{name}= has no value; write {name}={example or 1}")
         pairs[name] = value
@@ -134,6 +184,8 @@ def _values(name: str, text: str) -> Any:
     """One value or several: a range string for numbers, texts between bars for the others."""
     if name in PICTURES:
         return _pictures(name, text)
+    if name.startswith(LORA):
+        return _weights(name, text)
     if _is_number(name):
         number = _number(name, text)
         return text.replace("|", ",") if isinstance(number, str) else number

@@ -12,7 +12,7 @@ from nbtool import environment
 from nbtool.background import Loop
 from nbtool.engines.base import Engine, check, foretold, is_exact
 from nbtool.engines.placed import Placed
-from nbtool.errors import GenerationError, NbtoolError, StoreError
+from nbtool.errors import GenerationError, NbtoolError, PartError, StoreError
 from nbtool.grid import Grid
 from nbtool.job.account import Account
 from nbtool.job.line import AHEAD, Line, Turn
@@ -59,7 +59,7 @@ class Job:
         self._engine = engine
         self._store = store
         self._origin = _origin(sweep, engine, store, defaults or {})
-        cells, from_pictures = _checked(sweep, engine)
+        cells, from_pictures, unfit = _checked(sweep, engine)
         counts = Progress(total=len(cells), drawn=sweep.drawn, drawn_apart=sweep.drawn_apart)
         self._account = Account(cells, counts)
         for note in (*sweep.notes, *foretold(engine, sweep)):
@@ -70,7 +70,7 @@ class Job:
             sweep, engine, store,
             account=self._account, share=self._share, turn=turn, generate=generate,
             again=partial(_again, engine=engine, store=store, generate=generate),
-            steps=Steps(store, keep=True) if from_pictures else None,
+            steps=Steps(store, keep=True) if from_pictures else None, unfit=unfit,
         )  # fmt: skip
         line.enter(self, turn)
         try:
@@ -271,10 +271,12 @@ def _origin(sweep: Sweep, engine: Engine, store: Store, defaults: Mapping[str, A
     return Origin(store.grids, generator, sweep.words, sweep.drawn, sweep.fixed)
 
 
-def _checked(sweep: Sweep, engine: Engine) -> tuple[dict[str, list[Index]], bool]:
+def _checked(
+    sweep: Sweep, engine: Engine
+) -> tuple[dict[str, list[Index]], bool, dict[str, PartError]]:
     """The cells that each image stands in, by its key, in the order in which they are made.
 
-    And whether any is made from pictures.
+    And whether any is made from pictures, and what is wrong with those that name what is of no use.
 
     Raises:
         RecipeError: The engine refuses one.
@@ -282,12 +284,16 @@ def _checked(sweep: Sweep, engine: Engine) -> tuple[dict[str, list[Index]], bool
     cells: dict[str, list[Index]] = {}
     checked: set[str] = set()
     from_pictures = False
+    unfit: dict[str, PartError] = {}
     for index in order(sweep):
         recipe = sweep.recipe(index)
-        check(engine, recipe, checked)
+        try:
+            check(engine, recipe, checked)
+        except PartError as error:
+            unfit[recipe.key] = error
         from_pictures |= bool(recipe.sources)
         cells.setdefault(recipe.key, []).append(index)
-    return cells, from_pictures
+    return cells, from_pictures, unfit
 
 
 def _again(

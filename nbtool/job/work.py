@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped, is_exact
-from nbtool.errors import GenerationError, RecipeError, StoreError, without_secrets
+from nbtool.errors import (
+    GenerationError,
+    PartError,
+    RecipeError,
+    StoreError,
+    without_secrets,
+)
 from nbtool.results.steps import told
 from nbtool.results.store import Listing, Store
 
@@ -42,6 +48,7 @@ class Work:
         generate: What an image is given to make others like it.
         again: Makes a recipe that failed once more.
         steps: What must be made before; None where nothing is made from pictures.
+        unfit: By its key, why an image cannot be made.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class Work:
         generate: Callable[[Recipe], GeneratedImage],
         again: Callable[[Recipe], Any],
         steps: Steps | None,
+        unfit: Mapping[str, PartError],
     ) -> None:
         self._sweep = sweep
         self._keys = account.cells.keys()
@@ -67,6 +75,7 @@ class Work:
         self._generate = generate
         self._again = again
         self._steps = steps
+        self._unfit = unfit
         self._earlier: dict[str, Recipe] = {}  # made before, and in no cell
         self._moved = False  # whether it is to go on with another priority
         self._stored = Listing(())  # what the store has
@@ -77,8 +86,11 @@ class Work:
 
         Raises:
             StoreError: It cannot be read; or it cannot be written, and does not have all there is.
+            PartError: None can be made, and none is there.
         """
         self._stored = self._store.listing()
+        if not any(key in self._stored or key not in self._unfit for key in self._keys):
+            raise next(iter(self._unfit.values()))
         # A store that may only be read still gives what it has.
         if not all(key in self._stored for key in self._keys):
             self._store.prepare()
@@ -92,6 +104,9 @@ class Work:
         """All of it."""
         # Compared with a listing first: only what is there needs to be read and verified.
         missing = [key for key in self._keys if not (key in self._stored and self._take(key))]
+        for key in self._unfit.keys() & missing:
+            self._fail(key, str(self._unfit[key]))
+        missing = [key for key in missing if key not in self._unfit]
         if missing and not self._account.cancelled and not self._prepared:
             self._store.prepare()
         for keys in self._in_turn(missing):

@@ -19,7 +19,7 @@ from nbtool.machine import containers
 from nbtool.machine.hardware import GIB, Disk, Gpu, Hardware, choose, float_support
 from nbtool.silence import importing
 
-PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 EXTRAS = ("xformers", "bitsandbytes", "torchao")  # used where they are installed
 NVIDIA_TIMEOUT = 10  # seconds; a driver in trouble may never answer
 

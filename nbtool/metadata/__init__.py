@@ -14,7 +14,7 @@ from nbtool.metadata.files import (
     restored,
     said_by,
 )
-from nbtool.metadata.infotext import to_infotext
+from nbtool.metadata.infotext import lora_hashes, to_infotext
 from nbtool.metadata.text import strict_json
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "carrying",
     "converted",
     "encode",
+    "lora_hashes",
     "read",
     "read_from",
     "read_whole",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from nbtool import schedulers
 
 # Terms that are not always there, in the order in which that program writes them.
-_ORDER = ("Clip skip", "Eta DDIM", "CFG Rescale")
+_ORDER = ("Clip skip", "Eta DDIM", "CFG Rescale", "Lora hashes")
+_NO_TAG = re.compile("[:<>\n]")
 
 
 def to_infotext(
@@ -40,11 +42,29 @@ def to_infotext(
     values |= {name: terms[name] for name in sorted(terms, key=_place)}
     values["Version"] = f"nbtool {version}"
 
-    lines = [_printable(recipe.get("prompt", ""))]
+    tags = map(_tag, recipe.get("loras", ()))
+    lines = [" ".join(filter(None, [_printable(recipe.get("prompt", "")), *tags]))]
     if negative := recipe.get("negative_prompt"):
         lines.append("Negative prompt: " + _printable(negative))
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in values.items()))
     return "\n".join(lines)
+
+
+def lora_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
+    """The term that says which LoRAs were used: their names as in the prompt, and their hashes."""
+    said = ", ".join(f"{_tag_name(name)}: {digest}" for name, digest in hashes.items())
+    return {"Lora hashes": said} if said else {}
+
+
+def _tag(lora: Mapping[str, Any]) -> str:
+    """A LoRA in the prompt; a weight of its own for the text encoder goes first."""
+    both = [lora[name] for name in ("text_weight", "weight") if name in lora]
+    return f"<lora:{':'.join([_tag_name(lora['name']), *map(_number, both)])}>"
+
+
+def _tag_name(name: str) -> str:
+    own = name.rpartition("/")[2].removesuffix(".safetensors")
+    return _printable(_NO_TAG.sub("_", own))
 
 
 def _place(name: str) -> int:

@@ -13,13 +13,15 @@ from numbers import Number
 from typing import Any
 
 from nbtool.errors import AxisError, RecipeError, unknown_name
-from nbtool.recipes import given, picture_labels, templates
+from nbtool.recipes import given, lora_axes, picture_labels, templates
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.checks import as_integer, is_bool
 from nbtool.recipes.completing import SUITED, Completing, Fitting, acting, padding_by, padding_of
 from nbtool.recipes.given import Several
 from nbtool.recipes.labels import canonical
-from nbtool.recipes.parameters import PARAMETERS, PICTURES, check_names, checked
+from nbtool.recipes.lora_axes import Adding
+from nbtool.recipes.loras import Loras
+from nbtool.recipes.parameters import COMPOSED, PARAMETERS, PICTURES, check_names, checked
 from nbtool.recipes.preset import TEXTS as PROMPTS
 from nbtool.recipes.preset import Preset, chosen
 from nbtool.recipes.ranges import MAX_VALUES
@@ -182,7 +184,15 @@ class Sweep:
             own = {name: text for name in PROMPTS if (text := getattr(refine, name))}
             own = {name: templates.filled(text, words, swaps) for name, text in own.items()}
             changes[REFINE] = refine.replace(**own)
-        return recipe.replace(**changes)
+        return recipe.replace(**changes, **_with_added(edits, changes, recipe))
+
+
+def _with_added(edits: Sequence[Edit], changes: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """The parameters to which edits add, taken out of those that are set."""
+    if not any(edit.loras for edit in edits):
+        return {}
+    before = changes.pop("loras", recipe.loras) or Loras()
+    return {"loras": before.plus(lora_axes.added(edits))}
 
 
 def sweep(
@@ -286,14 +296,26 @@ def _recipes_among(prompts: object) -> list[Recipe]:
     return recipes
 
 
+def _named(given: Axis | Adding, name: str) -> tuple[Axis, ...]:
+    """Axis objects under the name by which they were given."""
+    if isinstance(given, Adding):
+        return given.named(name)
+    if given.edits[0].loras:
+        return (lora_axes.named(given, name),)
+    return (dataclasses.replace(given, name=name),)
+
+
 def _checked_axes(axes: Iterable[object]) -> Iterator[Axis]:
     for axis in axes:
-        if not isinstance(axis, Axis):
+        if isinstance(axis, Adding):
+            yield from axis.named(lora_axes.NAME)
+        elif not isinstance(axis, Axis):
             raise AxisError(
                 f"after the prompt come axes such as nbtool.paired(…) or nbtool.replace(…), "
                 f"got {shown(axis)}; give parameters by name"
             )
-        yield axis
+        else:
+            yield axis
 
 
 def _sorted_out(
@@ -307,8 +329,8 @@ def _sorted_out(
     fixed: dict[str, Any] = {}
     words: dict[str, str] = {}
     for name, value in parameters.items():
-        if isinstance(value, Axis):
-            found.append(dataclasses.replace(value, name=name))
+        if isinstance(value, (Axis, Adding)):
+            found += _named(value, name)
         elif isinstance(value, Refining):
             fixed[name] = value.first
             found += map(_refined, value.varied, value.varied.values())
@@ -350,7 +372,7 @@ def _checked(name: str, values: list[Any]) -> tuple[Any, ...]:
     if name == "seed":
         drawn = iter(random_seeds(max(1, column.count(None))))
         column = [next(drawn) if value is None else value for value in column]
-    if None in column and name != REFINE:  # without a second pass
+    if None in column and name not in COMPOSED - PICTURES:  # without one
         raise AxisError(f"{name} has a value None; leave it out or name the value")
     return tuple(column)
 
@@ -368,7 +390,9 @@ def _labels(name: str, values: Sequence[Any]) -> Sequence[Any]:
     """What values are called that were given no labels."""
     if name in PICTURES:
         return picture_labels.labels(values)
-    return [value and value.in_words for value in values] if name == REFINE else values
+    if name in COMPOSED:
+        return [value and value.in_words for value in values]
+    return values
 
 
 def _parts(name: str, column: Sequence[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from nbtool.errors import AxisError
 from nbtool.recipes import given, refinement
 from nbtool.recipes.labels import Lookup, parts
+from nbtool.recipes.loras import Lora
 from nbtool.recipes.parameters import PICTURES, called, checked, extent, titled
 from nbtool.recipes.picture import Picture, Pictures
 from nbtool.recipes.preset import Preset
@@ -32,6 +33,8 @@ class Edit(NamedTuple):
     preset: Preset | None = None  # what it sets besides gives way to all parameters above
     refine: Mapping[str, Any] = {}  # of the second pass
     fits: Mapping[str, Any] = {}  # what suits the above, where nothing else is said
+    loras: Mapping[str, Lora | None] = {}  # added to those there are, each in a slot of its own
+    weights: Mapping[str, tuple[float, float | None]] = {}  # of the LoRA in a slot
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Axis:
     def called(self) -> str:
         """Its name for people, with the labels of the parameters it sets; words keep their own."""
         edit = self.edits[0]
-        if edit.words or edit.swap:
+        if edit.words or edit.swap or edit.loras or edit.weights:
             return printable(self.name)
         if edit.refine:
             return titled(self.name)
@@ -85,6 +88,10 @@ class Axis:
     def captions(self) -> tuple[str, ...]:
         """What is said of an image at each position: "Guidance 5", "Width 512 · Height 768"."""
         names = [called(name) for name in self.edits[0].parameters]
+        if self.edits[0].loras:
+            return tuple(map(_added, self.edits))
+        if self.edits[0].weights:
+            return tuple(f"weight {text}" for text in self.texts)
         if len(names) < 2:
             return tuple(f"{self.called} {text}" for text in self.texts)
         said = (zip(names, texts, strict=True) for texts in parts(self.labels))
@@ -163,6 +170,12 @@ class Axis:
             name: {e.parameters[name]: part for e, part in zip(self.edits, called, strict=True)}
             for name, called in zip(self.edits[0].parameters, parts, strict=True)
         }
+
+
+def _added(edit: Edit) -> str:
+    """What is said of the LoRAs that a position adds."""
+    added = [lora.in_words for lora in edit.loras.values() if lora and any(lora.weights)]
+    return " + ".join(added) or "without"
 
 
 def along(axes: Iterable[Axis]) -> str:

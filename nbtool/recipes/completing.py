@@ -18,7 +18,7 @@ SIZE = ("width", "height")
 SUITED = (*SIZE, STRENGTH)  # what a picture may decide where it is left open
 PADDING = "mask_padding"
 _DECIDE = PICTURES | {PADDING}
-_NOTHING = _DECIDE | {"refine"}  # None says that there is none, and leaves nothing open
+_NOTHING = _DECIDE | {"refine", "loras"}  # None says that there is none, and leaves nothing open
 
 Fitting = Callable[[Recipe], Mapping[str, Any]]
 

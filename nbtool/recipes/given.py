@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 from nbtool.errors import AxisError
 from nbtool.recipes.checks import PARTS, PICTURE, REAL, WHOLE, as_number, narrowed
+from nbtool.recipes.loras import Loras
 from nbtool.recipes.parameters import ROWS
 from nbtool.recipes.picture import Pictures
 from nbtool.recipes.ranges import MAX_VALUES, parse_range
 from nbtool.text import shown
 
+LORAS = "loras"
 _PIXELS = "uifb"  # kinds of dtypes that are no texts and no objects
 
 
@@ -77,6 +79,8 @@ def taken(name: str, value: Any, kind: str = "") -> Any:
         return Several(listed(name, numbers(name, value, kind)))
     if kind in (PICTURE, PARTS) and _is_one(value):
         return value
+    if name == LORAS and _is_stack(value):
+        return value
     if isinstance(value, Mapping):
         return Several(listed(name, value.values()), [_label(name, key) for key in value])
     return Several(listed(name, value)) if is_several(value) else value
@@ -101,6 +105,13 @@ def _is_one(value: Any) -> bool:
     return (
         hasattr(value, "detach") or getattr(getattr(value, "dtype", None), "kind", "O") in _PIXELS
     )
+
+
+def _is_stack(value: Any) -> bool:
+    """Whether it is LoRAs that act together, not several such with labels of their own."""
+    if isinstance(value, Mapping):
+        return not any(one is None or isinstance(one, (Mapping, Loras)) for one in value.values())
+    return isinstance(value, Loras)
 
 
 def word(name: str, value: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from nbtool.recipes.axes import Index, Sweep
 from nbtool.recipes.axis import Axis
@@ -17,7 +18,7 @@ def order(sweep: Sweep) -> Iterator[Index]:
 
     Cells for which the networks themselves must be changed, say by another model, come together.
     """
-    changing = [i for i, axis in enumerate(sweep.axes) if axis.parameters & NETWORK]
+    changing = [i for i, axis in enumerate(sweep.axes) if _changes_networks(axis)]
     others = [i for i in range(len(sweep.axes)) if i not in changing]
     inner = [_places(sweep.axes[i]) for i in others]
     for outer in itertools.product(*(range(sweep.shape[i]) for i in changing)):
@@ -40,6 +41,19 @@ def spread(axes: Sequence[Sequence[int]]) -> Iterator[Index]:
     for shift in itertools.product(*shifts):
         for step in range(len(axes[longest])):
             yield tuple(axis[(step + by) % len(axis)] for axis, by in zip(axes, shift, strict=True))
+
+
+def _changes_networks(axis: Axis) -> bool:
+    """Whether its positions want other networks, or other LoRAs in them."""
+    if axis.parameters & NETWORK:
+        return True
+    loras = [edit.loras or edit.parameters.get("loras") or () for edit in axis.edits]
+    return len({tuple(sorted(_keys(one))) for one in loras}) > 1
+
+
+def _keys(loras: Any) -> Iterator[str]:
+    of_a_slot = loras.values() if isinstance(loras, Mapping) else loras
+    return (lora.key for lora in of_a_slot if lora)
 
 
 def _places(axis: Axis) -> Sequence[int]:

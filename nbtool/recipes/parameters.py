@@ -15,8 +15,9 @@ from typing import Any
 
 from nbtool import schedulers
 from nbtool.errors import RecipeError, unknown_name
-from nbtool.recipes import checks, refinement
+from nbtool.recipes import checks, loras, refinement
 from nbtool.recipes.checks import PARTS, PICTURE, REAL, TEXT, WHOLE, Check, real, whole
+from nbtool.recipes.loras import Loras
 from nbtool.recipes.picture import Picture, Pictures
 from nbtool.recipes.refinement import Refine
 from nbtool.text import digits, plural, printable
@@ -173,6 +174,11 @@ class Parameters:
     refine: Refine | None = row(  # noqa: RUF009
         None, refinement.check, label="Second pass", caption="then {refine}",
         about="A second pass over the image, enlarged: nbtool.refine(scale=1.5, strength=0.4).",
+    )  # fmt: skip
+    loras: Loras | None = row(  # noqa: RUF009
+        None, loras.check, label="LoRAs", caption="with {loras}", example="{'ink.safetensors': 0.8}",
+        about="LoRAs and their weights, from -20 to 20: {'ink.safetensors': 0.8}; a pair has a weight "
+        "for the text encoder of its own: (0.8, 0.4).",
     )  # fmt: skip
     model: str | None = row(
         None, checks.text, label="Model", caption="", network=True,

@@ -28,6 +28,8 @@ class Provenance:
         versions: Those of nbtool and of the libraries.
         inputs: By the SHA-256 of a picture whose pixels were gone when it was made again: that of
             the pixels that stood in for them.
+        hashes: By the names of LoRAs and the like the beginnings of the SHA-256 of their tensors, as
+            other programs name them ("AutoV3").
         notes: What the engine had to say, such as a prompt cut short.
         unknown: What a newer nbtool wrote beside or in place of that, as it stood; not compared.
     """
@@ -44,12 +46,18 @@ class Provenance:
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unknown: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in KINDS} | {"notes": list(self.notes)}
-        for name in ("pipeline", "widths", "inputs"):  # as versions wrote it that did not know them
+        for name in (
+            "pipeline",
+            "widths",
+            "inputs",
+            "hashes",
+        ):  # as versions wrote it that did not know them
             if not values[name]:
                 del values[name]
         return values | self.unknown
@@ -76,6 +84,7 @@ KINDS: dict[str, Any] = {
     "created": str,
     "versions": dict,
     "inputs": dict,
+    "hashes": dict,
     "notes": (list, tuple),
 }
 

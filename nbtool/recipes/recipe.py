@@ -17,6 +17,7 @@ from nbtool.errors import MetadataError, RecipeError
 from nbtool.imaging import reading
 from nbtool.recipes import origins
 from nbtool.recipes.checks import MAX_SIDE, SIDE_MULTIPLE
+from nbtool.recipes.loras import Loras
 from nbtool.recipes.parameters import (
     AT_REST,
     COMPOSED,
@@ -285,7 +286,7 @@ class Recipe(Parameters):
     @classmethod
     def _recorded(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The values of a dictionary; a picture in it is known by its hash, never by a path."""
-        read = {name: cls.recorded(name, parameters[name]) for name in PICTURES & parameters.keys()}
+        read = {name: cls.recorded(name, parameters[name]) for name in COMPOSED & parameters.keys()}
         return {**parameters, **read}
 
     @classmethod
@@ -295,6 +296,11 @@ class Recipe(Parameters):
         Raises:
             RecipeError: It is none.
         """
+        if name == "loras" and isinstance(value, Mapping):
+            raise RecipeError(
+                f"loras: a recipe has LoRAs by their hash, got {shown(value)}, of which no file is "
+                f"opened; give them themselves: recipe.replace(loras=…)"
+            )
         if name not in PICTURES or value is None or isinstance(value, (Picture, Pictures)):
             return checked(name, value)
         if isinstance(value, (list, tuple)):
@@ -429,13 +435,13 @@ def _enlarged(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return width, height
 
 
-def recorded(value: Picture | Pictures | Refine) -> Any:
+def recorded(value: Picture | Pictures | Refine | Loras) -> Any:
     """What a dictionary has of a value that has parts."""
     return [one.to_dict() for one in value] if isinstance(value, Pictures) else value.to_dict()
 
 
-def _named_value(value: Picture | Pictures | Refine) -> str:
-    if isinstance(value, Refine):
+def _named_value(value: Picture | Pictures | Refine | Loras) -> str:
+    if isinstance(value, (Refine, Loras)):
         return value.in_words
     return " and ".join(one.name or one.key[:8] for one in each(value))
 

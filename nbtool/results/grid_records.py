@@ -17,6 +17,7 @@ from nbtool.recipes import refinement
 from nbtool.recipes.axes import Sweep
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.completing import SUITED
+from nbtool.recipes.loras import Lora, weights
 from nbtool.recipes.parameters import COMPOSED, PARAMETERS, checked, extent
 from nbtool.recipes.preset import Preset
 from nbtool.recipes.recipe import Recipe, recorded
@@ -142,6 +143,7 @@ def _edit_said(edit: Edit) -> dict[str, Any]:
     said["parameters"] = {**edit.parameters, **{n: recorded(v) for n, v in composed.items()}}
     for name in ("recipe", "preset"):
         said[name] = said[name] and said[name].to_dict()
+    said["loras"] = {slot: lora and lora.to_dict() for slot, lora in edit.loras.items()}
     return {name: value for name, value in said.items() if value}
 
 
@@ -156,6 +158,8 @@ def _edit(said: Mapping[str, Any]) -> Edit:
         Preset.from_dict(said["preset"]) if "preset" in said else None,
         {n: refinement.checked(n, v) for n, v in said.get("refine", {}).items()},
         {n: checked(n, v) for n, v in said.get("fits", {}).items() if n in SUITED},
+        {slot: lora and Lora.from_dict(lora) for slot, lora in said.get("loras", {}).items()},
+        {slot: weights(slot, pair) for slot, pair in said.get("weights", {}).items()},
     )
 
 

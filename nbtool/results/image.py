@@ -298,7 +298,7 @@ def _texts(recipe: Recipe, provenance: Provenance) -> dict[str, Any]:
         "recipe": given,
         "provenance": provenance.to_dict(),
         "version": str(provenance.versions.get("nbtool", __version__)),
-        "terms": infotext_terms(given, provenance.pipeline),
+        "terms": infotext_terms(given, provenance.pipeline) | texts.lora_hashes(provenance.hashes),
         "digest": reading.digest,
     }
 

@@ -43,6 +43,7 @@ class Together:
             while waiting or self.forwards.makings:
                 while waiting and self.forwards.room(0, None, len(waiting)):
                     number, (pipeline, kwargs) = waiting.pop(0)
+                    own, text = kwargs.get("adapters", ({}, {}))
                     cell = Making(
                         work=partial(
                             several if "seeds" in kwargs else one,
@@ -51,6 +52,8 @@ class Together:
                         ),
                         done=lambda _, outcome, number=number: outcomes.update({number: outcome}),
                         exact=exact,
+                        adapters=own,
+                        text_adapters=text,
                     )
                     self.forwards.start(cell)
                 self.forwards.tick()
@@ -69,7 +72,7 @@ class Together:
 def one(pipeline, kwargs):
     """The image of one plain call, as diffusers' documentation shows it."""
     generator = torch.Generator().manual_seed(kwargs.get("seed", 0))
-    kwargs = {name: value for name, value in kwargs.items() if name != "seed"}
+    kwargs = {name: v for name, v in kwargs.items() if name not in ("seed", "adapters")}
     return pipeline(**kwargs, generator=generator, output_type="np").images[0]
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nbtool.engines.local.adapters import WEIGHTS, Acting, applied
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,7 +33,8 @@ class Call:
     Attributes:
         leaves: Every tensor and value among the arguments, in order.
         kinds: For each leaf "rows", "list" (of a tensor for each row), "scalar" (a tensor without
-            dimensions, one value for all rows), or "same" (equal in all calls of this signature).
+            dimensions, one value for all rows), "acting" (adapters and their weights for each row),
+            or "same" (equal in all calls of this signature).
         traits: For each leaf what calls of one signature have in common.
         rows: How many samples the call asks about.
         signature: Equal for calls that one forward can answer together.
@@ -51,13 +54,30 @@ class Call:
         return tuple(
             trait
             for trait, kind in zip(self.traits, self.kinds, strict=True)
-            if kind in ("rows", "list")
+            if kind in ("rows", "list", "acting")
         )
 
     @property
     def is_listed(self) -> bool:
         """Whether the network takes lists of samples, and answers with one."""
         return "list" in self.kinds
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """The adapters that act on any of its rows."""
+        return self.leaves[-1].names if self.kinds[-1:] == ("acting",) else frozenset()
+
+    def apart(self) -> Call:
+        """The same call, to be answered beside none in which adapters act otherwise."""
+        without = self.kinds[:-1], self.traits[:-1], self.names[:-1], self.specs[:-1]
+        plain = Call(self.leaves[:-1], *without, self.rows, without)
+        return plain.with_adapters(self.leaves[-1].apart())
+
+    def with_adapters(self, acting: Acting) -> Call:
+        """The same call of a network on which adapters act."""
+        traits, kinds = (*self.traits, (acting.trait, Acting)), (*self.kinds, "acting")
+        shared = kinds, traits, (*self.names, WEIGHTS), (*self.specs, None)
+        return Call((*self.leaves, acting), *shared, self.rows, signature=shared)
 
 
 def is_plain(value: Any) -> bool:
@@ -161,6 +181,9 @@ def merge(calls: Sequence[Call], keep: Sequence[int]) -> Call:
             leaves.append(torch.stack(values).to(device, non_blocking=True))
         elif kind == "list":
             leaves.append([row for call, *part in parts for row in call.leaves[i][slice(*part)]])
+        elif kind == "acting":
+            acting: Acting = first.leaves[i]
+            leaves.append(acting.joined(call.leaves[i][slice(*part)] for call, *part in parts))
         else:
             pieces = [_rows(call.leaves[i], start, stop) for call, start, stop in parts]
             leaves.append(_cat(pieces).to(device, non_blocking=True))
@@ -178,7 +201,7 @@ def arguments(
     from torch.utils._pytree import tree_unflatten
 
     leaves = iter(
-        _padded(leaf[start:stop], width) if kind in ("rows", "list") else leaf
+        _padded(leaf[start:stop], width) if kind in ("rows", "list", "acting") else leaf
         for leaf, kind in zip(call.leaves, call.kinds, strict=True)
     )
     args: list[Any] = []
@@ -199,6 +222,8 @@ def _padded(rows: Any, width: int) -> Any:
     import torch
 
     short = max(0, width - len(rows))
+    if isinstance(rows, Acting):
+        return rows.joined([rows, *[rows[-1:]] * short])
     if isinstance(rows, list):
         return [_laid_out(row) for row in rows + rows[-1:] * short]
     if short:
@@ -221,6 +246,8 @@ def one_row(call: Call, row: int) -> Call:
     def copy(leaf: Any, kind: str) -> Any:
         if kind == "list":
             return [leaf[row].clone()]
+        if kind == "acting":
+            return leaf[row : row + 1]
         return leaf[row : row + 1].clone() if kind == "rows" else leaf
 
     leaves = (copy(leaf, kind) for leaf, kind in zip(call.leaves, call.kinds, strict=True))
@@ -243,8 +270,12 @@ def row_digests(calls: Sequence[Call]) -> list[bytes]:
             columns.append(_bytes(torch.cat([call.leaves[i] for call in calls])))
         elif kind == "list":
             columns.append([_bytes(row) for call in calls for row in call.leaves[i]])
+        elif kind == "acting":
+            columns.append([row for call in calls for row in call.leaves[i].digests])
     return [
-        hashlib.sha256(b"".join(part.tobytes() for part in parts)).digest()
+        hashlib.sha256(
+            b"".join(part if isinstance(part, bytes) else part.tobytes() for part in parts)
+        ).digest()
         for parts in zip(*columns, strict=True)
     ]
 
@@ -281,9 +312,13 @@ def register_distributions() -> None:
 
 
 def call(module: Any, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """What a network answers."""
+    """What a network answers, with the adapters that act on it."""
     function = module if method == "forward" else getattr(module, method)
-    return function(*args, **kwargs)
+    acting = kwargs.get(WEIGHTS)
+    if acting is None:
+        return function(*args, **kwargs)
+    with applied(module, acting):
+        return function(*args, **{name: v for name, v in kwargs.items() if name != WEIGHTS})
 
 
 class Rows(NamedTuple):

@@ -15,6 +15,7 @@ from nbtool.catalogue import identity, weights
 from nbtool.engines.local import memory
 from nbtool.engines.local.loading import load, networks
 from nbtool.engines.local.previews import Previews
+from nbtool.engines.local.rack import Rack
 from nbtool.engines.local.siblings import sibling
 from nbtool.engines.local.tuning import WORDS
 from nbtool.fitting.plans import how_placed
@@ -76,6 +77,13 @@ class Loaded:
             self._siblings[class_name] = sibling(self.pipeline, class_name)
         return self._siblings[class_name]
 
+    def rack(self, model: str, changed: Callable[[], None]) -> Rack:
+        """The LoRAs that it has; see `Rack`."""
+        if self._rack is None:
+            self._rack = Rack(self.pipeline, model, changed)
+        return self._rack
+
+    _rack: Rack | None = None
     _previews: Previews | None = None
     _siblings: dict[str, Any] = field(default_factory=dict)
 

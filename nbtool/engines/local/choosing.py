@@ -57,6 +57,10 @@ class Choosing:
             for key in [key for key in known if key[0] in networks]:
                 del known[key]
 
+    def refit(self, networks: Collection[Any]) -> None:
+        """Lets go of rows that networks were asked with adapters that may be gone."""
+        self._comparing.refit(networks)
+
     def begin(self) -> None:
         """Comparing may take its share of what is spent from now on."""
         self._comparing.begin()

@@ -104,6 +104,12 @@ class Comparing:
         for key in [key for key in self._samples if key[0] in networks]:
             del self._samples[key]
 
+    def refit(self, networks: Collection[Any]) -> None:
+        """Lets go of rows that networks were asked with adapters."""
+        for key, sample in [*self._samples.items()]:
+            if key[0] in networks and sample.call.adapters:
+                del self._samples[key]
+
     def _compute(self, sample: _Sample, width: int) -> bool:
         """Computes a row at every place of a forward; False if the memory did not suffice."""
         args, kwargs = batching.arguments(sample.call, 0, 1, width)

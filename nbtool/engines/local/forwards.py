@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from greenlet import getcurrent, greenlet
 
-from nbtool.engines.local import batching, memory, questions, widths
+from nbtool.engines.local import adapters, batching, memory, questions, widths
 from nbtool.engines.local.answers import Answers
 from nbtool.engines.local.choosing import SOONER, Choosing
 from nbtool.engines.local.loading import networks
@@ -69,7 +69,7 @@ class Forwards:
         self._brisk = False  # whether the last steady forward was short, on a processor
         self._most = sys.maxsize  # images at once
         self._steady: dict[Hashable, widths.WidthKey] = {}  # for each size of image
-        self._stand_ins = StandIns(self._ask, self._answers)
+        self._stand_ins = StandIns(self._ask, self._answers, _text_adapters)
 
     def begin(self) -> None:
         """Work begins after a rest: comparing may take its share of what is spent from now on."""
@@ -184,6 +184,10 @@ class Forwards:
         """By network, the smallest width of the class that an image was made in."""
         return self._choosing.made_at(making)
 
+    def refit(self, pipeline: Any) -> None:
+        """Forgets what was asked with adapters that a pipeline's networks may not have any more."""
+        self._choosing.refit(set(networks(pipeline).values()))
+
     def forget(self, pipeline: Any) -> None:
         """Frees what is remembered of a pipeline's networks; for when it is unloaded or changed."""
         gone = set(networks(pipeline).values())
@@ -205,6 +209,9 @@ class Forwards:
             if type(module).__name__ in _DECODES_WITHOUT_CHANCE:
                 kwargs.pop("generator", None)
         call = batching.describe(args, kwargs)
+        held = adapters.of(module)
+        if held and (acting := held.acting(thread.making.adapters, call.rows)):
+            call = call.with_adapters(acting)
         question = Question(thread.making, network, module, method, kind, call, asked=self._ticks)
         if kind == STEADY:
             thread.making.rows = call.rows
@@ -258,6 +265,8 @@ class Forwards:
             return []
         most_urgent = min(groups, key=self._urgency)
         group = sorted(most_urgent, key=lambda q: q.order)
+        room = self._choosing.width(group[0], questions.rows(group))
+        group = questions.adapted_alike(group, room)
         group = questions.fitting(group, self._choosing.width(group[0], questions.rows(group)))
         if not group[0].agreeing:
             width = self._choosing.width(group[0], questions.rows(group))
@@ -286,9 +295,18 @@ class Forwards:
             if memory.is_broken_device(raised):
                 raise BrokenDeviceError(said(raised)) from None
             error = raised.with_traceback(None)  # which would pin tensors
+        if isinstance(error, adapters.NotByRowError):
+            return [self._answer_apart(question) for question in group]
         if len(group) == 1:
             return [Outcome(error=error)]
         return [outcome for question in group for outcome in self._answer([question])]
+
+    def _answer_apart(self, question: Question) -> Outcome:
+        """An outcome for a question whose adapters must act on all rows of a forward alike."""
+        if (held := adapters.of(question.module)) is not None:
+            held.refuse_rows(question.call.adapters)
+        question.call = question.call.apart()
+        return self._answer([question])[0]
 
     def _answer_together(self, group: Sequence[Question]) -> list[Outcome]:
         asked = self._asked(group)
@@ -385,6 +403,12 @@ class Forwards:
             short = self._brisk and question.kind == STEADY
             self._choosing.measured(question, width, seconds, used, short=short)
         return output
+
+
+def _text_adapters() -> adapters.Weights:
+    """What acts on the text encoders for the image that is being made now."""
+    thread = getcurrent()
+    return thread.making.text_adapters if isinstance(thread, _Thread) else {}
 
 
 def _work(making: Making, _: Any = None) -> Outcome:

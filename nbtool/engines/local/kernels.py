@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from nbtool.engines.local import adapters
+
 _LIBRARIES = ("torch", "diffusers", "transformers")
 
 
@@ -62,7 +64,9 @@ def _of_module(module: Any) -> Iterator[str]:
     if isinstance(config, Mapping):
         config = sorted((name, value) for name, value in config.items() if name[0] != "_")
     yield repr(config)
-    parameters = list(module.parameters())
+    held = adapters.of(module)
+    added = held.parameters if held else ()  # what acts of it is among the shapes
+    parameters = [p for p in module.parameters() if id(p) not in added]
     yield repr([(tuple(p.shape), str(p.dtype), str(p.device)) for p in parameters])
     last = torch.channels_last
     yield repr([p.is_contiguous(memory_format=last) for p in parameters if p.ndim == 4])
@@ -72,7 +76,7 @@ def _of_module(module: Any) -> Iterator[str]:
             part._compiled_call_impl is not None,  # noqa: SLF001 - torch has no public word for it
             hasattr(part, "_hf_hook") or hasattr(part, "_diffusers_hook"),  # offloaded
             getattr(part, "fused_projections", False),
-            sorted(getattr(part, "peft_config", ())),
+            [] if held else sorted(getattr(part, "peft_config", ())),
         )
         if any(switched):
             yield repr((type(part).__name__, switched))

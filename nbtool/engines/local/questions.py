@@ -9,11 +9,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from nbtool.engines.local import batching, kernels
+from nbtool.engines.local.adapters import Weights
 from nbtool.engines.local.widths import WidthKey
 
 if TYPE_CHECKING:
     from greenlet import greenlet
 
+MIXED = 4  # adapters that a forward computes for rows on which they do not act
 GUIDED = 2  # rows that an image takes, as long as nothing else is known of it
 NEW, ALONE = "new", "alone"
 
@@ -37,6 +39,8 @@ class Making:
         size: Cells of one size have questions in common.
         exact: Answered at fixed widths, however it is asked for.
         images: How many.
+        adapters: That act on the network that denoises, and how strongly.
+        text_adapters: That act on the text encoders.
         past: By network a width of the class that they were made in before.
         widths: By network a width of the class that they are made in, once that is decided. Calls
             that make the same image have this in common: the first decides.
@@ -48,6 +52,8 @@ class Making:
     size: Hashable = None
     exact: bool = False
     images: int = 1
+    adapters: Weights = field(default_factory=dict)
+    text_adapters: Weights = field(default_factory=dict)
     past: Mapping[str, int] = field(default_factory=dict)
     widths: dict[str, int] = field(default_factory=dict)
     asked: dict[str, set[Any]] = field(default_factory=dict)  # keys of widths, by network
@@ -142,6 +148,29 @@ def digest(group: Iterable[Question]) -> None:
 def rows(group: Iterable[Question]) -> int:
     """How many rows some questions have together."""
     return sum(question.call.rows for question in group)
+
+
+def adapted_alike(group: Sequence[Question], width: int) -> list[Question]:
+    """Those of a group on which the same adapters act as on the first, and others that may join.
+
+    A forward computes all of its adapters for all of its rows: others join where the forward would
+    be half empty without them.
+
+    Args:
+        group: Of one signature; the first is the most urgent.
+        width: How many rows the forward may have.
+    """
+    acting = group[0].call.adapters
+    alike = [question for question in group if question.call.adapters == acting]
+    if len(alike) == len(group) or 2 * rows(alike) > width:
+        return alike
+    mixed = list(alike)
+    for question in group:
+        together = acting | question.call.adapters
+        if question not in alike and len(together) <= MIXED:
+            acting = together
+            mixed.append(question)
+    return mixed
 
 
 def fitting(group: Sequence[Question], width: int) -> list[Question]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from nbtool.engines.local.adapters import Weights
 from nbtool.engines.local.forwards import Forwards
 from nbtool.engines.local.questions import Making, Outcome
 from nbtool.errors import NbtoolError, stopped_by
@@ -45,6 +46,9 @@ class Task(Protocol):
 
     def kind(self, recipe: Recipe) -> Hashable:
         """Equal for images that one call of the pipeline can make."""
+
+    def adapters(self, recipe: Recipe) -> tuple[Weights, Weights]:
+        """What acts on the network that denoises, and what on the text encoders."""
 
     def begin(self, recipes: Sequence[Recipe]) -> Callable[[], object]:
         """What calls the pipeline for images of one kind."""

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from nbtool.engines.local import batching
+from nbtool.engines.local import adapters, batching
+from nbtool.engines.local.adapters import Weights
 from nbtool.engines.local.answers import Answers
 
 # What is answered at once, since an image waits for it to join the others; what is asked over and
@@ -41,11 +42,15 @@ class StandIns:
         ask: Called as `ask(name, network, method, kind, *args, **kwargs)` for the network's answer;
             the name is the component's, and the method's if that is not its forward.
         answers: Where encoded prompts are kept.
+        adapting: The adapters that are to act on text encoders now.
     """
 
-    def __init__(self, ask: Callable[..., Any], answers: Answers) -> None:
+    def __init__(
+        self, ask: Callable[..., Any], answers: Answers, adapting: Callable[[], Weights]
+    ) -> None:
         self._ask = ask
         self._answers = answers
+        self._adapting = adapting
         self._known: dict[Any, Any] = {}
 
     def adopt(self, pipeline: Any) -> Any:
@@ -91,11 +96,14 @@ class StandIns:
             try:
                 said = [_told(value) for value in (*given.args[1:], *given.kwargs.values())]
             except TypeError:
-                return encode(self_, *args, **kwargs)
-            asked = (encode, *parts, *said, *given.kwargs)
+                with adapters.acting_on(parts, self._adapting()):
+                    return encode(self_, *args, **kwargs)
+            weights = adapters.present(parts, self._adapting())
+            asked = (encode, *parts, *said, *given.kwargs, *sorted(weights.items()))
             encoded = self._answers.get(asked)
             if encoded is None:
-                encoded = encode(*given.args, **given.kwargs)
+                with adapters.acting_on(parts, weights):
+                    encoded = encode(*given.args, **given.kwargs)
                 self._answers.put(asked, encoded)
             return encoded if images == 1 else batching.repeated(encoded, images)
 

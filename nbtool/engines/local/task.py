@@ -14,6 +14,7 @@ from nbtool.catalogue import asking
 from nbtool.catalogue.verbs import EDIT, Way
 from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped
 from nbtool.engines.local import memory, pictures, pipelines, tokens
+from nbtool.engines.local.adapters import Weights
 from nbtool.engines.local.arguments import arguments
 from nbtool.engines.local.cache import Loaded
 from nbtool.engines.local.enlarging import enlarged
@@ -42,11 +43,13 @@ class _Made(NamedTuple):
         images: As tensors.
         unsafe: For each whether the model's safety checker blanked it; None where there is none.
         inputs: What they were made from.
+        notes: What is to be known of the LoRAs that they were made with.
     """
 
     images: Any
     unsafe: Sequence[bool] | None
     inputs: Inputs
+    notes: Sequence[str]
 
 
 class PipelineTask:
@@ -89,6 +92,9 @@ class PipelineTask:
         cache.use(loaded)
         parts = self._pipeline(type(loaded.pipeline).__name__).components
         self._network = parts[self._placement.model.denoiser]
+        self._rack = loaded.rack(
+            self._placement.model.name, partial(forwards.refit, loaded.pipeline)
+        )
         self._reads: tuple[Any, int] | None = next(
             reversed(tokens.readers(parts, self._family.tokens)), None
         )
@@ -104,6 +110,8 @@ class PipelineTask:
         self._pipelines.clear()
         self._schedulers.clear()
         if loaded:
+            if loaded.users == 1:
+                self._rack.clear()
             cache.leave(loaded)
 
     def take_less_memory(self, forwards: Forwards, recipe: Recipe) -> bool:
@@ -133,7 +141,7 @@ class PipelineTask:
     def size(self, recipe: Recipe) -> tuple[Hashable, ...]:
         last = recipe.last_pass
         edited = tuple(p.size for p in each(last.image)) if self._verb(last) == EDIT else ()
-        return self._network, last.width, last.height, edited
+        return self._network, last.width, last.height, edited, len(last.loras or ())
 
     def kind(self, recipe: Recipe) -> Hashable:
         last = recipe.last_pass
@@ -142,6 +150,11 @@ class PipelineTask:
         if alone or last.scheduler in schedulers.NOISE_PER_CALL:
             return object()
         return last.replace(seed=None).key
+
+    def adapters(self, recipe: Recipe) -> tuple[Weights, Weights]:
+        wanted = [(self._rack.adapter(one), one.weights) for one in recipe.last_pass.loras or ()]
+        own, text = ({name: pair[i] for name, pair in wanted} for i in (0, 1))
+        return own, text
 
     def _verb(self, recipe: Recipe) -> str:
         return asking.verb(self._placement.model.ways, recipe)
@@ -161,6 +174,14 @@ class PipelineTask:
 
     def _call(self, recipes: Sequence[Recipe]) -> Any:
         """Called inside the images' greenlet."""
+        wanted = recipes[0].last_pass.loras or ()
+        notes = self._rack.take(wanted, self._say) if wanted else ()
+        try:
+            return self._made(recipes, notes)
+        finally:
+            self._rack.give_back(wanted)
+
+    def _made(self, recipes: Sequence[Recipe], notes: Sequence[str]) -> _Made:
         import torch
 
         recipe = recipes[0].last_pass  # the others differ in their seed alone
@@ -188,7 +209,7 @@ class PipelineTask:
             **chance,
             **given,
         )
-        return _Made(made.images, getattr(made, "nsfw_content_detected", None), own)
+        return _Made(made.images, getattr(made, "nsfw_content_detected", None), own, notes)
 
     def _scheduler(self, way: Way, name: str) -> Any:
         """A scheduler as the class wants it: some correct its configuration."""
@@ -242,7 +263,8 @@ class PipelineTask:
             seconds=round(making.seconds / making.images, 3),
             created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="microseconds"),
             versions=_versions(),
-            notes=(*self._truncations(recipe), *made.inputs.notes),
+            hashes=self._rack.hashes(recipe.last_pass.loras or ()),
+            notes=(*self._truncations(recipe), *made.inputs.notes, *made.notes),
         )
         fetched = pictures.fetch_picture(made.images[place], postprocessed=self._postprocessed)
         return partial(self._write, recipe, provenance, fetched, made.inputs.finish)

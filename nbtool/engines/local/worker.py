@@ -245,6 +245,7 @@ class Worker:
         if decided and len(taken) > 1:
             run.put_back(recipes)
             return
+        own, text = run.task.adapters(recipes[0])
         making = Making(
             work=run.task.begin(recipes),
             done=partial(self._done, run, recipes),
@@ -252,6 +253,8 @@ class Worker:
             size=run.task.size(recipes[0]),
             exact=run.exact,
             images=len(recipes),
+            adapters=own,
+            text_adapters=text,
             past=recipes[0].past,
             widths=decided[0] if decided else {},
         )

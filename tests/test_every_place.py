@@ -17,6 +17,7 @@ import subprocess
 import warnings
 from pathlib import Path, PurePath
 
+import adapting
 import pytest
 import tiny
 import torch
@@ -27,7 +28,7 @@ from safetensors.torch import load_file
 
 import nbtool
 from nbtool import NbtoolError, Recipe, Store, StoreError, catalogue, cli
-from nbtool.catalogue import identity, weights
+from nbtool.catalogue import identity, loras, weights
 from nbtool.catalogue.hub import Repository
 from nbtool.engines.local import LocalEngine, tuning
 from nbtool.engines.local.classes import Classes
@@ -200,6 +201,24 @@ def generated(model):
     return generator("a star", seed=1).seed
 
 
+def adapted(model):
+    """The same with a LoRA in PEFT's own form, and others that are looked at."""
+    nbtool.unload()
+    folder = Path(model.source).parent
+    generator = nbtool.Generator(
+        str(model.source), store=folder / "real", device="cpu", num_inference_steps=1, width=64,
+        height=64,
+    )  # fmt: skip
+    files = loras.several(folder / "loras")
+    assert files == loras.several(folder / "loras" / "*") == loras.several(folder / "lor*" / "*")
+    for row in loras.table(files):
+        if row.fault:
+            raise NbtoolError(row.fault)
+    image = generator("a star", seed=1, loras={folder / "peft": 0.5})
+    inside = folder / "peft" / "adapter_model.safetensors"
+    return image.recipe, [loras.resolve(path, str) for path in (*files, inside)]
+
+
 def loaded(model):
     nbtool.unload()
     name = LAYOUT if isinstance(model.source, Repository) else str(model.source)
@@ -367,6 +386,7 @@ OF_MODELS = {
         model, ask=lambda model: (model.revision, catalogue.find(model.name).revision)
     ),
     "generate": functools.partial(model, ask=generated, source="mixed"),
+    "generate with a LoRA": functools.partial(model, ask=adapted, source="mixed"),
     "load a checkpoint": functools.partial(model, ask=loaded, source="one.safetensors"),
     "get a model": functools.partial(model, ask=got, source=LAYOUT),
     "load a model of the hub": functools.partial(model, ask=loaded, source=LAYOUT),
@@ -439,6 +459,10 @@ def models(tmp_path_factory):
     torch.save(load_file(folder / "one.safetensors"), folder / "one.ckpt")
     tiny.stable_diffusion_3().save_pretrained(folder / "sd3")
     shutil.copytree(folder / "model", folder / "mixed")
+    layers = adapting.matrices(tiny.stable_diffusion().unet, adapting.ATTENTION)
+    (folder / "loras").mkdir()
+    adapting.save(folder / "loras" / "ink.safetensors", {"unet": layers})
+    adapting.save(folder / "peft", {"unet": layers}, form="peft")
     for part, variant in (("unet", "fp16"), ("vae", "bf16")):
         (weights,) = (folder / "mixed" / part).glob("*.safetensors")
         weights.rename(weights.with_suffix(f".{variant}.safetensors"))
@@ -577,7 +601,9 @@ NOT_REACHED = {
     },
     "the null device, for what nobody reads": {"cli/__init__.py _leave_alone"},
     "a folder of Python's own, for a moment": {"cli/benchmark.py pace"},
-    "downloads; tests/hub has their faults": {"catalogue/hub.py get"},
+    "downloads; tests/hub has their faults": {
+        "catalogue/hub.py cached", "catalogue/hub.py get",
+    },
     "tokenizers, which are read in Rust": {"engines/local/tokens.py _tokenizers"},
     "what a killed process left; test_deleted.py": {"results/deleted.py restore"},
     "a look from what is deleted; test_deleted.py": {"results/folder.py refuse_deleted"},

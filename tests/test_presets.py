@@ -274,7 +274,7 @@ def test_a_mistake_is_named_and_the_others_work(gen, presets):
         assert list(presets) == ["ink", "soft"]
     assert presets.names() == ["ink", "soft", "bad", "newer"]
     assert "'later'" in repr(presets)
-    with pytest.raises(nbtool.StoreError, match="'newer' is not changed: it has 'loras'"):
+    with pytest.raises(nbtool.StoreError, match="'newer' is not changed: it has 'later'"):
         presets["newer"] = Preset(prompt="z")
     presets.rename("bad", "still bad")
     said["presets"]["still bad"] = said["presets"].pop("bad")

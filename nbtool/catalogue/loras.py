@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import glob
+import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from nbtool.text import shown
 # Of a folder that holds one LoRA, as diffusers and PEFT write it, the file with its weights.
 OF_A_FOLDER = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 SETTINGS = "adapter_config.json"  # of PEFT
+SUFFIX = ".safetensors"
 _HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+?)(?:/(?P<file>[^@]+))?(?:@(?P<revision>[\w./-]+))?")
 _MAGIC = re.compile(r"[*?[]")
 
@@ -86,16 +87,50 @@ def several(source: Any) -> list[Path] | None:
 
     Raises:
         RecipeError: The source is no text and no path.
+        PartError: It cannot be looked at now.
     """
     text = _text(source)
-    if text in _added or _one(text):
+    if text in _added:
         return None
     path = os.path.expanduser(text)
-    if os.path.isdir(path):
-        return sorted(Path(path).glob("*.safetensors"))
-    if _MAGIC.search(text) and not os.path.exists(path):
-        return sorted(found for found in map(Path, glob.glob(path, recursive=True)))
+    try:
+        if _one(text):
+            return None
+        if identity.is_folder(path):
+            return _files(Path(path), "*")
+        if _MAGIC.search(text) and not identity.is_there(path):
+            return _files(Path(path).parent, Path(path).name)
+    except ModelError as error:
+        raise PartError(str(error)) from None
+    except OSError as error:
+        raise PartError(f"{text} cannot be read now ({files.why(error)}); try again") from None
     return None
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """The .safetensors files in a folder, or in folders that match, whose names match a pattern.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    deep = _MAGIC.search(str(folder)) is not None
+    root = next(above for above in (folder, *folder.parents) if not _MAGIC.search(str(above)))
+    folders = str(folder).replace("**", "*")
+    return sorted(
+        path
+        for path in (_inside(root, deep=deep) if identity.is_folder(root) else ())
+        if path.suffix == SUFFIX and fnmatch.fnmatch(path.name, pattern)
+        if not deep or fnmatch.fnmatch(str(path.parent), folders)
+    )
+
+
+def _inside(folder: Path, *, deep: bool) -> Iterator[Path]:
+    """What lies in a folder; deep: and in those in it."""
+    for name in os.listdir(folder):
+        path = folder / name
+        yield path
+        if deep and identity.is_folder(path):
+            yield from _inside(path, deep=True)
 
 
 def resolve(source: Any, say: Say) -> Lora:
@@ -122,7 +157,7 @@ def resolve(source: Any, say: Say) -> Lora:
             return known
         path = os.path.expanduser(text)
         hub = _HUB.fullmatch(text)
-        if (hub and not path.endswith(".safetensors")) or (hub and hub["file"]):
+        if (hub and not path.endswith(SUFFIX)) or (hub and hub["file"]):
             file, revision = file or hub["file"] or "", revision or hub["revision"] or BRANCH
             got = Repository(hub["name"], revision).file(file, say)
             named = called or f"{hub['name']}/{file or got.name}"
@@ -164,7 +199,7 @@ def _one(text: str) -> dict[str, Path] | None:
 def _name(path: Path) -> str:
     """What the LoRA of a path is called: its file, or its folder where the file's name says nothing."""
     known = path.parent.resolve() if path.name in OF_A_FOLDER else path
-    return identity.name_of(known).removesuffix(".safetensors")
+    return identity.name_of(known).removesuffix(SUFFIX)
 
 
 def _parts(path: Path) -> dict[str, Path]:
@@ -196,7 +231,7 @@ def _digest(name: str, parts: dict[str, Path], say: Say) -> str:
 def _seen(text: str) -> Lora | None:
     """What was called so where it was last seen on this machine."""
     place = identity.register.place(name=identity.last_part(text)) if text else None
-    if place is None or place.suffix != ".safetensors" or os.sep in text:
+    if place is None or place.suffix != SUFFIX or os.sep in text:
         return None
     found = _parts(place)
     try:

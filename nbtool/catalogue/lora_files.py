@@ -22,6 +22,7 @@ _UNKNOWN = {  # kinds of adapters that diffusers does not read
     "hada_": "LoHa", "oft_": "OFT", ".oft": "OFT", "boft": "BOFT", "glora": "GLoRA",
 }  # fmt: skip
 _EMBEDDING = re.compile(r"^(?:emb_params|string_to_param|clip_[lg]|<.*>|\*)$")
+_DORA = ("dora_scale", "lora_magnitude_vector")
 _WHOLE = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.")
 _CONTROL = ("controlnet_cond_embedding", "zero_conv", "controlnet_down_blocks", "control_model.")
 # What reads the prompt in a unet's blocks: as wide as what the text encoders give.
@@ -47,6 +48,7 @@ class LoraFile:
         reads: How wide what it reads of the prompt is, in a unet; None where it has no such part.
         network: "unet" or "transformer"; "" where that cannot be told.
         text: Whether it changes text encoders too.
+        dora: Whether it scales what it changes, as DoRA does (arXiv:2402.09353).
     """
 
     base: str = ""
@@ -55,6 +57,7 @@ class LoraFile:
     reads: int | None = None
     network: str = ""
     text: bool = False
+    dora: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Listed:
         said = self.said
         parts = [
             f"for {said.base}" if said.base else f"for a {said.network or 'network'}",
-            f"rank {said.rank}" if said.rank else "",
+            f"{'DoRA, ' * said.dora}rank {said.rank}" if said.rank else "",
             "changes the text encoder too" if said.text else "",
             f"words: {', '.join(said.words)}" if said.words else "",
         ]
@@ -108,6 +111,7 @@ def read(path: Path) -> LoraFile:
         reads=reads,
         network="unet" if unet else "transformer" if any(map(_TRANSFORMER.search, named)) else "",
         text=len(named) < len(tensors),
+        dora=any(mark in name for name in tensors for mark in _DORA),
     )
 
 

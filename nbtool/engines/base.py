@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nbtool.recipes.axes import Sweep
+from nbtool.recipes.loras import Lora
 from nbtool.recipes.provenance import Provenance
 from nbtool.recipes.recipe import Recipe
 
@@ -178,6 +179,25 @@ class Exacting(Protocol):
     """An engine that can make images that depend on nothing they are made together with."""
 
     exact: bool
+
+
+@runtime_checkable
+class Adapting(Protocol):
+    """An engine that can try LoRAs before it makes anything with them."""
+
+    def misfits(
+        self, loras: Sequence[Lora], emit: Callable[[Event], None], wanted: Callable[[], bool]
+    ) -> dict[str, str]:
+        """Those that are of no use for the model, by their keys, and why; loads the model.
+
+        Args:
+            loras: The LoRAs.
+            emit: Told what is loaded.
+            wanted: Asked now and then whether anybody still waits for it.
+
+        Raises:
+            ModelError: The model cannot be loaded.
+        """
 
 
 def is_exact(engine: Engine) -> bool:

@@ -7,7 +7,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nbtool.engines.base import Event, Failed, Finished, Loading, Started, Stepped, is_exact
+from nbtool.engines.base import (
+    Adapting,
+    Event,
+    Failed,
+    Finished,
+    Loading,
+    Started,
+    Stepped,
+    is_exact,
+)
 from nbtool.errors import (
     GenerationError,
     PartError,
@@ -109,8 +118,21 @@ class Work:
         missing = [key for key in missing if key not in self._unfit]
         if missing and not self._account.cancelled and not self._prepared:
             self._store.prepare()
+        missing = self._without_misfits(missing)
         for keys in self._in_turn(missing):
             self._make(keys)
+
+    def _without_misfits(self, missing: list[str]) -> list[str]:
+        """What is left to make once the LoRAs of the sweep were tried."""
+        loras = self._sweep.loras
+        if not loras or not missing or not isinstance(self._engine, Adapting):
+            return missing
+        faults = self._engine.misfits(loras, self._handle, lambda: not self._account.cancelled)
+        for key in missing if faults else ():
+            for lora in self._recipe(key).loras or ():
+                if lora.key in faults and self._account.outcome(key) is None:
+                    self._fail(key, faults[lora.key])
+        return [key for key in missing if self._account.outcome(key) is None]
 
     def _in_turn(self, missing: list[str]) -> Iterator[list[str]]:
         """What is to be made, one level after the other: first what others are made from."""

@@ -20,7 +20,7 @@ from nbtool.recipes.completing import SUITED, Completing, Fitting, acting, paddi
 from nbtool.recipes.given import Several
 from nbtool.recipes.labels import canonical
 from nbtool.recipes.lora_axes import Adding
-from nbtool.recipes.loras import Loras
+from nbtool.recipes.loras import Lora, Loras
 from nbtool.recipes.parameters import COMPOSED, PARAMETERS, PICTURES, check_names, checked
 from nbtool.recipes.preset import TEXTS as PROMPTS
 from nbtool.recipes.preset import Preset, chosen
@@ -145,6 +145,16 @@ class Sweep:
         fixed = ((edit,) for edit in self.fixed)
         edits = itertools.product(*fixed, *(axis.edits for axis in self.axes))
         return zip(indices, map(self._edited, edits), strict=True)
+
+    @property
+    def loras(self) -> list[Lora]:
+        """The LoRAs of all cells, each once."""
+        edits = [edit for axis in self.axes for edit in axis.edits]
+        recipes = [self.base, *(edit.recipe for edit in edits if edit.recipe)]
+        stacks = [*(r.loras for r in recipes), *(e.parameters.get("loras") for e in edits)]
+        found = [lora for stack in stacks if stack for lora in stack]
+        found += [lora for edit in edits for lora in edit.loras.values() if lora]
+        return [*{lora.key: lora for lora in found}.values()]
 
     def recipe(self, index: Index) -> Recipe:
         """The recipe of one cell."""

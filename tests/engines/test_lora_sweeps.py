@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import nbtool
 from nbtool import AxisError, RecipeError
+from nbtool.engines.local.rack import KEPT, Rack
 from nbtool.engines.local.worker import worker
 from nbtool.errors import PartError
 from nbtool.recipes.recipe import Recipe
@@ -184,3 +185,43 @@ def test_a_grid_of_loras_is_opened_and_goes_on(gen, folder):
     assert found.axes == grid.axes
     assert [image.recipe for image in found] == [image.recipe for image in grid]
     assert found.records()[0]["loras"] == "dots 0.5"
+
+
+def test_what_does_not_fit_is_named_before_any_image_is_made(gen, folder):
+    place = "down_blocks.7.attentions.0.transformer_blocks.0.attn1.to_q"
+    layers = {place: [torch.ones(2, 112), torch.ones(112, 2)]}
+    adapting.save(folder / "far.safetensors", {"unet": layers})
+    made_before = []
+    job = gen.submit(PROMPT, seed=[1, 2], l=nbtool.lora(sorted(folder.glob("*.safetensors"))))
+    seen = 0
+    while not job.done or seen < 8:
+        job.join(0.01)
+        cells, seen = [cell for _, cell in job.changes(0)[0]], job.progress.done
+        failed = [cell for cell in cells if isinstance(cell, Exception)]
+        if len(cells) > len(failed) and len(failed) < 2:
+            made_before.append(cells)
+        if job.done:
+            break
+    assert not made_before
+    assert len(job.grid.failed) == 2
+    assert len(list(job.grid)) == 6
+
+
+def test_thirty_loras_in_a_sweep_leave_no_more_than_a_few_in_memory(gen, folder, embedded):
+    layers = adapting.matrices(embedded.unet, ("attn1.to_q",), scale=0.3)
+    for number in range(30):
+        scaled = {name: [down * (number + 1), up] for name, (down, up) in layers.items()}
+        adapting.save(folder / f"n{number:02}.safetensors", {"unet": scaled})
+    most = []
+    take = Rack.take
+
+    def counted(rack, *args):
+        notes = take(rack, *args)
+        most.append(len(rack._notes))
+        return notes
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rack, "take", counted)
+        grid = gen.grid(PROMPT, seed=1, l=nbtool.lora(folder / "n*.safetensors"))
+    assert len({pixels(image) for image in grid}) == 30
+    assert max(most) <= KEPT

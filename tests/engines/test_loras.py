@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file, save_file
 from test_exactness import OF_EMBEDDINGS, PIPELINES, SIZES
 from together import one, with_scheduler
 
@@ -121,6 +122,41 @@ def test_each_form_of_file_is_scaled_as_it_says(form, kind, together, tmp_path):
     by_hand = merged(pipeline, layers, strength)
     assert np.abs(made - one(with_scheduler(by_hand), call)).max() < TOLERANCE
     assert np.abs(made - one(with_scheduler(pipeline), call)).max() > 1e-3
+
+
+def with_scales(path):
+    """Makes a LoRA a DoRA."""
+    tensors = load_file(path)
+    for name, tensor in [*tensors.items()]:
+        if name.endswith("lora_B.weight"):
+            place = name.removesuffix("lora_B.weight")
+            tensors[f"{place}lora_magnitude_vector"] = torch.linspace(0.5, 1.5, len(tensor))
+    save_file(tensors, path)
+
+
+def refusing(output, factors):
+    raise adapters.NotByRowError
+
+
+@pytest.mark.parametrize("kind", ["DoRA", "a layer without rows"])
+def test_what_has_no_weight_for_each_row_is_made_in_groups_of_equal_weights(
+    kind, together, tmp_path, monkeypatch
+):
+    pipeline = pipeline_of("stable_diffusion")
+    files = []
+    for seed in (1, 2):
+        parts = {"unet": adapting.matrices(pipeline.unet, adapting.ATTENTION, seed=seed)}
+        files.append(adapting.save(tmp_path / f"{seed}.safetensors", parts))
+        if kind == "DoRA":
+            with_scales(files[-1])
+    if kind == "a layer without rows":
+        monkeypatch.setattr(adapters._ByRow, "__rmul__", lambda own, output: refusing(output, own))
+    with quiet_peft():
+        images, expected, again = mixed("stable_diffusion", pipeline, files, together)
+    for image, other in zip(images, expected, strict=True):
+        assert np.abs(image - other).max() < TOLERANCE
+    assert np.abs(images[0] - images[1]).max() > 1e-3
+    assert np.array_equal(*again)
 
 
 def merged(pipeline, layers, strength):

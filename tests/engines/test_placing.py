@@ -10,6 +10,7 @@ import threading
 import weakref
 from importlib.util import find_spec
 
+import adapting
 import numpy as np
 import pytest
 import tiny
@@ -17,12 +18,15 @@ import torch
 from together import one
 
 import nbtool
+from nbtool.catalogue import loras
 from nbtool.engines.local import LocalEngine, loading, placing
-from nbtool.engines.local.cache import size
+from nbtool.engines.local.cache import Loaded, size
+from nbtool.engines.local.rack import Rack
 from nbtool.fitting.plans import OFFLOADS
 from nbtool.job.work import Work
 from nbtool.machine import probe
 from nbtool.machine.hardware import GIB
+from nbtool.recipes.loras import Lora
 
 PROMPT = "a large red circle on a blue background"
 SMALL = {"width": 64, "height": 64, "num_inference_steps": 2}
@@ -192,6 +196,37 @@ def test_offloaded_models_make_the_same_pictures(offload, together):
     for image, each in zip(images, kwargs, strict=True):
         with torch.no_grad():
             assert np.abs(image - one(plain, each)).max() < 1e-4
+
+
+@pytest.mark.parametrize("offload", [kind for kind in OFFLOADS if kind != "sequential"])
+def test_offloaded_models_take_loras_and_are_as_they_were(offload, together, tmp_path):
+    pipeline, plain = tiny.stable_diffusion(), tiny.stable_diffusion()
+    parts = {"unet": adapting.matrices(plain.unet, adapting.ATTENTION)}
+    path = adapting.save(tmp_path / "ink.safetensors", parts)
+    loading.place(pipeline, dataclasses.replace(placed("shapes").plan, offload=offload))
+    kwargs = [{"prompt": text, **SMALL, "seed": seed} for seed, text in enumerate(["a", "b", "c"])]
+    before = together.images([(pipeline, kwargs[0])])[0]
+    rack, lora = Rack(pipeline, "tiny", lambda: None), loras.resolve(path, str)
+    rack.take([lora], str)
+    weights = {rack.adapter(lora): 0.8}
+    images = together.images([(pipeline, {**k, "adapters": (weights, weights)}) for k in kwargs])
+    plain.load_lora_weights(str(path), adapter_name="ink")
+    plain.set_adapters(["ink"], [0.8])
+    for image, each in zip(images, kwargs, strict=True):
+        with torch.no_grad():
+            assert np.abs(image - one(plain, each)).max() < 1e-4
+    rack.give_back([lora])
+    rack.clear()
+    together.forwards.forget(pipeline)
+    after = together.images([(pipeline, kwargs[0])])[0]
+    assert np.array_equal(before, after)
+
+
+def test_a_model_that_is_moved_layer_by_layer_takes_no_loras(tmp_path):
+    plan = dataclasses.replace(placed("shapes").plan, offload="sequential")
+    rack = Loaded(tiny.stable_diffusion(), plan, "").rack("tiny", lambda: None)
+    with pytest.raises(nbtool.GenerationError, match=r"layer by layer.*free memory"):
+        rack.take([Lora("ink", "0" * 12)], str)
 
 
 def test_networks_that_take_turns_are_never_on_the_device_together():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import adapting
 import numpy as np
 import pytest
 
@@ -63,6 +64,22 @@ def test_what_is_remembered_is_used_and_moves_no_pixel_that_can_be_seen(generato
     assert grid[0].provenance.placement == tuning.WORDS["fused"]
     pipeline = after.engine.placement.load(str).pipeline
     assert any(getattr(part, "fused_projections", False) for part in pipeline.unet.modules())
+
+
+def test_loras_go_with_no_tuning_and_leave_the_model_tuned(generator, embedded, tmp_path):
+    parts = {"unet": adapting.matrices(embedded.unet, adapting.ATTENTION, scale=0.3)}
+    ink = adapting.save(tmp_path / "ink.safetensors", parts)
+    before = generator("before")
+    plain = before.grid(PROMPT, seed=range(2), loras={ink: 0.8})
+    placement = before.engine.placement
+    tuning.remember(placement._tuning_key(placement.plan), "fused")
+    nbtool.unload()
+    after = generator("after")
+    assert after(PROMPT, seed=5).provenance.placement == tuning.WORDS["fused"]
+    made = after.grid(PROMPT, seed=range(2), loras={ink: 0.8})
+    assert difference(plain, made) <= 1
+    assert made[0].provenance.placement == ""
+    assert after(PROMPT, seed=6).provenance.placement == tuning.WORDS["fused"]
 
 
 def test_what_does_not_work_here_is_said_and_leaves_the_network_as_it_was(generator, embedded):

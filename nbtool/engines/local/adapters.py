@@ -103,6 +103,10 @@ class Adapters:
         """How many layers an adapter acts on."""
         return sum(name in _in(layer) for layer in self._layers)
 
+    def is_variant(self, name: str) -> bool:
+        """Whether an adapter is of a kind that is not linear in its weight, such as DoRA."""
+        return any(name in getattr(layer, "lora_variant", {}) for layer in self._layers)
+
     def acting(self, weights: Weights, rows: int) -> Acting | None:
         """What of these acts here on so many rows; None for nothing."""
         own = {name: weight for name, weight in weights.items() if name in self._shapes and weight}

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtool.catalogue import identity, weights
+from nbtool.catalogue.facts import DENOISERS
 from nbtool.engines.local import memory
 from nbtool.engines.local.loading import load, networks
 from nbtool.engines.local.previews import Previews
 from nbtool.engines.local.rack import Rack
 from nbtool.engines.local.siblings import sibling
-from nbtool.engines.local.tuning import WORDS
+from nbtool.engines.local.tuning import AS_IT_IS, WORDS, switch, unswitch
 from nbtool.fitting.plans import how_placed
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Loaded:
     plan: MemoryPlan
     revision: str
     files: Mapping[str, Hashable] = field(default_factory=dict)
-    tuned: str = "as it is"
+    tuned: str = AS_IT_IS
     users: int = 0
     leaving: bool = False
     gone: bool = False
@@ -67,7 +68,7 @@ class Loaded:
             f"weights in {plan.quantization}": plan.quantization,
             "decoded in tiles": plan.tiling,
             "sliced attention": plan.attention == "sliced",
-            WORDS[self.tuned]: self.tuned != "as it is",
+            WORDS[self.tuned]: self.tuned != AS_IT_IS,
         }
         return ", ".join(text for text, true in words.items() if true)
 
@@ -80,8 +81,29 @@ class Loaded:
     def rack(self, model: str, changed: Callable[[], None]) -> Rack:
         """The LoRAs that it has; see `Rack`."""
         if self._rack is None:
-            self._rack = Rack(self.pipeline, model, changed)
+            self._rack = Rack(self.pipeline, model, changed, self.plan.offload)
         return self._rack
+
+    def untune(self) -> None:
+        """Takes back how its denoiser was tuned, for LoRAs, which do not go with that."""
+        self._untuned, self.tuned = self.tuned, AS_IT_IS
+        unswitch(self.denoiser, self._untuned)
+
+    def tune_again(self) -> bool:
+        """Tunes its denoiser as it was before LoRAs came; False where it was not."""
+        if self._untuned == AS_IT_IS:
+            return False
+        self.tuned, self._untuned = self._untuned, AS_IT_IS
+        switch(self.denoiser, self.tuned)
+        return True
+
+    @property
+    def denoiser(self) -> Any:
+        """The network that denoises."""
+        parts = self.pipeline.components
+        return next(parts[name] for name in DENOISERS if parts.get(name) is not None)
+
+    _untuned: str = AS_IT_IS  # how it is tuned when no LoRA is there
 
     _rack: Rack | None = None
     _previews: Previews | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from itertools import chain, islice
 from typing import Any
@@ -17,12 +18,13 @@ from nbtool.engines.local.inputs import check_mask
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.runs import Run
 from nbtool.engines.local.task import PipelineTask
-from nbtool.engines.local.tuning import Tuning
+from nbtool.engines.local.tuning import AS_IT_IS, Tuning
 from nbtool.engines.local.worker import worker
 from nbtool.errors import RecipeError, log
 from nbtool.fitting.estimates import QUANTIZATIONS
 from nbtool.fitting.plans import MemoryPlan
 from nbtool.machine.hardware import DEVICES, DTYPES
+from nbtool.recipes.loras import Lora
 from nbtool.recipes.recipe import Recipe
 from nbtool.recipes.refinement import LATENT
 
@@ -156,6 +158,25 @@ class LocalEngine:
                 rows["State"] = "loaded" if loaded else "not loaded yet; the first image loads it"
         return rows
 
+    def misfits(
+        self, loras: Sequence[Lora], emit: Callable[[Event], None], wanted: Callable[[], bool]
+    ) -> dict[str, str]:
+        worker.claim()
+
+        def report(text: str) -> None:
+            emit(Loading(text))
+            if not wanted():
+                raise InterruptedError("nobody waits for it any more")
+
+        placement = self.placement
+        try:
+            if not placement.is_loaded:
+                placement.model.fetch(report)
+                placement.model.confirm(report)
+            return _misfits(placement, loras, report)
+        except InterruptedError:
+            return {}
+
     def run(
         self,
         recipes: Iterable[Recipe],
@@ -183,6 +204,22 @@ class LocalEngine:
                 emit(Loading("starting (importing torch and diffusers)"))
         task = PipelineTask(placement, emit, cancelled, exact=self.exact)
         worker.run(Run(task, waiting, priority=priority, exact=self.exact))
+
+
+def _misfits(
+    placement: Placement, loras: Sequence[Lora], say: Callable[[str], None]
+) -> dict[str, str]:
+    """Tries LoRAs on a model, which is tuned no more as long as they are there."""
+    loaded = worker.call(partial(placement.load, say))
+    if loaded.tuned != AS_IT_IS:
+        worker.call(loaded.untune, alone=True)
+        worker.forget(loaded.pipeline)
+
+    def tried() -> dict[str, str]:
+        rack = loaded.rack(placement.model.name, partial(worker.forwards.refit, loaded.pipeline))
+        return {lora.key: fault for lora in loras if (fault := rack.fault(lora, say))}
+
+    return worker.call(tried)
 
 
 class _Waiting:

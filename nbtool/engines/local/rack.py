@@ -14,12 +14,12 @@ from nbtool.catalogue import loras, weights
 from nbtool.catalogue.facts import DENOISERS
 from nbtool.engines.local import adapters, memory
 from nbtool.engines.local.loading import networks
-from nbtool.errors import GenerationError, log, said
+from nbtool.errors import GenerationError, NbtoolError, log, said
 from nbtool.recipes.loras import Lora
 from nbtool.silence import quiet_peft
 from nbtool.text import count
 
-KEPT = 4  # LoRAs that stay while others are used
+KEPT = 4  # LoRAs that are there at once, unless one image needs more
 _OF_PEFT = "base_model.model."  # begins the names in PEFT's own files
 _numbers = itertools.count()
 
@@ -31,9 +31,13 @@ class Rack:
         pipeline: Loaded and placed.
         model: Its name, for people.
         changed: Told when LoRAs went that its networks may have been asked with.
+        offload: How its networks are moved about.
     """
 
-    def __init__(self, pipeline: Any, model: str, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, pipeline: Any, model: str, changed: Callable[[], None], offload: str = "none"
+    ) -> None:
+        self._offload = offload
         self._pipeline = pipeline
         self._model = model
         self._changed = changed
@@ -47,6 +51,10 @@ class Rack:
     def adapter(self, lora: Lora) -> str:
         """What a LoRA is called in the networks; in their order they are applied."""
         return f"{lora.digest}_{self._number}"
+
+    def has_room(self, wanted: Iterable[Lora]) -> bool:
+        """Whether LoRAs can join those that images in the making need."""
+        return len({*self._used, *map(self.adapter, wanted)}) <= KEPT or not self._used
 
     def take(self, wanted: Iterable[Lora], say: Callable[[str], None]) -> list[str]:
         """Makes sure that LoRAs are there until they are given back; what is to be known of them.
@@ -62,6 +70,15 @@ class Rack:
             self._notes[adapter] = self._notes.pop(adapter)
         self._used.update(named.keys())
         return [note for adapter in named if (note := self._notes[adapter])]
+
+    def fault(self, lora: Lora, say: Callable[[str], None]) -> str:
+        """Why a LoRA is of no use for this model; "" if it is of use."""
+        try:
+            self.take([lora], say)
+        except NbtoolError as error:
+            return said(error)
+        self.give_back([lora])
+        return ""
 
     def hashes(self, wanted: Iterable[Lora]) -> dict[str, str]:
         """By the names of LoRAs what other programs know them by."""
@@ -118,6 +135,12 @@ class Rack:
         """
         if known := self._faults.get(adapter):
             raise GenerationError(known)
+        if self._offload == "sequential":
+            raise GenerationError(
+                f"{self._model} is moved to the device layer by layer, for want of memory, and takes "
+                f"no LoRAs so; free memory (nbtool.unload() lets go of other models), or take a "
+                f"smaller model"
+            )
         parts = loras.parts_of(lora)
         self._hashes[lora.digest] = weights.tensors_hash(parts[""])
         say(f"loading the LoRA {lora.name}")
@@ -138,6 +161,8 @@ class Rack:
         self._look()
         if not fault and not self._layers(adapter):
             fault = "none of its parts belongs to this model"
+        elif not fault and loras.facts(lora).dora and not self._scales(adapter):
+            fault = "it is a DoRA in a form of which diffusers leaves out the scales"
         if fault:
             if self._layers(adapter):
                 self._remove([adapter])
@@ -162,6 +187,11 @@ class Rack:
     def _layers(self, adapter: str) -> int:
         held = map(adapters.of, networks(self._pipeline).values())
         return sum(own.size(adapter) for own in held if own)
+
+    def _scales(self, adapter: str) -> bool:
+        """Whether it is a DoRA in any network."""
+        held = map(adapters.of, networks(self._pipeline).values())
+        return any(own.is_variant(adapter) for own in held if own)
 
     def _set_alpha(self, adapter: str, settings: Path) -> None:
         """Scales as PEFT's own settings say, which diffusers does not read."""

@@ -47,6 +47,9 @@ class Task(Protocol):
     def kind(self, recipe: Recipe) -> Hashable:
         """Equal for images that one call of the pipeline can make."""
 
+    def has_room(self, recipe: Recipe) -> bool:
+        """Whether what its networks need beside themselves may be loaded now."""
+
     def adapters(self, recipe: Recipe) -> tuple[Weights, Weights]:
         """What acts on the network that denoises, and what on the text encoders."""
 
@@ -136,7 +139,8 @@ class Run:
         full: set[Size] = set()
         for first in self._next:
             size = self.task.size(first.recipe)
-            if size in full:
+            # One of each run may begin in any case: none waits for another to end.
+            if size in full or (self.makings and not self.task.has_room(first.recipe)):
                 continue
             if most := room(size, len(self._next)):
                 return self._take(first.kind, most)

@@ -22,6 +22,7 @@ from nbtool.engines.local.forwards import Forwards, Stopped
 from nbtool.engines.local.inputs import Inputs, inputs
 from nbtool.engines.local.placing import Placement, cache
 from nbtool.engines.local.questions import Making, Outcome
+from nbtool.engines.local.tuning import AS_IT_IS
 from nbtool.errors import GenerationError, NbtoolError, described, said
 from nbtool.machine.probe import PACKAGES
 from nbtool.recipes.picture import each
@@ -112,6 +113,8 @@ class PipelineTask:
         if loaded:
             if loaded.users == 1:
                 self._rack.clear()
+                if loaded.tune_again():
+                    self._forwards.forget(loaded.pipeline)
             cache.leave(loaded)
 
     def take_less_memory(self, forwards: Forwards, recipe: Recipe) -> bool:
@@ -151,6 +154,9 @@ class PipelineTask:
             return object()
         return last.replace(seed=None).key
 
+    def has_room(self, recipe: Recipe) -> bool:
+        return self._rack.has_room(recipe.last_pass.loras or ())
+
     def adapters(self, recipe: Recipe) -> tuple[Weights, Weights]:
         wanted = [(self._rack.adapter(one), one.weights) for one in recipe.last_pass.loras or ()]
         own, text = ({name: pair[i] for name, pair in wanted} for i in (0, 1))
@@ -175,6 +181,11 @@ class PipelineTask:
     def _call(self, recipes: Sequence[Recipe]) -> Any:
         """Called inside the images' greenlet."""
         wanted = recipes[0].last_pass.loras or ()
+        if wanted and self._of().tuned != AS_IT_IS:
+            raise GenerationError(
+                "LoRAs do not go with how this model is tuned, and that cannot be taken back while "
+                "others use it; make this image once they are done"
+            )
         notes = self._rack.take(wanted, self._say) if wanted else ()
         try:
             return self._made(recipes, notes)

@@ -20,8 +20,9 @@ from nbtool.text import card, card_text
 
 ROUNDS = 7
 GAIN = 1.03  # below which nothing is changed
+AS_IT_IS = "as it is"
 WORDS = {
-    "as it is": "as it is",
+    AS_IT_IS: "as it is",
     "fused": "attention's projections fused",
     "blocks": "repeated blocks compiled",
     "compiled": "all of it compiled",
@@ -121,7 +122,7 @@ def try_switches(
 
     preparing: dict[str, float] = {}
     failed: dict[str, str] = {}
-    for name in ("as it is", *names):
+    for name in (AS_IT_IS, *names):
         try:
             preparing[name] = _seconds(partial(_with, denoiser, name, forward))
             _with(denoiser, name, forward)
@@ -135,7 +136,7 @@ def try_switches(
             switch(denoiser, name)
             seconds[name].append(_seconds(forward))
             unswitch(denoiser, name)
-    base = seconds["as it is"]
+    base = seconds[AS_IT_IS]
     trials = [
         Trial(
             name=name,
@@ -169,10 +170,10 @@ def unswitch(denoiser: Any, name: str) -> None:
 
 def remembered(key: str) -> str:
     """What was chosen for a model on this machine; "as it is" if nothing was."""
-    chosen = "as it is"
+    chosen = AS_IT_IS
     with contextlib.suppress(OSError):
         chosen = files.kept(_file()).get(key, chosen)
-    return chosen if chosen in WORDS else "as it is"
+    return chosen if chosen in WORDS else AS_IT_IS
 
 
 def remember(key: str, name: str) -> None:

@@ -33,6 +33,7 @@ screenshots: venv # the pictures of the README, from a real browser
 bench: venv # the tables of benchmarks/README.md; keep the machine free for them
 	$(BIN)/python benchmarks/grids.py
 	$(BIN)/python benchmarks/pictures.py
+	$(BIN)/python benchmarks/loras.py
 	$(BIN)/python benchmarks/same_again.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/library.py

@@ -154,10 +154,14 @@ class Floor:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._pipeline = load_as_nbtool(grid)
+        self._pipeline = self.loaded()
         with torch.no_grad():
             self.width = min(grid.widths, key=self._time_per_row)
             self.decode_width = min((1, 2, 4, 8), key=lambda n: _time(grid, self._decode, n) / n)
+
+    def loaded(self) -> Any:
+        """The pipeline whose networks compute."""
+        return load_as_nbtool(self._grid)
 
     @property
     def work(self) -> tuple[int, int]:

@@ -45,6 +45,7 @@ class Task:
         loop: Makes the images of a grid as the documentation of diffusers shows it.
         rows: UNet rows that must be computed, each question once.
         encodes: Pictures that must be encoded.
+        floor: Computes no more than that; None: with the networks as they are.
     """
 
     name: str
@@ -53,7 +54,8 @@ class Task:
     loop: Callable[[Grid, Any], None]
     rows: int
     images: int
-    encodes: int
+    encodes: int = 0
+    floor: Callable[[Task], Floor] | None = None
 
     def anew(self, round_: int) -> Task:
         """The same with other seeds."""
@@ -178,24 +180,35 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|")
     for task in (from_pictures(), inpainted()):
-        _compare(task, pipeline, rounds)
+        compare(task, pipeline, rounds)
 
 
-def _compare(task: Task, pipeline: Any, rounds: int) -> None:
+def compare(task: Task, pipeline: Any, rounds: int, **others: Callable[[Task], None]) -> None:
+    """Prints a row of the table.
+
+    Args:
+        task: The grid.
+        pipeline: For the loop.
+        rounds: How often.
+        others: Other ways to make the same, told as multiples of what nbtool takes.
+    """
     alone(partial(task.loop, replace(task.grid, seeds=1), pipeline))  # the first call is slower
     for round_ in range(2):
         with_nbtool(task.anew(90 + round_))  # finds its widths, as the floor does
-    floor = alone(partial(PictureFloor, task))
+    floor = alone(partial(task.floor or PictureFloor, task))
     times, pairs = Times(), Times()
     for round_ in range(rounds):
         fresh = task.anew(round_)
         times.add("loop", partial(fresh.loop, fresh.grid, pipeline))
         times.add("nbtool", partial(with_nbtool, fresh))
+        for number, (name, way) in enumerate(others.items(), 1):
+            times.add(name, partial(way, task.anew(round_ + 30 * number)))
     for round_ in range(PAIRS * rounds):
         pairs.add("nbtool", partial(with_nbtool, task.anew(rounds + round_)))
         pairs.add("floor", floor)
     seconds = [times.median("loop"), times.median("nbtool"), pairs.median("floor")]
     ratios = [times.ratio("loop", "nbtool"), pairs.ratio("nbtool", "floor")]
+    ratios += [times.ratio(name, "nbtool") for name in others]
     cells = [*(f"{s:.2f} s" for s in seconds), *(f"{r:.2f}" for r in ratios)]
     print("|", " | ".join([task.name, str(task.images), *cells]), "|", flush=True)
 

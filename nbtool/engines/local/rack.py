@@ -106,13 +106,13 @@ class Rack:
             for name in names:
                 del self._notes[name]
             self._changed()
-            memory.release()
 
     def _remove(self, names: list[str]) -> None:
         """Takes adapters out of the networks; the last leaves each as it was."""
         from diffusers.utils import recurse_remove_peft_layers
 
-        self._pipeline.delete_adapters(names)
+        with quiet_peft():
+            self._pipeline.delete_adapters(names)
         for network in networks(self._pipeline).values():
             if adapters.of(network) is None:
                 continue

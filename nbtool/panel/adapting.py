@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STEP = 0.05
 SLIDES = [-1.0, 2.0]  # any other weight can be typed
 MAX_OFFERED = 8  # files of a folder
-HINT = "A name that nbtool.add_lora gave, a .safetensors file, or an id on the hub"
+HINT = "a name, file or hub id"
 
 Told = tuple[LoraFile | None, str]  # what a file says of its LoRA, and what is wrong with that
 
@@ -70,14 +70,14 @@ class LoraRow:
         )
         self.remove = ipywidgets.Button(description="Remove", tooltip=f"Take {name} away")
         self.remove.on_click(lambda _: remove(self))
-        self._line = ipywidgets.HBox()
+        self._line = ipywidgets.HBox([self.weight, self.remove])
         self._line.add_class("nbtool-row")
         self._words = ipywidgets.Box()
         self._words.add_class("nbtool-offers")
-        self.widget = ipywidgets.VBox([self._line, self._words])
+        self.widget = ipywidgets.VBox()
         self.widget.add_class("nbtool-lora")
         self.fields = [self.weight, self.text]
-        self._show(lora.text_weight is not None)
+        self._show(text=lora.text_weight is not None)
         self._judge()
         for field in self.fields:
             field.observe(lambda _: self._judge(), "value")
@@ -98,13 +98,13 @@ class LoraRow:
         """Shows what its file says; returns whether something else is wrong than before."""
         before, self._fault = self._fault, fault
         if said:
-            self._show(said.text or self.lora.text_weight is not None)
             self._words.children = [self._button(word) for word in said.words]
+            self._show(text=said.text or self.lora.text_weight is not None)
         self._judge()
         return before != fault
 
-    def _show(self, text: bool) -> None:
-        self._line.children = [self.weight, *([self.text] if text else []), self.remove]
+    def _show(self, *, text: bool) -> None:
+        self.widget.children = [self._line, *([self.text] if text else []), self._words]
 
     def _judge(self) -> None:
         name = self.lora.name
@@ -137,7 +137,7 @@ class Adapting:
         self._heard: list[Callable[..., None]] = []
         self._engine: Engine | None = None
         self.rows: list[LoraRow] = []
-        self.source = Entry(description="Add a LoRA", placeholder="ink.safetensors", hint=HINT)
+        self.source = Entry(description="Add a LoRA", placeholder=HINT)
         self.add = ipywidgets.Button(description="Add", tooltip="Add this LoRA")
         self.fields = [self.source]
         self._finding = Latest(self._miss)
@@ -208,7 +208,8 @@ class Adapting:
     def _retyped(self) -> None:
         self._finding.forget()
         self.offer()
-        self.source.hint, self.source.error, self.source.offers = HINT, "", []
+        self.source.hint = self.source.error = ""
+        self.source.offers = []
 
     def _find(self) -> None:
         """Adds what is typed, once it is found: it may have to be downloaded first."""
@@ -231,7 +232,7 @@ class Adapting:
 
     def _found(self, lora: Lora) -> None:
         if any(row.lora.key == lora.key for row in self.rows):
-            self.source.hint, self.source.error = HINT, f"{printable(lora.name)} is there already"
+            self.source.hint, self.source.error = "", f"{printable(lora.name)} is there already"
             return
         self.rows.append(self._row(lora))
         self.source.value = ""
@@ -239,12 +240,12 @@ class Adapting:
 
     def _choose(self, text: str, files: list[str]) -> None:
         more = " such as these" if len(files) > MAX_OFFERED else ""
-        self.source.hint = HINT
+        self.source.hint = ""
         self.source.error = f"{text} holds {len(files)} LoRAs; add one of them{more}"
         self.source.offers = files[:MAX_OFFERED]
 
     def _miss(self, error: BaseException) -> None:
-        self.source.hint, self.source.error = HINT, words(error)
+        self.source.hint, self.source.error = "", words(error)
 
     def _row(self, lora: Lora) -> LoraRow:
         with self._telling.holding():

@@ -9,7 +9,7 @@ from people import SECONDS, find, press
 
 import nbtool
 from nbtool.engines.local import LocalEngine
-from nbtool.panel.adapting import HINT
+from nbtool.panel.entry import Entry
 
 STEPS = 2
 WORDS = '{"a": {"wet ink": 9, "paper": 3}}'
@@ -91,8 +91,8 @@ def test_a_text_encoder_has_a_weight_where_it_is_changed(panel, folder):
     (text,) = [
         field
         for row in panel.settings.loras.rows
-        for field in row._line.children
-        if field.description.endswith("text encoder")
+        for field in row.widget.children
+        if isinstance(field, Entry)
     ]
     assert text.description == "wax: text encoder"
     text.value = "0.4"
@@ -106,7 +106,7 @@ def test_a_text_encoder_has_a_weight_where_it_is_changed(panel, folder):
 def test_what_cannot_be_added_is_said_at_the_field(panel, folder, name, message):
     loras = add(panel, folder / name)
     assert message in loras.source.error
-    assert (loras.rows, loras.source.hint) == ([], HINT)
+    assert (loras.rows, loras.source.hint) == ([], "")
     assert bool(loras.source.offers) == (name == ".")
     panel.settings.loras.source.value = ""
     assert loras.source.error == ""

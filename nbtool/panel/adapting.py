@@ -127,6 +127,7 @@ class Adapting:
 
     Attributes:
         rows: Of the LoRAs that there are.
+        known: All that there were, by what they are called and were given as.
         source: The field for another one.
         fields: All there are now.
     """
@@ -137,6 +138,7 @@ class Adapting:
         self._heard: list[Callable[..., None]] = []
         self._engine: Engine | None = None
         self.rows: list[LoraRow] = []
+        self.known: dict[str, Lora] = {}
         self.source = Entry(description="Add a LoRA", placeholder=HINT)
         self.add = ipywidgets.Button(description="Add", tooltip="Add this LoRA")
         self.fields = [self.source]
@@ -224,13 +226,14 @@ class Adapting:
             try:
                 if files := loras.several(text):
                     return partial(self._choose, text, list(map(str, files)))
-                return partial(self._found, Loras.found(text))
+                return partial(self._found, text, Loras.found(text))
             except NbtoolError as error:
                 return partial(self._miss, error)
 
         self._finding(find)
 
-    def _found(self, lora: Lora) -> None:
+    def _found(self, text: str, lora: Lora) -> None:
+        self.known[text] = lora
         if any(row.lora.key == lora.key for row in self.rows):
             self.source.hint, self.source.error = "", f"{printable(lora.name)} is there already"
             return
@@ -248,6 +251,7 @@ class Adapting:
         self.source.hint, self.source.error = "", words(error)
 
     def _row(self, lora: Lora) -> LoraRow:
+        self.known[lora.name] = lora.weighing(1.0)
         with self._telling.holding():
             return LoraRow(lora, self._changed, self._remove, self._say)
 
@@ -288,15 +292,22 @@ class Adapting:
         self._looking(look)
 
 
-def _told(lora: Lora, engine: Engine | None) -> Told:
-    said = None
+def fault(lora: Lora, engine: Engine | None) -> str:
+    """Why a LoRA is of no use, or not to this engine; "" if it is."""
     try:
-        said = loras.facts(lora)
+        loras.facts(lora)
         if engine:
             engine.check(Recipe(**engine.defaults(), loras=Loras([lora.weighing(1.0)])))
     except NbtoolError as error:
-        return said, words(error)
-    return said, ""
+        return words(error)
+    return ""
+
+
+def _told(lora: Lora, engine: Engine | None) -> Told:
+    try:
+        return loras.facts(lora), fault(lora, engine)
+    except NbtoolError as error:
+        return None, words(error)
 
 
 def _wrong(name: str, weight: Any) -> str:

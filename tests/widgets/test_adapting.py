@@ -158,3 +158,94 @@ def test_a_generators_own_are_shown_and_can_be_taken_away(opened, tmp_path, fold
     press(panel.generate.widget, "Remove")
     panel.settings.seed.value = "1"
     assert generate(panel).recipe.loras is None
+
+
+def sweep(panel, *rows):
+    """Fills the Sweep tab; gives what is said under the first row."""
+    tab = panel.sweep
+    while len(tab.rows) < len(rows):
+        press(tab.widget, "Add an axis")
+    for row, (name, values) in zip(tab.rows, rows, strict=True):
+        row.fill(name, values)
+    panel.join(SECONDS)
+    return tab.rows[0].message.text
+
+
+def run(panel):
+    press(panel.sweep.widget, "Run")
+    panel.join(SECONDS)
+    return panel.sweep.job.grid
+
+
+@pytest.mark.parametrize(
+    ("text", "axes"),
+    [
+        ("{folder}/ink.safetensors: 0-1 [3]", {"ink": (0, 0.5, 1)}),
+        ("{folder}/ink.safetensors | {folder}/wax.safetensors", {"lora": ("ink", "wax")}),
+        ("none | {folder}/ink.safetensors: 0.5", {"lora": ("none", "ink")}),
+        (
+            "{folder}/ink.safetensors | {folder}/wax.safetensors: 0.5, 1",
+            {"lora": ("ink", "wax"), "lora_weight": (0.5, 1)},
+        ),
+    ],
+)
+def test_loras_and_weights_are_axes(panel, folder, text, axes):
+    add(panel, folder / "wax.safetensors")
+    find(panel.generate.widget, "wax: weight").value = 0.5
+    said = sweep(panel, ("lora", text.format(folder=folder)))
+    assert said == " × ".join(
+        f"{len(labels)} values: {', '.join(map(str, labels))}" for labels in axes.values()
+    )
+    grid = run(panel)
+    assert grid.axes == axes
+    assert all("wax" in image.recipe.loras.in_words for image in grid)  # of the form
+    assert len({image.recipe.key for image in grid}) == len(list(grid))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{folder}/gone.safetensors: 0, 1", "there is no LoRA"),
+        ("{folder}/foreign.safetensors: 0, 1", "another kind of model"),
+        ("{folder}/ink.safetensors: 0, 21", "from -20 to 20, got 21"),
+        ("{folder}/ink.safetensors: 1-", "no number or range"),
+        (": 0, 1", "write which LoRA"),
+        ("org/detail: 0, 1", "add it on the Generate tab first"),
+    ],
+)
+def test_what_is_wrong_with_loras_that_are_varied_is_said_under_them(panel, folder, text, message):
+    assert message in sweep(panel, ("lora", text.format(folder=folder)))
+    assert panel.sweep.rows[0].handle.wrong == "values"
+    press(panel.sweep.widget, "Run")
+    panel.join(SECONDS)
+    assert panel.sweep.job is None
+
+
+def test_one_of_no_use_among_others_fails_its_own_cells_and_is_foretold(panel, folder):
+    said = sweep(panel, ("lora", f"{folder}/*.safetensors"))
+    assert "3 values: foreign, ink, wax" in said
+    assert "these fail: the LoRA foreign is for another kind of model" in said
+    assert len(run(panel).failed) == 1
+
+
+def test_the_fields_of_an_axis_of_loras_write_names_and_weights(panel, folder):
+    nbtool.add_loras(folder)
+    sweep(panel, ("lora", "ink: 0, 1"))
+    row = panel.sweep.rows[0]
+    row.fill_in.value = True
+    assert find(row.widget, "ink").value
+    assert find(row.widget, "Weights").value == "0, 1"
+    find(row.widget, "wax").value = True
+    assert row.values.value == "ink | wax: 0, 1"
+    panel.join(SECONDS)
+    assert row.message.text == "2 values: ink, wax × 2 values: 0, 1"
+
+
+def test_sweeping_around_an_image_keeps_its_loras(panel, folder):
+    add(panel, folder / "ink.safetensors")
+    image = generate(panel)
+    press(panel.generate.widget, "Remove")
+    press(panel.generate.widget, "Sweep around this")
+    panel.join(SECONDS)
+    assert "ink 1" in panel.sweep.base.text
+    assert all(each.recipe.loras == image.recipe.loras for each in run(panel))

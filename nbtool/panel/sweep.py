@@ -298,6 +298,8 @@ class SweepTab:
         if PRESET not in taken and settings.preset.chosen:
             parts.append(f"preset {settings.preset.field.value}")
         parts += in_words(recipe)
+        if _varied_loras(varied) & {lora.key for lora in recipe.loras or ()}:
+            parts.append("what varies of its LoRAs is added to that")
         if len(sides := [name for name in SIZE if name in parameters]) == 1:
             parts.append(f"{sides[0]} {parameters[sides[0]]}")
         if SEED not in taken:
@@ -414,6 +416,12 @@ def _taken(varied: Sequence[Axis]) -> set[str]:
         for edit in axis.edits:
             taken |= edit.preset.settings.keys() if edit.preset else set()
     return taken
+
+
+def _varied_loras(varied: Sequence[Axis]) -> set[str]:
+    """The keys of the LoRAs that axes have."""
+    edits = (edit for axis in varied for edit in axis.edits)
+    return {lora.key for edit in edits for lora in edit.loras.values() if lora}
 
 
 def _unused(varied: Sequence[Axis]) -> set[str]:

@@ -241,6 +241,15 @@ def test_the_fields_of_an_axis_of_loras_write_names_and_weights(panel, folder):
     assert row.message.text == "2 values: ink, wax × 2 values: 0, 1"
 
 
+def test_that_weights_add_to_those_of_the_form_is_said(panel, folder):
+    add(panel, folder / "ink.safetensors")
+    sweep(panel, ("lora", f"{folder}/wax.safetensors: 0, 1"))
+    assert "is added" not in panel.sweep.base.text
+    sweep(panel, ("lora", f"{folder}/ink.safetensors: 0, 1"))
+    assert "with ink 1 · what varies of its LoRAs is added to that" in panel.sweep.base.text
+    assert [image.recipe.loras.in_words for image in run(panel)] == ["ink 1", "ink 2"]
+
+
 def test_sweeping_around_an_image_keeps_its_loras(panel, folder):
     add(panel, folder / "ink.safetensors")
     image = generate(panel)

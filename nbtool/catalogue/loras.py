@@ -155,9 +155,7 @@ def resolve(source: Any, say: Say) -> Lora:
             raise PartError(_not_one(text, found))
         if known := _seen(text):
             return known
-        path = os.path.expanduser(text)
-        hub = _HUB.fullmatch(text)
-        if (hub and not path.endswith(SUFFIX)) or (hub and hub["file"]):
+        if hub := _on_hub(text):
             file, revision = file or hub["file"] or "", revision or hub["revision"] or BRANCH
             got = Repository(hub["name"], revision).file(file, say)
             named = called or f"{hub['name']}/{file or got.name}"
@@ -171,6 +169,26 @@ def resolve(source: Any, say: Say) -> Lora:
         f"there is no LoRA {text!r}: no such file, and no name that nbtool.add_lora(…) gave"
         f"{known_names}"
     )
+
+
+def is_away(source: Any) -> bool:
+    """Whether a LoRA would have to be looked for on the hub.
+
+    Raises:
+        PartError: It cannot be looked for now.
+        RecipeError: The source is no text and no path.
+    """
+    given = _text(source)
+    text = _added.get(given, (given,))[0]
+    if _on_hub(text) is None or several(text) is not None:
+        return False
+    return _one(text) is None and _seen(text) is None
+
+
+def _on_hub(text: str) -> re.Match[str] | None:
+    """What a source means on the hub; None if it cannot be there."""
+    hub = _HUB.fullmatch(text)
+    return hub if hub and (hub["file"] or not text.endswith(SUFFIX)) else None
 
 
 def _text(source: Any) -> str:

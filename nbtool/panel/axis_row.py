@@ -11,13 +11,15 @@ from typing import Any
 import ipywidgets
 import traitlets
 
+from nbtool.catalogue import loras
 from nbtool.display import script
 from nbtool.display.widget import Widget
 from nbtool.errors import AxisError
 from nbtool.imaging import reading
 from nbtool.panel.notice import Notice, said_of
 from nbtool.panel.values import BAR, REPLACE, Values, arrow, pieces, values_of
-from nbtool.recipes import axes, templates
+from nbtool.panel.weighing import UnderWayError, Weighing
+from nbtool.recipes import axes, lora_axes, templates
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis, Edit
 from nbtool.recipes.parameters import (
@@ -36,6 +38,7 @@ from nbtool.recipes.recipe import Recipe
 from nbtool.text import count, digits
 
 NOTHING = ""
+LORA = lora_axes.NAME
 FIRST = ("guidance_scale", "num_inference_steps", "seed", "scheduler")
 HIDDEN = NETWORK | COMPOSED - PICTURES  # what is not typed
 LABELS = {
@@ -43,6 +46,12 @@ LABELS = {
     **{row.name: row.label for row in ordered(FIRST) if row.name not in HIDDEN},
     PRESET: called(PRESET),
     REPLACE: "Replace in the prompt",
+    LORA: "LoRA",
+}
+HINTS = {
+    REPLACE: "red → blue | green",
+    PRESET: "ink | photo | none",
+    LORA: "ink: 0-1 [5] or ink | dots: 0.5, 1",
 }
 MAX_SHOWN = 12  # values in words
 HERE = Path(__file__).parent
@@ -91,6 +100,7 @@ class AxisRow:
         move: Told by how many places the row is to be moved.
         presets: The presets there are.
         pictures: The pictures that have a name here.
+        weighing: What knows LoRAs.
     """
 
     def __init__(
@@ -99,10 +109,12 @@ class AxisRow:
         move: Callable[[int], None],
         presets: Callable[[], Presets] = lambda: NO_PRESETS,
         pictures: Known = NO_PICTURES,
+        weighing: Weighing | None = None,
     ) -> None:
         self._changed = changed
         self._presets = presets
         self._pictures = pictures
+        self._weighing = weighing
         self._fields: Values | None = None
         self._offering = False
         self.error: Exception | None = None  # what keeps it from being an axis
@@ -167,8 +179,8 @@ class AxisRow:
         self.handle.wrong = "name"
         self.message.alarm(text)
 
-    def parsed(self, *, wanted: bool = False) -> Axis | None:
-        """The axis that the row says, or None for an empty one, and for one with an `error`.
+    def parsed(self, *, wanted: bool = False) -> tuple[Axis, ...]:
+        """The axes that the row says; none for an empty one, and for one with an `error`.
 
         Says under the field what is wrong, or how many values there are.
 
@@ -179,18 +191,27 @@ class AxisRow:
         if self.name.value == NOTHING:
             self.message.clear()
             self.handle.wrong = ""
-            return None
+            return ()
         try:
-            axis = parse(self.name.value, self.values.value, self._presets(), self._pictures)
+            axes, note = self._parse()
         except Exception as error:
             self.error = error
-            self.handle.wrong = "values" if wanted or self.values.value.strip() else ""
+            is_wrong = wanted or self.values.value.strip()
+            under_way = isinstance(error, UnderWayError)
+            self.handle.wrong = "values" if is_wrong and not under_way else ""
             say = self.message.alarm if self.handle.wrong else self.message.say
             say(said_of(error, self.name.value, self.label))
-            return None
+            return ()
         self.handle.wrong = ""
-        self.message.say(f"{_in_words(axis)}{_hint_at_bars(self.name.value, self.values.value)}")
-        return axis
+        self.message.say(" × ".join(map(_in_words, axes)) + note)
+        return axes
+
+    def _parse(self) -> tuple[tuple[Axis, ...], str]:
+        """The axes, and what is to be known of what is typed."""
+        name, text = self.name.value, self.values.value
+        if name == LORA and self._weighing and text.strip():
+            return self._weighing(text)
+        return (parse(name, text, self._presets(), self._pictures),), _hint_at_bars(name, text)
 
     def _renamed(self) -> None:
         if self._offering:
@@ -204,6 +225,8 @@ class AxisRow:
     def _retyped(self) -> None:
         if self._fields:
             self._fields.read(self.values.value)
+        if self._weighing:
+            self._weighing.forget(self.values.value)
         self._changed()
 
     def _show_fields(self) -> None:
@@ -212,8 +235,8 @@ class AxisRow:
             self._fields, self._below.children = None, ()
             return
         name = self.name.value
-        named = self._presets() if name == PRESET else self._pictures.get(name, ())
-        self._fields = values_of(name, self._write, list(named))
+        named = {PRESET: self._presets, LORA: loras.names}.get(name, lambda: ())()
+        self._fields = values_of(name, self._write, [*named, *self._pictures.get(name, ())])
         self._fields.read(self.values.value)
         self._below.children = (self._fields.widget,)
 
@@ -244,10 +267,8 @@ def _hint_at_bars(name: str, text: str) -> str:
 
 def _hint(name: str) -> str:
     """How values of a parameter or word are typed."""
-    if name == REPLACE:
-        return "red → blue | green"
-    if name == PRESET:
-        return "ink | photo | none"
+    if name in HINTS:
+        return HINTS[name]
     if name in INTEGERS + REALS:
         return "1, 3, 5 or 1-9 (+2) or 0-1 [6]"
     if name in PICTURES:

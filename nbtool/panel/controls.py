@@ -10,6 +10,7 @@ import ipywidgets
 from nbtool import catalogue
 from nbtool.errors import RecipeError
 from nbtool.panel import braces
+from nbtool.panel.adapting import Adapting
 from nbtool.panel.entry import Entry
 from nbtool.panel.fields import Field, tooltip
 from nbtool.panel.fold import Fold
@@ -74,6 +75,7 @@ class Settings:
         self.preset = PresetChoice()
         self.starting = Starting([self.fields[name].widget for name in (*OF_PICTURES, *OF_MASKS)])
         self.starting.resize = self._suit
+        self.loras = Adapting(self._add_word)
         self._unasked = True  # nobody wanted an image without a prompt yet
         self._sizing = False  # a preset sets the width before the height
         self.size.observe(self._resize, "value")
@@ -102,7 +104,8 @@ class Settings:
             for name, field in self.fields.items()
             if name not in but
         }
-        return said | {n: v for n, v in self.starting.values.items() if n not in but}
+        said |= {n: v for n, v in self.starting.values.items() if n not in but}
+        return said if "loras" in but else said | {"loras": self.loras.value}
 
     def seeds(self) -> tuple[int, ...]:
         """As many seeds as images are asked for: drawn, counted up, or all that are typed.
@@ -121,7 +124,7 @@ class Settings:
         """The fields that are not right, by their names; those named are not used."""
         fields: dict[str, Any] = {name: field.widget for name, field in self.fields.items()}
         fields |= {"seed": self.seed, "count": self.count, "model": self.model}
-        fields |= {PRESET: self.preset}
+        fields |= {"loras": self.loras.first_wrong, PRESET: self.preset}
         unused = self.starting.idle(names).union(names)
         return {n: f for n, f in fields.items() if n not in unused and getattr(f, "error", None)}
 
@@ -142,6 +145,7 @@ class Settings:
         """
         if "prompt" not in but:
             self.require_prompt()
+        self.loras.require()
         for field in self.wrong_but(but).values():
             field.lead()
             raise AtFieldError(field.error)
@@ -166,10 +170,12 @@ class Settings:
 
         Args:
             values: By their names.
-            but: Widgets that stay as they are too, or `starting`.
+            but: Widgets that stay as they are too, or `starting`, or `loras`.
         """
         if "image" in values and self.starting not in but:
             self.starting.take(values)
+        if "loras" in values and self.loras not in but:
+            self.loras.take(values["loras"])
         for name, field in self.fields.items():
             if name in values and field.widget not in but:
                 field.value = values[name]
@@ -179,7 +185,7 @@ class Settings:
     def take(self, recipe: Recipe) -> None:
         """Shows all of a recipe but its model, and locks its seed; it has its preset in it."""
         self.preset.clear()
-        names = *self.fields, *self.starting.values, "seed"
+        names = *self.fields, *self.starting.values, "loras", "seed"
         self.fill({name: getattr(recipe, name) for name in names})
 
     def offer_sizes(self, width: int, height: int) -> None:
@@ -209,6 +215,7 @@ class Settings:
         for widget in [*fields, self.seed, self.seeding.die, self.count, self.preset.field]:
             widget.observe(action, "value")
         self.starting.on_change(action)
+        self.loras.on_change(action)
 
     def _judge(self, _: Any = None) -> None:
         """Says beside each field what is wrong with it, and in each fold what is set there."""
@@ -291,6 +298,7 @@ class Settings:
             ),
             (Fold("Seed", seed, opened=True), [self.seed], lambda: self.seeding.words),
             (self.picture, pictures, self._picture_in_words),
+            (Fold("LoRAs", *self.loras.widgets), self.loras.fields, lambda: self.loras.in_words),
             (Fold("Size", size), [width, height], lambda: f"{width.value} × {height.value}"),
             (
                 Fold("Negative prompt", negative),
@@ -306,6 +314,12 @@ class Settings:
         ]
         folds = [fold for fold, _, _ in parts]
         return folds, [(fields, in_words) for _, fields, in_words in parts]
+
+    def _add_word(self, word: str) -> None:
+        """Adds a word to the prompt, where it is not there yet."""
+        prompt = self.prompt.value.rstrip(" ,")
+        if word not in prompt:
+            self.prompt.value = f"{prompt}, {word}" if prompt else word
 
     def _said(self, names: Collection[str]) -> str:
         """How these parameters are set, in words; those at rest are left out."""

@@ -55,6 +55,13 @@ function render({ model, el }) {
       step(by);
     });
   }
+  const [low, high] = model.get("slides");
+  const slider = element("input", { type: "range", min: low, max: high, step: model.get("step") });
+  if (high !== undefined) {
+    slider.addEventListener("input", () => { field.value = slider.value; });
+    slider.addEventListener("change", () => send(slider.value));
+    line.prepend(slider);
+  }
   field.addEventListener("input", () => { touched = true; });
   field.addEventListener("change", () => send(field.value));
   field.addEventListener("blur", () => {
@@ -75,6 +82,8 @@ function render({ model, el }) {
     field.disabled = model.get("disabled");
     field.classList.toggle("nbtool-quiet", model.get("quiet"));
     if (!touched) field.value = model.get("value");
+    slider.value = model.get("value");
+    slider.setAttribute("aria-label", `${model.get("description")}, slider`);
   };
   const offer = () => {
     const options = model.get("options");

@@ -30,6 +30,7 @@ class Entry(Widget):
         lines: More than one make an area.
         step: By which arrow keys and buttons change a number; 0: it is a text.
         least: They go no lower.
+        slides: From where to where a slider beside it goes; empty: there is none.
         options: What the browser offers to choose from.
         quiet: Whether the value is only shown: nothing goes by it now.
         error: What is wrong with the value; "" while nothing is.
@@ -46,6 +47,7 @@ class Entry(Widget):
     lines = traitlets.Int(1).tag(sync=True)
     step = traitlets.Float().tag(sync=True)
     least = traitlets.Float(None, allow_none=True).tag(sync=True)
+    slides = traitlets.List(traitlets.Float()).tag(sync=True)
     options = traitlets.List(traitlets.Unicode()).tag(sync=True)
     disabled = traitlets.Bool().tag(sync=True)
     quiet = traitlets.Bool().tag(sync=True)

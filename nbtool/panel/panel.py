@@ -118,8 +118,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         """
         self._shown.set()  # or there is nobody to see it
         settings = self.settings
-        parts = self._session, self.generate, self.sweep, settings.preset, self.prompt_help
-        for part in (*parts, self._rest):
+        of_form = settings.loras, settings.preset, self.prompt_help
+        for part in (self._session, *of_form, self.generate, self.sweep, self._rest):
             part.join(timeout)
 
     def _tell_rest(self) -> None:

@@ -132,6 +132,7 @@ class Session:
             self.settings.preset.refill(values)
         self._typed.clear()
         self.settings.starting.suit(maker.engine)
+        self.settings.loras.suit(maker.engine)
         self._show_model()
         if left:
             given = ", ".join(f"{name}={value!r}" for name, value in left.items())

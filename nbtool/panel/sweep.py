@@ -14,6 +14,7 @@ from nbtool.panel.axis_row import AxisRow, around, parse
 from nbtool.panel.background import Follower, Latest
 from nbtool.panel.notice import AtFieldError, Notice, foresee
 from nbtool.panel.telling import Telling, put_off
+from nbtool.panel.weighing import UnderWayError, Weighing
 from nbtool.recipes.axes import PRESET
 from nbtool.recipes.axis import Axis
 from nbtool.recipes.parameters import called
@@ -89,6 +90,11 @@ class SweepTab:
         self.results = ipywidgets.VBox()
         self.results.add_class("nbtool-results")
         self._planning = Latest(self.outlook.fail, after=opening)
+        self._weighing = Weighing(
+            lambda: session.generator.engine,
+            session.settings.loras.known,
+            self.outlook.guarded(self.foresee),
+        )
         self._follower = Follower(self._look, notice.fail)
         self.add.on_click(notice.click(self._add))
         self.run_button.on_click(notice.click(lambda: session.once_there(notice.guarded(self.run))))
@@ -176,7 +182,7 @@ class SweepTab:
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for whatever is under way, or about `timeout` seconds."""
-        for work in (self._follower, self._planning):
+        for work in (self._weighing, self._follower, self._planning):
             work.join(timeout)
 
     def _axes(self, *, wanted: bool = False) -> list[Axis]:
@@ -189,7 +195,7 @@ class SweepTab:
             AtFieldError: One of them is not right, or there twice. It is said where that is.
         """
         found = [(row, row.parsed(wanted=wanted)) for row in self.rows]
-        axes = [(row, axis) for row, axis in found if axis]
+        axes = [(row, axis) for row, said in found for axis in said]
         names = [axis.name for _, axis in axes]
         for row, axis in axes:
             if names.count(axis.name) > 1:
@@ -217,8 +223,11 @@ class SweepTab:
         """
         marked = [row.label for row in wrong if row.handle.wrong]
         empty = ", ".join(row.label for row in wrong)
+        under_way = [str(row.error) for row in wrong if isinstance(row.error, UnderWayError)]
         self.outlook.say(
-            f"To be put right first: {', '.join(dict.fromkeys(marked))}"
+            under_way[0]
+            if under_way
+            else f"To be put right first: {', '.join(dict.fromkeys(marked))}"
             if marked
             else f"Choose values for {empty}."
         )
@@ -289,6 +298,8 @@ class SweepTab:
         if PRESET not in taken and settings.preset.chosen:
             parts.append(f"preset {settings.preset.field.value}")
         parts += in_words(recipe)
+        if _varied_loras(varied) & {lora.key for lora in recipe.loras or ()}:
+            parts.append("what varies of its LoRAs is added to that")
         if len(sides := [name for name in SIZE if name in parameters]) == 1:
             parts.append(f"{sides[0]} {parameters[sides[0]]}")
         if SEED not in taken:
@@ -349,6 +360,7 @@ class SweepTab:
                 lambda by: self.notice.guarded(lambda: self._move(row, by))(),
                 lambda: self._session.settings.preset.known,
                 self._session.settings.starting.known,
+                self._weighing,
             )
         row.remove.on_click(self.notice.click(lambda: self._remove(row)))
         self.rows.append(row)
@@ -404,6 +416,12 @@ def _taken(varied: Sequence[Axis]) -> set[str]:
         for edit in axis.edits:
             taken |= edit.preset.settings.keys() if edit.preset else set()
     return taken
+
+
+def _varied_loras(varied: Sequence[Axis]) -> set[str]:
+    """The keys of the LoRAs that axes have."""
+    edits = (edit for axis in varied for edit in axis.edits)
+    return {lora.key for edit in edits for lora in edit.loras.values() if lora}
 
 
 def _unused(varied: Sequence[Axis]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import ipywidgets
 
 from nbtool.errors import RecipeError
-from nbtool.recipes import axes
+from nbtool.recipes import axes, lora_axes
 from nbtool.recipes.parameters import INTEGERS, REALS, ROWS, checked
 from nbtool.recipes.ranges import span
 
 REPLACE = "replace"
+_WEIGHED = re.compile(r"(?:(.*\S)\s*)?:([-+\d.,()\[\]\s]*)", re.DOTALL)
 BAR = " | "
 MAX_DRAWN = 1_000  # seeds
 
@@ -194,14 +196,31 @@ class Ticks(Values):
             return piece
 
 
+class Weighed(Ticks):
+    """Some LoRAs, and their weights."""
+
+    def _made(self) -> Any:
+        self.weights = ipywidgets.Text(description="Weights", placeholder="0-1 [5]")
+        self.weights.observe(self._wrote, "value")
+        return ipywidgets.VBox([super()._made(), self.weights])
+
+    def _show(self, text: str) -> None:
+        named, self.weights.value = weighed(text)
+        super()._show(named)
+
+    def _text(self) -> str:
+        weights = self.weights.value.strip()
+        return super()._text() + (f": {weights}" if weights else "")
+
+
 def values_of(name: str, write: Write, named: Sequence[str] = ()) -> Values:
     """The fields for the values of a parameter or word, some of which may have names here."""
-    if name == REPLACE:
-        return Replacement(write)
+    if kind := {REPLACE: Replacement, "seed": Drawn}.get(name):
+        return kind(write)
+    if name == lora_axes.NAME:
+        return Weighed(write, [*named, "none"])
     if named or name == axes.PRESET:
         return Ticks(write, [*named, *(["none"] if name == axes.PRESET else [])])
-    if name == "seed":
-        return Drawn(write)
     if name in INTEGERS + REALS:
         return Range(write)
     if name in ROWS and (choices := ROWS[name].check.choices):
@@ -212,6 +231,12 @@ def values_of(name: str, write: Write, named: Sequence[str] = ()) -> Values:
 def pieces(text: str) -> list[str]:
     """Texts between bars."""
     return [piece.strip() for piece in text.split("|")]
+
+
+def weighed(text: str) -> tuple[str, str]:
+    """What stands before the weights of LoRAs, and the weights; a path may hold colons too."""
+    found = _WEIGHED.fullmatch(text.strip())
+    return (found[1] or "", found[2].strip()) if found else (text.strip(), "")
 
 
 def arrow(text: str) -> tuple[str, str, str]:

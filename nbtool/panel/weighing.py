@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from nbtool.catalogue import loras
-from nbtool.errors import AxisError, PartError
+from nbtool.errors import AxisError, PartError, log
 from nbtool.panel.adapting import fault
 from nbtool.panel.background import InTurn
 from nbtool.panel.notice import words
@@ -85,6 +85,7 @@ class Weighing:
         try:
             found: Found | Exception = _axes(asked[0], self._known, engine)
         except Exception as error:
+            log("while LoRAs were looked for", error)
             found = error
         self._found[asked] = found
         self._told()
